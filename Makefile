@@ -1,0 +1,69 @@
+# Each target does its own set-up: all it needs is Python 3.11 or newer and make.
+#
+#   PYTHON       the interpreter that makes the environment  make test PYTHON=python3.13 VENV=.venv-3.13
+#   VENV         the environment, one for each interpreter
+#   ARGS         options of the demo                         make demo ARGS="--draws 500 --seed 1"
+#   PYTEST_ARGS  further options of pytest                   make test PYTEST_ARGS="tests/laws -k grad"
+#   WORKERS      processes that share the tests, at most 4   make test WORKERS=0
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+PYTEST_ARGS ?=
+WORKERS ?= auto
+
+RUN := $(VENV)/bin/python -m
+READY := $(VENV)/.ready
+PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4
+
+NUTS_BENCHMARKS := $(wildcard benchmarks/*nuts*.py)
+BENCHMARKS := $(filter-out $(NUTS_BENCHMARKS),$(wildcard benchmarks/test_*.py benchmarks/bench_*.py))
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow lint bench bench-nuts notebooks clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## sample a spline of latent inputs on real data (options: ARGS="--help")
+	$(RUN) numpyro_splines $(ARGS)
+
+test: $(READY) ## run the tests, doctests included, but for the slow ones
+	$(RUN) pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
+
+slow: $(READY) ## run the slow tests
+	$(RUN) pytest $(PARALLEL) -m slow $(PYTEST_ARGS)
+
+lint: $(READY) ## check format, style and types
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) pyright --pythonpath $(VENV)/bin/python
+
+bench: $(READY) ## time the engine against the alternatives
+	$(RUN) pytest --benchmark-only $(or $(BENCHMARKS),$(error no benchmarks/test_*.py here)) $(PYTEST_ARGS)
+
+bench-nuts: $(READY) ## time whole NUTS runs
+	$(RUN) pytest --benchmark-only $(or $(NUTS_BENCHMARKS),$(error no benchmarks/*nuts*.py here)) $(PYTEST_ARGS)
+
+# tqdm would ask for ipywidgets in a warning that puts a path of this machine into the notebook.
+notebooks: export PYTHONWARNINGS = ignore:IProgress not found
+notebooks: $(READY) ## execute the notebooks in place
+	$(if $(NOTEBOOKS),$(RUN) nbconvert --to notebook --execute --inplace $(NOTEBOOKS),@echo "no notebooks/*.ipynb here")
+
+# Runs again only when pyproject.toml has changed: the install is editable.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "numpyro_splines needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)." \
+	    "Name another interpreter, for example: make test PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version); this takes a few minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) pip install --quiet --upgrade pip
+	@$(RUN) pip install --quiet --editable . --group dev
+	@touch $@
+
+clean: ## remove the environments and all caches
+	@for place in .venv .venv-* $(VENV); do \
+	  if [ -f "$$place/pyvenv.cfg" ]; then rm -rf "$$place"; fi; done
+	rm -rf .benchmarks .hypothesis .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
