@@ -1,0 +1,171 @@
+"""B-splines on breakpoints, with a choice of extrapolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from numpyro_splines import knots as knot_rules
+from numpyro_splines.bases.base import AbstractBasis
+from numpyro_splines.curve import Curve
+from numpyro_splines.extrapolation import (
+    AbstractExtrapolation,
+    Linear,
+    Periodic,
+    as_pair,
+    extend,
+)
+from numpyro_splines.measure import Measure, reference_measure
+from numpyro_splines.ops import bspline, penalties, piecewise
+from numpyro_splines.validation import (
+    check_knots,
+    float64_array,
+    float_input,
+    integer_at_least,
+)
+
+
+class BSplineBasis(AbstractBasis):
+    """B-splines B_1, ..., B_K of one degree over a domain, continued outside it.
+
+    f(x) = sum_j c_j B_j(x), piecewise polynomial of the given degree between the breakpoints, with
+    degree - 1 continuous derivatives; the B_j are non-negative, sum to one on the domain and
+    reproduce polynomials up to the degree. Right-continuous at breakpoints in every derivative, the
+    left limit at the right end of the domain.
+
+    Args:
+        breakpoints: strictly increasing, both ends of the domain included (`numpyro_splines.knots`
+            makes them), in the units of x.
+        degree: polynomial degree, at least 0; 3 is cubic.
+        knots: a full knot vector, instead of `breakpoints`: repeated interior knots, or the even
+            knots beyond the ends of P-splines (`numpyro_splines.knots.extended`). Without it the
+            knots are clamped: the ends have multiplicity degree + 1.
+        extrapolation: what curves do outside the domain, an object of
+            `numpyro_splines.extrapolation` or a pair (left, right).
+
+    Attributes:
+        knots: full knot vector.
+        degree: polynomial degree.
+        extrapolation: the pair (left, right).
+
+    Raises:
+        TypeError: if the breakpoints are not real numbers, or the extrapolation is no such object.
+        ValueError: if the breakpoints are not strictly increasing and finite, fewer than two, or
+            the degree is negative.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 2.0, 3), degree=2)
+        >>> basis.num_coefficients
+        4
+        >>> print(basis([0.0, 0.5, 2.0]))
+        [[1.    0.    0.    0.   ]
+         [0.25  0.625 0.125 0.   ]
+         [0.    0.    0.    1.   ]]
+
+    References:
+        de Boor, A Practical Guide to Splines (2001), chapter IX.
+    """
+
+    knots: Float[Array, "..."] | np.ndarray
+    extrapolation: tuple[AbstractExtrapolation, AbstractExtrapolation]
+    degree: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        breakpoints: ArrayLike | None = None,
+        *,
+        degree: int = 3,
+        knots: ArrayLike | None = None,
+        extrapolation: Any = Linear(),
+    ):
+        if (breakpoints is None) == (knots is None):
+            raise TypeError(
+                "`breakpoints` or the keyword `knots` (a full knot vector) must be given, and not "
+                f"both; got {'neither' if knots is None else 'both'}."
+            )
+        self.degree = integer_at_least(degree, 0, "degree")
+        if knots is None:
+            knots = knot_rules.clamped(breakpoints, self.degree)
+        self.knots = check_knots(knots, self.degree)
+        self.extrapolation = as_pair(extrapolation)
+
+    @property
+    def num_coefficients(self) -> int:
+        """The number K = len(knots) - degree - 1 of B-splines."""
+        return self.knots.shape[0] - self.degree - 1
+
+    @property
+    def domain(self) -> tuple[Any, Any]:
+        """The base interval (knots[degree], knots[-degree-1])."""
+        return self.knots[self.degree], self.knots[self.num_coefficients]
+
+    @property
+    def _periodic(self) -> bool:
+        return isinstance(self.extrapolation[0], Periodic)
+
+    def __call__(self, x: ArrayLike) -> Float[Array, "*points num_coefficients"]:
+        """See `AbstractBasis.__call__`."""
+        x = float_input(x, "x")
+        local = bspline.local_basis(self.knots, self.degree)
+        if self._periodic:
+            x, _ = piecewise.wrap(x, local.breakpoints)
+        pieces = piecewise.array_module(local.pieces).moveaxis(local.pieces, 1, 0)
+        table = extend(pieces, self.extrapolation)
+        return bspline.design_matrix(x, local, table, self.num_coefficients)
+
+    def curve(self, coefficients: ArrayLike) -> Curve:
+        """See `AbstractBasis.curve`."""
+        coefficients = float_input(coefficients, "coefficients")
+        bspline.check_coefficients(coefficients, self.num_coefficients)
+        local = bspline.local_basis(self.knots, self.degree)
+        table = extend(bspline.spline_table(local, coefficients), self.extrapolation)
+        return Curve(local.breakpoints, table, periodic=self._periodic)
+
+    def measure(self, measure: Any = None) -> Measure:
+        """See `AbstractBasis.measure`."""
+        breakpoints = bspline.local_basis(self._concrete_knots(), self.degree).breakpoints
+        return reference_measure(measure, breakpoints, 2 * self.degree)
+
+    def gram(self, measure: Any = None) -> np.ndarray:
+        """See `AbstractBasis.gram`."""
+        mu = measure if isinstance(measure, Measure) else self.measure(measure)
+        return penalties.gram_matrix(self._concrete_knots(), self.degree, mu.points, mu.weights)
+
+    def penalty(self, order: int) -> np.ndarray:
+        """See `AbstractBasis.penalty`; the order is at most the degree."""
+        order = self._check_order(order, self.degree, "degree")
+        return penalties.derivative_penalty(self._concrete_knots(), self.degree, order)
+
+    def difference_penalty(self, order: int) -> np.ndarray:
+        """See `AbstractBasis.difference_penalty` and `ops.penalties.difference_penalty`.
+
+        The order is at most degree + 1, so that the null space is polynomial on any knots.
+        """
+        order = self._check_order(order, self.degree + 1, "degree + 1")
+        return penalties.difference_penalty(self._concrete_knots(), self.degree, order)
+
+    def polynomials(self, order: int) -> np.ndarray:
+        """See `AbstractBasis.polynomials`; the order is at most degree + 1."""
+        order = self._check_order(order, self.degree + 1, "degree + 1")
+        return penalties.monomial_coefficients(self._concrete_knots(), self.degree, order)
+
+    def _concrete_knots(self) -> np.ndarray:
+        return float64_array(self.knots, "knots")
+
+    def _check_order(self, order: int, largest: int, meaning: str) -> int:
+        order = integer_at_least(order, 0, "order")
+        if order > largest:
+            raise ValueError(
+                f"`order` must be at most {meaning} = {largest}; got {order}. "
+                "Use a basis of higher degree or a lower order."
+            )
+        if order >= self.num_coefficients:
+            raise ValueError(
+                f"`order` must be less than the number of basis functions, "
+                f"{self.num_coefficients}; got {order}. Use more breakpoints."
+            )
+        return order

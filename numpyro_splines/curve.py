@@ -1,0 +1,247 @@
+"""A function of one variable as an object: sample it once, then ask it anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from numpyro_splines.ops import piecewise
+from numpyro_splines.validation import float_input, integer_at_least, is_traced
+
+
+class Curve(eqx.Module):
+    """One or many piecewise polynomials on common breakpoints, as a pytree.
+
+    Mirrors `scipy.interpolate.PPoly`, with a row of the table for each side of the domain, so
+    derivatives and integrals are exact everywhere. Made by `basis.curve(coefficients)`,
+    `effect.sample()` and `effect.curve(draws)` rather than by hand.
+
+    Right-continuous at breakpoints, the left limit at the right end of the domain. Outside, what
+    the basis' extrapolation says.
+
+    Attributes:
+        breakpoints: increasing, both ends of the domain included, shape (M + 1,); with leading
+            batch axes where every curve has its own.
+        table: coefficients of powers of the normalized coordinate of each interval, shape
+            (*batch, M + 2, degree + 1); see `numpyro_splines.ops.piecewise`.
+        increment: f(x + period) - f(x) where it is not zero, shape (*batch,): the antiderivative of
+            a periodic curve gains its integral over one period. Else None.
+        periodic: whether x outside the domain is moved into it by whole periods.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> curve = ns.BSplineBasis([0.0, 1.0, 2.0], degree=1).curve([0.0, 1.0, 0.0])
+        >>> print(curve([0.5, 1.0, 3.0]))
+        [ 0.5  1.  -1. ]
+        >>> print(curve.derivative()([0.5, 1.0]), curve.integrate(0.0, 2.0))
+        [ 1. -1.] 1.0
+    """
+
+    breakpoints: Float[Array, "..."] | np.ndarray
+    table: Float[Array, "..."] | np.ndarray
+    increment: Float[Array, "..."] | np.ndarray | None = None
+    periodic: bool = eqx.field(static=True, default=False)
+
+    @property
+    def degree(self) -> int:
+        """Polynomial degree of the pieces."""
+        return self.table.shape[-1] - 1
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch of curves, () for one."""
+        return self.table.shape[:-2]
+
+    @property
+    def domain(self) -> tuple[Any, Any]:
+        """Left and right end of the domain."""
+        return self.breakpoints[..., 0], self.breakpoints[..., -1]
+
+    def __call__(self, x: ArrayLike) -> Float[Array, "..."]:
+        """Value of every curve at every x.
+
+        Args:
+            x: points of any shape, in the units of the breakpoints.
+
+        Returns:
+            Shape (*batch_shape, *x.shape), in the units of f, dtype promoted from x and table.
+        """
+        x = float_input(x, "x")
+        if self.breakpoints.ndim == 1:
+            return self._evaluate(x)
+        values = jax.vmap(lambda curve: curve._evaluate(x))(self._flat())
+        return values.reshape(*self.batch_shape, *x.shape)
+
+    def pick(self, index: ArrayLike) -> Callable[[ArrayLike], Float[Array, "..."]]:
+        """The curve that takes observation i to curve `index[i]` of the last batch axis.
+
+        For group effects: `curve.pick(group)(x)` is one gather of n rows, whatever the number of
+        groups; the (groups, n) matrix is never formed.
+
+        Args:
+            index: integers in [0, batch_shape[-1]), broadcast against the x to come. Not checked
+                where traced.
+
+        Returns:
+            A function of x with values of shape (*batch_shape[:-1], *x.shape).
+
+        Raises:
+            TypeError: if the index is not of integers.
+            ValueError: if there is no batch axis, or a concrete index is out of bounds.
+
+        Example:
+            >>> import numpyro_splines as ns
+            >>> lines = ns.BSplineBasis([0.0, 1.0], degree=1).curve([[0.0, 1.0], [5.0, 5.0]])
+            >>> print(lines.pick([0, 1, 0])([0.0, 0.5, 1.0]))
+            [0. 5. 1.]
+        """
+        index = self._check_index(index)
+
+        def picked(x: ArrayLike) -> Float[Array, "..."]:
+            point, which = jnp.broadcast_arrays(float_input(x, "x"), index)
+            if self.breakpoints.ndim == 1:
+                return self._evaluate(point, which)
+            # Curves with their own breakpoints share no intervals: all of them, then the choice.
+            axis = len(self.batch_shape) - 1
+            which = jnp.expand_dims(which, tuple(range(axis + 1)))
+            return jnp.take_along_axis(self(point), which, axis=axis).squeeze(axis)
+
+        return picked
+
+    def each(self, x: ArrayLike) -> Float[Array, "..."]:
+        """Value of each curve at its own points: curve b at x[b], for every index b of the batch.
+
+        The way to evaluate posterior curves at the posterior draws of a latent input.
+
+        Args:
+            x: shape (*batch_shape, *points).
+
+        Returns:
+            The shape of x.
+
+        Raises:
+            ValueError: if the leading axes of x are not the batch shape.
+        """
+        x = float_input(x, "x")
+        shape = self.batch_shape
+        if x.shape[: len(shape)] != shape:
+            raise ValueError(
+                f"`x` must have the leading axes {shape}, one per curve; got {x.shape}."
+            )
+        flat, points = self._flat(), x.reshape(math.prod(shape), -1)
+        if flat.breakpoints.ndim > 1:
+            return jax.vmap(Curve.__call__)(flat, points).reshape(x.shape)
+        return flat.pick(np.arange(len(points))[:, None])(points).reshape(x.shape)
+
+    def derivative(self, order: int = 1) -> Curve:
+        """The exact derivative d^order f / dx^order as another curve.
+
+        One-sided at breakpoints (from the right; from the left at the right end); that of the
+        extrapolation outside. Above the degree it is zero.
+
+        Args:
+            order: at least 0.
+
+        Returns:
+            Curve in units of f over units of x to the power `order`.
+        """
+        order = integer_at_least(order, 0, "order")
+        table = piecewise.differentiate(self.table, self.breakpoints, order)
+        # The slope of a curve that gains a constant per period is periodic.
+        increment = self.increment if order == 0 else None
+        return Curve(self.breakpoints, table, increment, self.periodic)
+
+    def antiderivative(self) -> Curve:
+        """The exact integral from the left end of the domain, F(x) = int_a^x f(t) dt, as a curve.
+
+        Continuous everywhere, outside the domain too, unless f is discontinuous by NaN.
+
+        Returns:
+            Curve in units of f times units of x.
+
+        Raises:
+            ValueError: for the antiderivative of a periodically continued curve's antiderivative,
+                which is no longer a polynomial plus a constant per period.
+        """
+        if self.increment is not None:
+            raise ValueError(
+                "`antiderivative` needs a curve that is periodic or continued by a polynomial; got "
+                "the antiderivative of a periodic curve, which gains a constant per period. "
+                "Integrate it over the periods one by one, or use another extrapolation."
+            )
+        table = piecewise.antidifferentiate(self.table, self.breakpoints)
+        increment = table[..., -2, :].sum(-1) if self.periodic else None
+        return Curve(self.breakpoints, table, increment, self.periodic)
+
+    def integrate(self, lower: ArrayLike, upper: ArrayLike) -> Float[Array, "..."]:
+        """Exact integral of f from `lower` to `upper`, vectorized over the bounds.
+
+        Args:
+            lower: lower bounds, any shape; may lie outside the domain, and above `upper` (the sign
+                then changes).
+            upper: upper bounds, broadcast against `lower`.
+
+        Returns:
+            Shape (*batch_shape, *bounds.shape), in units of f times units of x.
+        """
+        lower, upper = jnp.broadcast_arrays(
+            float_input(lower, "lower"), float_input(upper, "upper")
+        )
+        antiderivative = self.antiderivative()
+        return antiderivative(upper) - antiderivative(lower)
+
+    def _check_index(self, index: ArrayLike) -> Int[Array, "..."]:
+        index = jnp.asarray(index)
+        if not jnp.issubdtype(index.dtype, jnp.integer):
+            raise TypeError(f"`index` must hold integers; got dtype {index.dtype}.")
+        if not self.batch_shape:
+            raise ValueError(
+                "`pick` needs a batch of curves to pick from; got a single curve. Draw several by "
+                "calling effect.sample() inside a plate over groups."
+            )
+        size = self.batch_shape[-1]
+        if not is_traced(index) and index.size:
+            low, high = int(index.min()), int(index.max())
+            if low < 0 or high >= size:
+                raise ValueError(
+                    f"`index` must lie in [0, {size}), the last batch axis; got {low} to {high}."
+                )
+        return index
+
+    def _evaluate(self, x: Array, index: Array | None = None) -> Float[Array, "..."]:
+        """Values at x of all curves, or at x[i] of curve index[i]; breakpoints are shared."""
+        dtype = jnp.promote_types(x.dtype, self.table.dtype)
+        x, table = x.astype(dtype), jnp.asarray(self.table, dtype)
+        turns = jnp.zeros_like(x)
+        if self.periodic:
+            x, turns = piecewise.wrap(x, self.breakpoints)
+        if index is None:
+            value = piecewise.evaluate(x, self.breakpoints, table)
+        else:
+            value = piecewise.evaluate_selected(x, index, self.breakpoints, table)
+        if self.increment is None:
+            return value
+        gain = jnp.asarray(self.increment, dtype)
+        gain = (
+            jnp.expand_dims(gain, tuple(range(-x.ndim, 0))) if index is None else gain[..., index]
+        )
+        return value + turns * gain
+
+    def _flat(self) -> Curve:
+        """The same curves with one batch axis."""
+        size, shape = math.prod(self.batch_shape), self.batch_shape
+        breakpoints, increment = self.breakpoints, self.increment
+        if breakpoints.ndim > 1:
+            breakpoints = jnp.broadcast_to(breakpoints, (*shape, breakpoints.shape[-1]))
+            breakpoints = breakpoints.reshape(size, -1)
+        if increment is not None:
+            increment = jnp.broadcast_to(increment, shape).reshape(size)
+        table = self.table.reshape(size, *self.table.shape[-2:])
+        return Curve(breakpoints, table, increment, self.periodic)

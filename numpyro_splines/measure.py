@@ -1,0 +1,92 @@
+"""Reference measures: what centering and the scale of a smooth function are relative to.
+
+A measure is a set of weighted points, so that every integral is a sum: quadrature nodes for the
+uniform measure (exact for piecewise polynomials), the observations for an empirical one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpyro_splines.validation import float64_array
+
+# Share of the uniform measure mixed into an empirical one. Where no data lie, functions must have
+# some weight or their scale is undefined; at 1 % the centering and scale stay those of the data.
+UNIFORM_SHARE = 0.01
+
+
+class Measure(NamedTuple):
+    """A probability measure on the domain of a basis, as weighted points.
+
+    Attributes:
+        points: shape (n,).
+        weights: non-negative, summing to one, shape (n,).
+        num_observations: the (effective) number of observations behind it, 0 for none.
+    """
+
+    points: np.ndarray
+    weights: np.ndarray
+    num_observations: float
+
+
+def quadrature(breakpoints: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights, exact for piecewise polynomials of the given degree.
+
+    Args:
+        breakpoints: shape (M + 1,).
+        degree: polynomial degree of the integrand.
+
+    Returns:
+        Nodes and weights (which sum to the length of the domain), each of shape (M m,) with
+        m = degree // 2 + 1 nodes per interval.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    left, half = breakpoints[:-1, None], np.diff(breakpoints)[:, None] / 2
+    return (left + half * (nodes + 1)).ravel(), (half * weights).ravel()
+
+
+def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Measure:
+    """The probability measure that a user's `measure=` argument stands for.
+
+    Args:
+        measure: None for the uniform measure on the domain; an array of observations of x (any
+            shape, or a pandas Series) for the empirical one, mixed with 1 % of the uniform one; or
+            a pair (observations, weights). Observations outside the domain count at its nearer
+            end.
+        breakpoints: of the basis.
+        degree: of the products to be integrated exactly under the uniform measure.
+
+    Returns:
+        The measure. With weights, its number of observations is Kish's effective sample size,
+        (sum w)^2 / sum w^2.
+
+    Raises:
+        TypeError: if the observations are traced or not real numbers.
+        ValueError: if they are empty or not finite, or the weights are negative, all zero or of
+            another shape.
+    """
+    nodes, lengths = quadrature(breakpoints, degree)
+    uniform = lengths / lengths.sum()
+    if measure is None:
+        return Measure(nodes, uniform, 0.0)
+    points, weights = measure if isinstance(measure, tuple) else (measure, None)
+    points = float64_array(points, "measure").ravel()
+    if weights is None:
+        weights = np.ones(points.shape)
+    weights = float64_array(weights, "measure weights").ravel()
+    if points.size == 0 or weights.shape != points.shape:
+        raise ValueError(
+            "`measure` must be an array of observations, or a pair (observations, weights) of one "
+            f"shape; got {points.size} observations and {weights.size} weights."
+        )
+    if np.any(weights < 0) or not weights.sum() > 0:
+        raise ValueError(
+            "`measure` weights must be non-negative with a positive sum; got minimum "
+            f"{weights.min():.17g} and sum {weights.sum():.17g}."
+        )
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    points = np.clip(points, breakpoints[0], breakpoints[-1])
+    mixed = [(1.0 - UNIFORM_SHARE) * weights / weights.sum(), UNIFORM_SHARE * uniform]
+    return Measure(np.concatenate([points, nodes]), np.concatenate(mixed), float(effective))

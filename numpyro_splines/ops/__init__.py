@@ -1,0 +1,1 @@
+"""Pure array functions: the engine below every basis, curve and prior."""

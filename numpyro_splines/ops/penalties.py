@@ -1,0 +1,145 @@
+"""Gram matrices and penalties of B-splines, in float64 NumPy, assembled interval by interval."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+
+from numpyro_splines.measure import quadrature
+from numpyro_splines.ops.bspline import LocalBasis, local_basis
+from numpyro_splines.ops.piecewise import differentiate, horner
+
+
+def gram_matrix(
+    knots: np.ndarray, degree: int, points: np.ndarray, weights: np.ndarray, derivative: int = 0
+) -> np.ndarray:
+    """sum_i weights[i] b(points[i]) b(points[i])', b the B-splines or their derivatives.
+
+    Only the degree + 1 non-zero functions at each point are formed: O(n degree^2) time.
+
+    Args:
+        knots: full knot vector, concrete.
+        degree: polynomial degree.
+        points: inside the base interval, shape (n,).
+        weights: shape (n,).
+        derivative: order of the derivative of b.
+
+    Returns:
+        Symmetric matrix, shape (K, K), banded with bandwidth `degree`.
+    """
+    basis = local_basis(knots, degree)
+    pieces = _differentiated(basis, derivative)
+    num_intervals = basis.first.size
+    interval = np.searchsorted(basis.breakpoints, points, side="right") - 1
+    interval = np.clip(interval, 0, num_intervals - 1)
+    width = np.diff(basis.breakpoints)
+    u = (points - basis.breakpoints[interval]) / width[interval]
+    values = [horner(pieces[interval, j], u) for j in range(degree + 1)]
+    gram = np.zeros((len(knots) - degree - 1,) * 2)
+    for j in range(degree + 1):
+        for k in range(j + 1):
+            block = np.bincount(interval, weights * values[j] * values[k], num_intervals)
+            np.add.at(gram, (basis.first + j, basis.first + k), block)
+    return gram + np.tril(gram, -1).T
+
+
+def derivative_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
+    """S = integral of b^(order) b^(order)' over the base interval, exactly (Gauss-Legendre).
+
+    Args:
+        knots: full knot vector, concrete.
+        degree: polynomial degree, at least `order`.
+        order: derivative in the penalty.
+
+    Returns:
+        Positive semi-definite matrix, shape (K, K), in 1 / (units of x)^(2 order - 1).
+    """
+    breakpoints = local_basis(knots, degree).breakpoints
+    points, weights = quadrature(breakpoints, 2 * (degree - order))
+    return gram_matrix(knots, degree, points, weights, order)
+
+
+def difference_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
+    """S = D' D with D the general differences of P-splines on any knots.
+
+    Row i of D c is the divided difference
+
+        (D_k c)_i = (c_{i+1} - c_i) / g_i,    g_i = (t_{i+degree+1} - t_{i+k}) / (degree + 1 - k)
+
+    applied for k = 1, ..., order to the differences of the order before: up to the factor
+    degree! / (degree - order)! the B-spline coefficients of the derivative of that order. Hence
+    D c = 0 exactly for polynomials of degree below `order`, whatever the knots. At order
+    degree + 1, where the formula has 0 / 0, the jumps of the highest derivative are divided by the
+    distance of interval midpoints. Divided by the mean gap to the power `order`, so that evenly
+    spaced (extended) knots give the plain differences of Eilers and Marx.
+
+    Args:
+        knots: full knot vector, concrete.
+        degree: polynomial degree, at least order - 1.
+        order: order of the differences.
+
+    Returns:
+        Positive semi-definite matrix of rank K - order, shape (K, K), without units.
+
+    References:
+        Li and Cao, General P-splines for non-uniform B-splines (2022), section 2.
+    """
+    num = len(knots) - degree - 1
+    matrix = np.eye(num)
+    for k in range(1, order + 1):
+        gap = _difference_gaps(knots, degree, k)
+        matrix = np.diff(matrix, axis=0) / gap[:, None]
+    spacing = (knots[num] - knots[degree]) / (num - degree)
+    matrix = matrix * spacing**order
+    return matrix.T @ matrix
+
+
+def _difference_gaps(knots: np.ndarray, degree: int, k: int) -> np.ndarray:
+    span, num = degree + 1 - k, len(knots) - degree - 1
+    if span > 0:
+        gap = (knots[degree + 1 :][: num - k] - knots[k:][: num - k]) / span
+    else:
+        gap = np.diff((knots[degree:num] + knots[degree + 1 : num + 1]) / 2)
+    if not np.all(gap > 0):
+        raise ValueError(
+            f"`order` {k} of the difference penalty needs interior knots of multiplicity at most "
+            f"{max(span, 1)} at degree {degree}; got a knot repeated more often. Use "
+            "SmoothnessPrior, or distinct knots."
+        )
+    return gap
+
+
+def monomial_coefficients(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
+    """B-spline coefficients of 1, z, ..., z^(order - 1), z = x scaled to [-1, 1] on the domain.
+
+    By the blossom: coefficient j of z^r is the mean of all products of r among the knots
+    z_{j+1}, ..., z_{j+degree}, an elementary symmetric polynomial over a binomial coefficient.
+
+    Args:
+        knots: full knot vector, concrete.
+        degree: polynomial degree.
+        order: how many monomials, at most degree + 1.
+
+    Returns:
+        Shape (K, order).
+
+    References:
+        de Boor, A Practical Guide to Splines (2001), chapter IX, Marsden's identity.
+    """
+    num = len(knots) - degree - 1
+    lower, upper = knots[degree], knots[num]
+    z = (2 * knots - lower - upper) / (upper - lower)
+    symmetric = np.zeros((num, order))
+    symmetric[:, 0] = 1.0
+    for j in range(1, degree + 1):
+        symmetric[:, 1:] = symmetric[:, 1:] + z[j : j + num, None] * symmetric[:, :-1]
+    return symmetric / np.array([comb(degree, r) for r in range(order)])
+
+
+def _differentiated(basis: LocalBasis, derivative: int) -> np.ndarray:
+    """The pieces of `basis` differentiated, shape (M, degree + 1, columns)."""
+    # `differentiate` expects outer rows; these pieces have none to lose.
+    padded = np.pad(np.moveaxis(basis.pieces, 1, 0), ((0, 0), (1, 1), (0, 0)))
+    table = differentiate(padded, basis.breakpoints, derivative)
+    return np.moveaxis(table[:, 1:-1], 0, 1)
