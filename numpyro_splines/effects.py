@@ -1,0 +1,177 @@
+"""Effects: named smooth functions inside NumPyro models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpyro
+from jaxtyping import Array, ArrayLike, Float
+
+from numpyro_splines.bases import AbstractBasis
+from numpyro_splines.curve import Curve
+from numpyro_splines.priors import AbstractPrior, SmoothnessPrior
+from numpyro_splines.validation import float_input
+
+
+class SplineEffect(eqx.Module):
+    """A smooth function f with a prior, to be used inside any NumPyro model.
+
+    The reference measure, and with it the prior of f, is frozen when the effect is made: new data
+    never change it. With the smoothness priors f is centered, int f d mu = 0, so the model needs
+    an intercept of its own.
+
+    Sites: those of the prior (`<name>.scale`, `<name>.linear`, `<name>.modes` or
+    `<name>.modes_decentered`) and the deterministic `<name>.coefficients`.
+
+    Args:
+        name: prefix of the sites.
+        basis: the basis.
+        prior: prior of the coefficients; `SmoothnessPrior()` if omitted.
+        measure: the reference measure mu: an array of observed (or noisily observed) x, a pair
+            (x, weights), or None for uniform on the domain. Give what you have: it sets what the
+            scale means and makes the geometry easy for NUTS.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if the name is empty or contains "/", which netCDF refuses in names.
+
+    Example:
+        >>> import jax, numpyro, numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     curve = f.sample()
+        >>> curve(0.5).shape, curve.derivative()([0.2, 0.4]).shape
+        ((), (2,))
+    """
+
+    name: str = eqx.field(static=True)
+    basis: AbstractBasis
+    prior: AbstractPrior
+    prepared: Any
+
+    def __init__(
+        self,
+        name: str,
+        basis: AbstractBasis,
+        prior: AbstractPrior | None = None,
+        *,
+        measure: Any = None,
+    ):
+        prior = SmoothnessPrior() if prior is None else prior
+        if not isinstance(name, str):
+            raise TypeError(f"`name` must be a string; got {name!r}.")
+        if not name or "/" in name:
+            raise ValueError(f"`name` must be non-empty and without '/'; got {name!r}.")
+        for value, kind, label in (
+            (basis, AbstractBasis, "basis"),
+            (prior, AbstractPrior, "prior"),
+        ):
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"`{label}` must be an object such as "
+                    f"numpyro_splines.{'BSplineBasis' if label == 'basis' else 'SmoothnessPrior'}"
+                    f"(...); got {value!r}."
+                )
+        self.name, self.basis, self.prior = name, basis, prior
+        self.prepared = prior.prepare(basis, measure)
+
+    def site(self, name: str) -> str:
+        """Full name of one of the effect's sites: `<name of the effect>.<name>`.
+
+        Args:
+            name: short name, such as "scale".
+        """
+        return f"{self.name}.{name}"
+
+    def sample(self) -> Curve:
+        """Draw the coefficients inside a model and return the curve.
+
+        Inside plates it draws one curve for each of their members: call it *outside* the plate over
+        observations, inside one over groups.
+
+        Returns:
+            A curve with the shape of the surrounding plates as batch shape.
+        """
+        coefficients = self.prior.sample(self.prepared, self.site)
+        return self.basis.curve(numpyro.deterministic(self.site("coefficients"), coefficients))
+
+    def __call__(self, x: ArrayLike) -> Float[Array, "*points"]:
+        """Short for `effect.sample()(x)`: draw the one curve of the model, evaluate it at x.
+
+        Args:
+            x: points of any shape; may be random.
+
+        Returns:
+            Values, the shape of x.
+
+        Raises:
+            ValueError: inside a plate, where it would draw one curve per member.
+        """
+        curve = self.sample()
+        if curve.batch_shape != ():
+            raise ValueError(
+                f"`{self.name}(x)` inside a plate would draw {math.prod(curve.batch_shape)} "
+                f"curves, one for each member. Call `curve = {self.name}.sample()` before the "
+                "plate over observations and `curve(x)` inside it; for one curve per group call "
+                "sample() in the plate over groups and use curve.pick(group)(x)."
+            )
+        return curve(x)
+
+    def curve(self, draws: Mapping[str, Any], *, prefix: str = "") -> Curve:
+        """The posterior (or prior) curves of draws.
+
+        Args:
+            draws: arrays by site name, for example `mcmc.get_samples(group_by_chain=True)`: either
+                with `<name>.coefficients`, or with the effect's own sample sites, as the guide of
+                an SVI returns them. Any leading axes (chain, draw, ...).
+            prefix: what a `numpyro.handlers.scope` around the effect put before the site names,
+                divider included ("season/").
+
+        Returns:
+            A curve with the leading axes of the draws (then those of the plates around the effect)
+            as batch shape.
+
+        Raises:
+            KeyError: if neither is there.
+            ValueError: if the shapes do not fit the basis or each other.
+        """
+        draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
+        site = self.site("coefficients")
+        if site in draws:
+            return self.basis.curve(float_input(draws[site], f"draws[{site!r}]"))
+        return self.basis.curve(self._coefficients(draws))
+
+    def _coefficients(self, draws: Mapping[str, Any]) -> Float[Array, "..."]:
+        """Coefficients from draws of the sample sites alone, by running `sample` on each draw."""
+        seeded = numpyro.handlers.seed(self.sample, rng_seed=0)
+        trace = numpyro.handlers.trace(seeded).get_trace()
+        shapes = {k: v["value"].shape for k, v in trace.items() if v["type"] == "sample"}
+        missing = [name for name in shapes if name not in draws]
+        if missing:
+            raise KeyError(
+                f"`draws` must hold {self.site('coefficients')} or all of {list(shapes)}; "
+                f"{missing} are missing among {sorted(draws)}."
+            )
+        own = {name: jnp.asarray(draws[name]) for name in shapes}
+        leading = {own[k].shape[: own[k].ndim - len(shape)] for k, shape in shapes.items()}
+        fitting = all(own[k].shape[own[k].ndim - len(s) :] == s for k, s in shapes.items())
+        if len(leading) != 1 or not fitting:
+            raise ValueError(
+                f"`draws` must have common leading axes before the shapes {shapes}; got "
+                f"{ {k: v.shape for k, v in own.items()} }."
+            )
+        (batch,) = leading
+        flat = {k: v.reshape(math.prod(batch), *shapes[k]) for k, v in own.items()}
+
+        def one(values: dict[str, Array]) -> Array:
+            with numpyro.handlers.trace() as inner, numpyro.handlers.substitute(data=values):
+                self.sample()
+            return inner[self.site("coefficients")]["value"]
+
+        coefficients = jax.vmap(one)(flat)
+        return coefficients.reshape(*batch, self.basis.num_coefficients)
