@@ -1,0 +1,123 @@
+"""Pictures of curves and latent inputs: axes in, axes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# From the palette of Okabe and Ito, which people with any color vision can tell apart.
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#555555"
+
+
+def bands(
+    axes: Axes,
+    x: Any,
+    draws: Any,
+    *,
+    probabilities: Sequence[float] = (0.5, 0.9),
+    color: str = BLUE,
+    label: str = "posterior mean",
+) -> Axes:
+    """Posterior mean of a curve with pointwise equal-tailed bands.
+
+    Args:
+        axes: where to draw.
+        x: grid, shape (g,).
+        draws: values of the curve on the grid, shape (..., g); all leading axes are draws.
+        probabilities: of the bands; the narrower, the darker.
+        color: of the mean and the bands.
+        label: of the mean, for the legend.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the last axis of the draws does not match the grid, or a probability lies
+            outside (0, 1).
+
+    Example:
+        >>> import matplotlib.figure
+        >>> axes = matplotlib.figure.Figure().add_subplot()
+        >>> len(bands(axes, [0.0, 1.0], [[0.0, 1.0], [1.0, 2.0]]).collections)
+        2
+    """
+    x, draws = np.asarray(x), np.asarray(draws)
+    if x.ndim != 1 or draws.shape[-1] != x.size:
+        raise ValueError(
+            f"`draws` must have shape (..., {x.size}), one value for each point of the grid; "
+            f"got {draws.shape}."
+        )
+    draws = draws.reshape(-1, x.size)
+    for probability in sorted(probabilities, reverse=True):
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"`probabilities` must lie in (0, 1); got {probability}.")
+        lower, upper = np.quantile(draws, [0.5 - probability / 2, 0.5 + probability / 2], axis=0)
+        name = f"{100 * probability:.0f} % band"
+        axes.fill_between(x, lower, upper, color=color, alpha=0.22, linewidth=0, label=name)
+    axes.plot(x, draws.mean(axis=0), color=color, linewidth=1.8, label=label)
+    return axes
+
+
+def latent_inputs(
+    axes: Axes,
+    draws: Any,
+    response: Any,
+    *,
+    probability: float = 0.9,
+    color: str = ORANGE,
+    label: str = "latent input",
+) -> Axes:
+    """Latent inputs as horizontal intervals at the height of their responses.
+
+    Args:
+        axes: where to draw.
+        draws: draws of the inputs, shape (..., n); all leading axes are draws.
+        response: shape (n,).
+        probability: of the equal-tailed intervals.
+        color: of medians and intervals.
+        label: for the legend.
+
+    Returns:
+        The axes.
+    """
+    response = np.asarray(response)
+    draws = np.asarray(draws).reshape(-1, response.size)
+    tail = (1.0 - probability) / 2.0
+    lower, middle, upper = np.quantile(draws, [tail, 0.5, 1.0 - tail], axis=0)
+    name = f"{label}, {100 * probability:.0f} % interval"
+    axes.hlines(response, lower, upper, color=color, alpha=0.35, linewidth=1.0)
+    axes.plot(middle, response, ".", color=color, markersize=4, label=name)
+    return axes
+
+
+def curve_and_slope(
+    grid: Any, curve: Any, slope: Any, *, input_label: str, response_label: str, slope_label: str
+) -> tuple[Figure, Axes, Axes]:
+    """A curve with its bands above and its derivative below, on a common horizontal axis.
+
+    Args:
+        grid: shape (g,).
+        curve: draws of the curve on the grid, shape (..., g).
+        slope: draws of its derivative, shape (..., g).
+        input_label: of the horizontal axis, with units.
+        response_label: of the upper vertical axis, with units.
+        slope_label: of the lower vertical axis, with units.
+
+    Returns:
+        The figure and its two axes, the upper one ready for data and `latent_inputs`.
+    """
+    # Not through pyplot's state: works headless and leaves no open figure behind.
+    figure = Figure(figsize=(7.0, 6.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
+    bands(upper, grid, curve)
+    bands(lower, grid, slope)
+    lower.axhline(0.0, color=GRAY, linewidth=0.8, linestyle=":")
+    upper.set_ylabel(response_label)
+    lower.set(xlabel=input_label, ylabel=slope_label)
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, upper, lower
