@@ -41,7 +41,7 @@ lint: $(READY) ## check format, style and types
 	$(RUN) pyright --pythonpath $(VENV)/bin/python
 
 bench: $(READY) ## time the engine against the alternatives
-	$(RUN) pytest --benchmark-only $(or $(BENCHMARKS),$(error no benchmarks/test_*.py here)) $(PYTEST_ARGS)
+	$(RUN) pytest -o pythonpath=benchmarks -s $(or $(BENCHMARKS),$(error no benchmarks/test_*.py here)) $(PYTEST_ARGS)
 
 bench-nuts: $(READY) ## time whole NUTS runs
 	$(RUN) pytest --benchmark-only $(or $(NUTS_BENCHMARKS),$(error no benchmarks/*nuts*.py here)) $(PYTEST_ARGS)

@@ -82,7 +82,7 @@ class Zero(AbstractExtrapolation):
 
 
 class NaN(AbstractExtrapolation):
-    """Not a number outside, for where asking is a mistake; all derivatives in x are NaN too."""
+    """Not a number outside, for where asking is a mistake; so are the curves of derivatives."""
 
     def row(self, polynomial: Any, end: int) -> Any:
         """See `AbstractExtrapolation.row`."""

@@ -52,12 +52,12 @@ def bands(
             f"got {draws.shape}."
         )
     draws = draws.reshape(-1, x.size)
-    for probability in sorted(probabilities, reverse=True):
+    for rank, probability in enumerate(sorted(probabilities, reverse=True)):
         if not 0.0 < probability < 1.0:
             raise ValueError(f"`probabilities` must lie in (0, 1); got {probability}.")
         lower, upper = np.quantile(draws, [0.5 - probability / 2, 0.5 + probability / 2], axis=0)
         name = f"{100 * probability:.0f} % band"
-        axes.fill_between(x, lower, upper, color=color, alpha=0.22, linewidth=0, label=name)
+        axes.fill_between(x, lower, upper, color=color, alpha=0.2 + 0.2 * rank, lw=0, label=name)
     axes.plot(x, draws.mean(axis=0), color=color, linewidth=1.8, label=label)
     return axes
 

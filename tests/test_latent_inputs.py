@@ -68,10 +68,10 @@ def covered(draws, value, probability=0.9):
 
 def test_known_curve_noise_and_inputs_are_recovered():
     effect = make_effect()
-    mcmc = sampler(make_model(effect.sample))
     inputs, curves, sigmas = [], [], []
     for seed in range(3):
         x, w, y = simulate(seed)
+        mcmc = sampler(make_model(effect.sample))
         mcmc.run(jax.random.key(seed), w, y, extra_fields=("diverging",))
         draws = mcmc.get_samples(group_by_chain=True)
         assert all(bool(jnp.all(jnp.isfinite(v))) for v in draws.values())

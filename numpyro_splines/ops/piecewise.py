@@ -118,7 +118,7 @@ def locate(
         breakpoints, closed = jnp.asarray(breakpoints, dtype), jnp.asarray(closed, dtype)
     point = jax.lax.stop_gradient(x)
     row = _count_passed(point, breakpoints)
-    row = jnp.where(point == closed, (breakpoints < closed).sum(), row)
+    row = jnp.where(point == closed, (breakpoints < closed).sum(dtype=np.int32), row)
     num_intervals = breakpoints.shape[-1] - 1
     interval = jnp.clip(row - 1, 0, num_intervals - 1)
     left = jnp.asarray(breakpoints[:-1])
@@ -157,7 +157,8 @@ def _count_passed(x: Float[Array, "*points"], breakpoints: Any) -> Int[Array, "*
     padded = jax.lax.stop_gradient(padded)
     for bit in reversed(range(most.bit_length())):
         step = 1 << bit
-        row = row + step * (x >= _take(padded, jnp.minimum(row, num) + step - 1))
+        passed = x >= _take(padded, jnp.minimum(row, num) + step - 1)
+        row = jnp.where(passed, row + step, row)
     # Padding is passed by x = +inf only.
     return jnp.minimum(row, num)
 
@@ -214,6 +215,7 @@ def antidifferentiate(table: Any, breakpoints: Any) -> Any:
 
 
 def _row_widths(breakpoints: Any, xp: Any, dtype: Any, *, inverse: bool = False) -> Any:
-    width = breakpoints[1:] - breakpoints[:-1]
+    width = breakpoints[..., 1:] - breakpoints[..., :-1]
     width = safe_reciprocal(width) if inverse else width
-    return xp.asarray(width, dtype=dtype)[interval_of_row(width.shape[0])][:, None]
+    width = xp.asarray(width, dtype=dtype)
+    return width[..., interval_of_row(width.shape[-1]), None]

@@ -1,0 +1,69 @@
+"""The table of ratios, as Markdown: contestants take turns, so that noise hits all alike."""
+
+import os
+import platform
+import time
+
+import jax
+import numpy as np
+from baselines import contestants, data, value_and_gradient
+
+
+def medians(functions, arguments, rounds):
+    """Median seconds of each function; in every round each one runs once."""
+    for function in functions.values():
+        jax.block_until_ready(function(*arguments))
+    seconds = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            jax.block_until_ready(function(*arguments))
+            seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def temporary_bytes(function, arguments):
+    """Memory the compiled function asks for beyond its arguments and results."""
+    return function.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+
+
+def ratios():
+    """Rows by n and K: milliseconds of ours, times ours of the others, memory."""
+    lines = [
+        f"{os.cpu_count()} CPU cores ({platform.machine()}), JAX {jax.__version__}, float32, cubic; "
+        "medians of interleaved runs.",
+        "",
+        "| n | K | ours (ms) | recursion / ours | callback / ours | ours / sin(x c) | ours, uneven "
+        "knots / even | temporary memory, ours (MB) | recursion (MB) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for n in (1_000, 10_000, 100_000, 1_000_000):
+        for num_coefficients in (20, 200):
+            lines.append(_row(n, num_coefficients))
+    return "\n".join(lines)
+
+
+def _row(n, num_coefficients):
+    arguments = data(n, num_coefficients)
+    functions = {k: value_and_gradient(f) for k, f in contestants(num_coefficients).items()}
+    uneven = contestants(num_coefficients, uneven=True)["numpyro_splines"]
+    functions["uneven"] = value_and_gradient(uneven)
+    ours, textbook = functions["numpyro_splines"], functions["textbook recursion"]
+    memory = [temporary_bytes(f, arguments) / 1e6 for f in (ours, textbook)]
+    if n * num_coefficients > 20_000_000:
+        del functions["textbook recursion"], functions["SciPy callback"]
+    seconds = medians(functions, arguments, rounds=7 if n * num_coefficients > 5e6 else 25)
+    own = seconds["numpyro_splines"]
+
+    def times(name):
+        return f"{seconds[name] / own:.0f}" if name in seconds else "–"
+
+    return (
+        f"| {n} | {num_coefficients} | {1e3 * own:.2f} | {times('textbook recursion')} | "
+        f"{times('SciPy callback')} | {own / seconds['sin(x * c)']:.2f} | "
+        f"{seconds['uneven'] / own:.2f} | {memory[0]:.2f} | {memory[1]:.2f} |"
+    )
+
+
+if __name__ == "__main__":
+    print(ratios())

@@ -1,0 +1,89 @@
+"""The registry: every basis that the laws are checked on. A new basis is one more line."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.interpolate import BSpline
+
+import numpyro_splines as ns
+from numpyro_splines import extrapolation as ex
+
+UNEVEN = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
+EVEN = ns.knots.uniform(0.0, 2.0, 9)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A basis and the B-spline it is, for SciPy."""
+
+    name: str
+    basis: ns.BSplineBasis
+
+    @property
+    def degree(self):
+        return self.basis.degree
+
+    def points(self):
+        """Interior points, every knot, both ends, and points outside, apart."""
+        lower, upper = self.basis.domain
+        width = upper - lower
+        knots = np.unique(self.basis.knots)
+        knots = knots[(knots >= lower) & (knots <= upper)]
+        inside = np.concatenate([knots, (knots[1:] + 2 * knots[:-1]) / 3])
+        outside = np.array([lower - 1.3 * width, lower - 0.01, upper + 0.01, upper + 0.7 * width])
+        return inside, outside
+
+    def coefficients(self, seed=0):
+        return np.random.default_rng(seed).normal(size=self.basis.num_coefficients)
+
+    def reference(self, coefficients, x, order=0):
+        """SciPy inside, the extrapolation rule written out outside; float64."""
+        knots = self.basis.knots
+        spline = BSpline(knots, coefficients, self.degree)
+        lower, upper = self.basis.domain
+
+        def derivative(at, m):
+            return spline(at, nu=m) if m <= self.degree else np.zeros(np.shape(at))
+
+        value = derivative(np.clip(x, lower, upper), order)
+        for rule, end, beyond in zip(
+            self.basis.extrapolation, (lower, upper), (x < lower, x > upper), strict=True
+        ):
+            at = np.full(x.shape, end)
+            if isinstance(rule, ex.Linear):
+                rest = {0: derivative(at, 0) + derivative(at, 1) * (x - end), 1: derivative(at, 1)}
+            elif isinstance(rule, ex.Constant):
+                rest = {0: derivative(at, 0)}
+            elif isinstance(rule, ex.Polynomial):
+                rest = {order: derivative(x, order)}
+            elif isinstance(rule, ex.Periodic):
+                rest = {order: derivative(lower + (x - lower) % (upper - lower), order)}
+            elif isinstance(rule, ex.NaN):
+                rest = {order: np.full(x.shape, np.nan)}
+            else:
+                rest = {}
+            value = np.where(beyond, rest.get(order, np.zeros(x.shape)), value)
+        return value
+
+
+def _cases():
+    for degree in (0, 1, 2, 3, 4, 5, 8):
+        yield Case(f"uneven_degree{degree}", ns.BSplineBasis(UNEVEN, degree=degree))
+    for rule in (ex.Constant(), ex.Polynomial(), ex.Zero(), ex.NaN(), ex.Periodic()):
+        basis = ns.BSplineBasis(EVEN, extrapolation=rule)
+        yield Case(f"even_cubic_{type(rule).__name__.lower()}", basis)
+    pair = (ex.Constant(), ex.Linear())
+    yield Case("pair", ns.BSplineBasis(UNEVEN, degree=2, extrapolation=pair))
+    knots = ns.knots.extended(EVEN, 3)
+    yield Case("extended", ns.BSplineBasis(knots=knots))
+    repeated = [0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.5, 0.8, 0.8, 0.8, 0.8, 1.0, 1.0, 1.0, 1.0]
+    yield Case("repeated", ns.BSplineBasis(knots=repeated))
+    yield Case("many", ns.BSplineBasis(ns.knots.uniform(-5.0, 5.0, 198)))
+    yield Case("one_interval", ns.BSplineBasis([0.0, 1e-3], degree=5))
+    skewed = ns.knots.quantile(np.random.default_rng(0).lognormal(0.0, 2.0, 400), 30)
+    yield Case("skewed", ns.BSplineBasis(skewed))
+
+
+CASES = [pytest.param(case, id=case.name) for case in _cases()]
+SMOOTH = [p for p in CASES if p.values[0].degree > 0]

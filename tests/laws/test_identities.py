@@ -1,0 +1,69 @@
+"""Partition of unity, polynomial reproduction, and integrals against quadrature."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from cases import CASES
+from scipy.integrate import quad
+
+from numpyro_splines.extrapolation import NaN
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_functions_sum_to_one_on_the_domain(case, precision):
+    design = case.basis(case.points()[0].astype(precision.dtype))
+    np.testing.assert_allclose(design.sum(-1), 1.0, atol=2e-15 * precision.factor)
+    # Horner in u adds terms of both signs: up to binomial(8, 4) at degree 8.
+    assert np.all(np.asarray(design) >= -1e-14 * precision.factor)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_polynomials_up_to_the_degree_are_reproduced(case, x64):
+    lower, upper = case.basis.domain
+    x = case.points()[0]
+    z = (2 * x - lower - upper) / (upper - lower)
+    order = min(case.degree + 1, case.basis.num_coefficients - 1)
+    if order < 1:
+        pytest.skip("one function: no order below the number of functions")
+    for power, coefficients in enumerate(case.basis.polynomials(order).T):
+        np.testing.assert_allclose(case.basis.curve(coefficients)(x), z**power, atol=1e-13)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_integrals_equal_quadrature(case, x64):
+    coefficients = case.coefficients(3)
+    curve = case.basis.curve(coefficients)
+    lower, upper = case.basis.domain
+    width = upper - lower
+    bounds = np.array([(0.0, 1.0), (0.1, 0.65), (0.8, 0.2), (-0.5, 0.3), (0.9, 1.6), (-2.3, 1.9)])
+    if isinstance(case.basis.extrapolation[0], NaN):
+        bounds = bounds[:3]
+    a, b = (lower + width * bounds).T
+    values = np.asarray(jax.jit(lambda low, high: curve.integrate(low, high))(a, b))
+    breaks = np.unique(case.basis.knots)
+    breaks = np.concatenate([breaks + k * width for k in range(-4, 4)])
+    for value, start, end in zip(values, a, b, strict=True):
+        low, high = sorted((start, end))
+        inner = breaks[(breaks > low) & (breaks < high)]
+        pieces = np.concatenate([[low], np.unique(inner), [high]])
+        exact = sum(
+            quad(lambda t: float(case.reference(coefficients, np.array(t))), p, q)[0]
+            for p, q in itertools.pairwise(pieces)
+        )
+        np.testing.assert_allclose(value, np.sign(end - start) * exact, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_antiderivative_is_continuous_and_differentiates_back(case, x64):
+    curve = case.basis.curve(case.coefficients(4))
+    x = case.points()[0]
+    antiderivative = curve.antiderivative()
+    np.testing.assert_allclose(antiderivative.derivative()(x), curve(x), rtol=1e-10, atol=1e-10)
+    ends = np.asarray(case.basis.domain)
+    assert abs(float(antiderivative(ends[0]))) < 1e-14
+    # From the left and from the right; NaN outside stays NaN.
+    for knot in np.unique(x)[1:-1]:
+        left, right = antiderivative(np.nextafter(knot, [-np.inf, np.inf]))
+        np.testing.assert_allclose(left, right, atol=1e-12 * (1 + abs(float(right))))

@@ -1,0 +1,153 @@
+"""The demo as a user meets it: both happy paths, and one clear line for whatever is wrong."""
+
+import arviz as az
+import jax
+import numpy as np
+import numpyro
+import pandas as pd
+import pytest
+import scipy.stats
+
+from numpyro_splines import demo
+from numpyro_splines.__main__ import main
+
+SHORT = ["--draws", "20", "--warmup", "20", "--chains", "2"]
+
+
+def frame(n=40):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.0, 5.0, n)
+    return pd.DataFrame(
+        {
+            "w": x + 0.2 * rng.normal(size=n),
+            "y": np.sin(x) + 0.1 * rng.normal(size=n),
+            "sd": 0.2,
+            "name": "a",
+            "flat": 1.0,
+            "gap": [np.nan] + [1.0] * (n - 1),
+        }
+    )
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "own.csv"
+    frame().to_csv(path, index=False)
+    return path
+
+
+def own(csv, out, **changes):
+    options = {"--data": csv, "--response": "y", "--input": "w", "--input-sd": "sd", "--out": out}
+    options.update({f"--{name.replace('_', '-')}": value for name, value in changes.items()})
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return [text for pair in given for text in pair] + SHORT
+
+
+def check_outputs(out, capsys):
+    printed = capsys.readouterr().out
+    for text in ("r_hat", "Divergent transitions", "outside the knot range", "curve.png"):
+        assert text in printed
+    assert (out / "curve.png").stat().st_size > 10_000
+    assert "f.scale" in (out / "summary.csv").read_text()
+    draws = az.from_netcdf(str(out / "draws.nc"))
+    assert draws["posterior"]["f.coefficients"].shape[:2] == (2, 20)
+    return draws["posterior"]["x"].to_numpy()
+
+
+def test_old_faithful(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([*SHORT, "--out", str(out), "--seed", "1"]) == 0
+    x = check_outputs(out, capsys)
+    assert x.shape == (2, 20, 77)
+    assert np.all((x > 0.5) & (x < 6.0))
+
+
+@pytest.mark.parametrize("input_sd", ["sd", "0.2"])
+def test_a_file_of_ones_own_and_the_same_seed_gives_the_same_draws(csv, tmp_path, capsys, input_sd):
+    results = []
+    for name in ("one", "two"):
+        assert main(own(csv, tmp_path / name, input_sd=input_sd, seed=3)) == 0
+        results.append(check_outputs(tmp_path / name, capsys))
+    assert results[0].shape == (2, 20, 40)
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "nowhere.csv"}, "file nowhere.csv does not exist"),
+        ({"response": None}, "--response must be given too"),
+        ({"input": None, "input_sd": None}, "--input and --input-sd must be given too"),
+        ({"response": "z"}, "column z is not in the file; it has w, y, sd, name, flat, gap"),
+        ({"input": "name"}, "column name must be numeric; got 'a' in row 1"),
+        ({"input": "gap"}, "column gap must have no missing or infinite values; got 1, the first"),
+        ({"input": "flat"}, "column flat must vary; all its values are 1"),
+        ({"input_sd": "-0.1"}, "--input-sd must be positive; got -0.1 in row 1"),
+        ({"input_sd": "error"}, "column error is not in the file"),
+        ({"draws": "0"}, "argument --draws: must be a whole number of at least 1; got 0"),
+        ({"seed": "x"}, "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_one_clear_line_for_what_is_wrong(csv, tmp_path, capsys, changes, message):
+    out = tmp_path / "out"
+    # SHORT comes last and would win over a bad number of draws.
+    arguments = own(csv, out, **changes)[: -len(SHORT)]
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert not out.exists()
+
+
+def test_too_few_rows_and_files_that_are_no_tables(tmp_path, capsys):
+    few, text = tmp_path / "few.csv", tmp_path / "empty.csv"
+    frame(5).to_csv(few, index=False)
+    text.write_text("")
+    assert main(own(few, tmp_path / "out")) == 2
+    assert "must have at least 10 rows; got 5" in capsys.readouterr().err
+    assert main(own(text, tmp_path / "out")) == 2
+    assert "is not a readable CSV file" in capsys.readouterr().err
+    assert main(["--out", str(few)]) == 2
+    assert "--out must be a folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    for option in ("--draws", "--warmup", "--chains", "--seed", "--out", "--data", "--input-sd"):
+        assert option in printed
+
+
+def test_the_truncated_mixture_is_a_proper_distribution():
+    weights, means, scales = np.array([0.3, 0.7]), np.array([2.0, 4.3]), np.array([0.3, 0.4])
+    mixture = demo.TruncatedMixture(weights, means, scales, 2.5, 3.5)
+    grid = np.linspace(2.5, 3.5, 4001)
+    density = np.exp(np.asarray(mixture.log_prob(grid)))
+    assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=1e-4)
+    exact = sum(
+        w * np.diff(scipy.stats.norm(m, s).cdf([2.5, 3.5]))[0]
+        for w, m, s in zip(weights, means, scales, strict=True)
+    )
+    assert float(mixture.log_mass()) == pytest.approx(np.log(exact), abs=1e-4)
+    draws = np.asarray(mixture.sample(jax.random.key(0), (20_000,)))
+    cumulative = np.cumsum(density) * (grid[1] - grid[0])
+    test = scipy.stats.kstest(draws, lambda v: np.interp(v, grid, cumulative / cumulative[-1]))
+    assert test.pvalue > 1e-4
+    # Far in both tails the mass must not vanish by cancellation.
+    for low, high in ((3.5, 6.0), (0.5, 0.6)):
+        tail = demo.TruncatedMixture(np.ones(1), np.array([2.0]), np.array([0.25]), low, high)
+        expected = scipy.stats.norm(2.0, 0.25)
+        exact = expected.sf(low) - expected.sf(high)
+        assert float(tail.log_mass()) == pytest.approx(np.log(exact), rel=1e-3)
+
+
+def test_geyser_model_prior_draws_stay_in_their_classes():
+    problem = demo.geyser_problem()
+    seeded = numpyro.handlers.seed(problem.model, rng_seed=0)
+    x = np.asarray(numpyro.handlers.trace(seeded).get_trace()["x"]["value"])
+    assert x.shape == (77,)
+    assert np.all((x > 0.5) & (x < 6.0))

@@ -1,0 +1,239 @@
+"""Bad input gets one clear sentence: the argument, the rule, what came."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+import numpyro_splines as ns
+from numpyro_splines import extrapolation as ex
+from numpyro_splines import plotting
+from numpyro_splines.spectrum import karhunen_loeve
+
+KNOTS = ns.knots.clamped([0.0, 0.5, 1.0], 3)
+BASIS = ns.BSplineBasis([0.0, 0.5, 1.0])
+CURVE = BASIS.curve(np.ones(5))
+LINE = ns.BSplineBasis([0.0, 1.0], degree=1)
+WAVE = ns.BSplineBasis([0.0, 1.0], extrapolation=ex.Periodic()).curve(np.ones(4))
+
+BAD = {
+    "x_strings": (lambda: ns.bspline_basis(["a"], KNOTS), TypeError, "`x` must hold real numbers"),
+    "x_booleans": (lambda: CURVE([True]), TypeError, "`x` must hold real numbers; got dtype bool"),
+    "x_complex": (lambda: CURVE(1j), TypeError, "`x` must hold real numbers; got dtype complex"),
+    "knots_decrease": (
+        lambda: ns.bspline_basis(0.5, [0, 0, 0.7, 0.5, 1, 1], 1),
+        ValueError,
+        r"`knots` must be non-decreasing; got 0\.\d+ before 0.5 at index 3",
+    ),
+    "knots_nan": (
+        lambda: ns.bspline_basis(0.5, [0, 0, np.nan, 1, 1], 1),
+        ValueError,
+        "`knots` must be finite; got nan at index 2",
+    ),
+    "knots_too_few": (
+        lambda: ns.bspline_basis(0.5, [0, 0, 1, 1], 3),
+        ValueError,
+        r"at least 2 \(degree \+ 1\) = 8 values; got shape \(4,\)",
+    ),
+    "knots_two_dimensional": (
+        lambda: ns.bspline_basis(0.5, np.zeros((2, 8))),
+        ValueError,
+        r"`knots` must have 1 dimension\(s\); got shape \(2, 8\)",
+    ),
+    "knots_empty_interval": (
+        lambda: ns.bspline_basis(0.5, np.zeros(8)),
+        ValueError,
+        "`knots` must leave a base interval",
+    ),
+    "traced_knots_too_few": (
+        lambda: jax.jit(lambda t: ns.bspline_basis(0.5, t))(np.arange(5.0)),
+        ValueError,
+        r"`knots` must be one full knot vector.*got shape \(5,\)",
+    ),
+    "degree_negative": (
+        lambda: ns.bspline_basis(0.5, KNOTS, -1),
+        ValueError,
+        "`degree` must be at least 0; got -1",
+    ),
+    "degree_float": (
+        lambda: ns.BSplineBasis([0, 1], degree=2.5),
+        TypeError,
+        "`degree` must be an integer; got 2.5",
+    ),
+    "degree_bool": (
+        lambda: ns.BSplineBasis([0, 1], degree=True),
+        TypeError,
+        "`degree` must be an integer; got True",
+    ),
+    "derivative_negative": (
+        lambda: ns.bspline(0.5, KNOTS, np.ones(5), derivative=-2),
+        ValueError,
+        "`derivative` must be at least 0; got -2",
+    ),
+    "coefficients_wrong_number": (
+        lambda: ns.bspline(0.5, KNOTS, np.ones(4)),
+        ValueError,
+        r"`coefficients` must have shape \(\*batch, 5\).*got \(4,\)",
+    ),
+    "scipy_traced_knots": (
+        lambda: jax.jit(lambda t: ns.scipy_bspline_basis(0.5, t))(KNOTS),
+        TypeError,
+        "`knots` must be concrete numbers; got a traced value",
+    ),
+    "breakpoints_repeat": (
+        lambda: ns.BSplineBasis([0.0, 0.5, 0.5, 1.0]),
+        ValueError,
+        "`breakpoints` must be strictly increasing; got 0.5 before 0.5 at index 2",
+    ),
+    "breakpoints_one": (
+        lambda: ns.BSplineBasis([0.0]),
+        ValueError,
+        "`breakpoints` must hold at least 2 values.*got 1",
+    ),
+    "breakpoints_and_knots": (
+        lambda: ns.BSplineBasis([0.0, 1.0], knots=KNOTS),
+        TypeError,
+        "`breakpoints` or the keyword `knots`.*got both",
+    ),
+    "breakpoints_nor_knots": (lambda: ns.BSplineBasis(), TypeError, "got neither"),
+    "extrapolation_class": (
+        lambda: ns.BSplineBasis([0, 1], extrapolation=ex.Linear),
+        TypeError,
+        r"`extrapolation` must be an object such as .*Linear\(\)",
+    ),
+    "extrapolation_one_sided_period": (
+        lambda: ns.BSplineBasis([0, 1], extrapolation=(ex.Periodic(), ex.Linear())),
+        ValueError,
+        r"`extrapolation` must be Periodic\(\) on both sides or on neither",
+    ),
+    "penalty_order": (
+        lambda: BASIS.penalty(4),
+        ValueError,
+        "`order` must be at most degree = 3; got 4",
+    ),
+    "difference_order": (
+        lambda: LINE.difference_penalty(2),
+        ValueError,
+        "`order` must be less than the number of basis functions, 2; got 2",
+    ),
+    "difference_repeated_knots": (
+        lambda: ns.BSplineBasis(knots=[0, 0, 0.5, 0.5, 1, 1], degree=1).difference_penalty(1),
+        ValueError,
+        "`order` 1 of the difference penalty needs interior knots of multiplicity at most 1",
+    ),
+    "gram_of_traced_knots": (
+        lambda: jax.jit(lambda b: ns.BSplineBasis(b).gram())(jnp.array([0.0, 1.0])),
+        TypeError,
+        "`knots` must be concrete numbers",
+    ),
+    "measure_empty": (
+        lambda: BASIS.gram(np.array([])),
+        ValueError,
+        "`measure` must be an array of observations, or a pair",
+    ),
+    "measure_nan": (lambda: BASIS.gram([0.1, np.nan]), ValueError, "`measure` must be finite"),
+    "measure_weights_negative": (
+        lambda: BASIS.gram(([0.1, 0.2], [1.0, -1.0])),
+        ValueError,
+        "`measure` weights must be non-negative with a positive sum",
+    ),
+    "measure_weights_shape": (
+        lambda: BASIS.gram(([0.1, 0.2], [1.0])),
+        ValueError,
+        "got 2 observations and 1 weights",
+    ),
+    "nothing_to_penalize": (
+        lambda: karhunen_loeve(np.eye(2), np.eye(2), np.eye(2)),
+        ValueError,
+        "`penalty` must leave something to penalize",
+    ),
+    "null_space_too_small": (
+        lambda: karhunen_loeve(np.eye(3), np.zeros((3, 3)), np.ones((3, 1))),
+        ValueError,
+        "`penalty` must be positive definite beyond its null space",
+    ),
+    "derivative_order": (
+        lambda: CURVE.derivative(-1),
+        ValueError,
+        "`order` must be at least 0; got -1",
+    ),
+    "antiderivative_twice": (
+        lambda: WAVE.antiderivative().antiderivative(),
+        ValueError,
+        "`antiderivative` needs a curve that is periodic or continued by a polynomial",
+    ),
+    "pick_without_batch": (lambda: CURVE.pick([0]), ValueError, "`pick` needs a batch of curves"),
+    "pick_floats": (
+        lambda: BASIS.curve(np.ones((2, 5))).pick([0.0]),
+        TypeError,
+        "`index` must hold integers; got dtype float",
+    ),
+    "pick_out_of_bounds": (
+        lambda: BASIS.curve(np.ones((2, 5))).pick([0, 2]),
+        ValueError,
+        r"`index` must lie in \[0, 2\).*got 0 to 2",
+    ),
+    "each_wrong_shape": (
+        lambda: BASIS.curve(np.ones((2, 5))).each(np.zeros(3)),
+        ValueError,
+        r"`x` must have the leading axes \(2,\), one per curve; got \(3,\)",
+    ),
+    "uniform_reversed": (
+        lambda: ns.knots.uniform(1.0, 0.0, 5),
+        ValueError,
+        "`upper` must be greater than `lower`; got 0.0 and 1.0",
+    ),
+    "uniform_too_few": (
+        lambda: ns.knots.uniform(0.0, 1.0, 1),
+        ValueError,
+        "`num` must be at least 2; got 1",
+    ),
+    "quantile_constant": (
+        lambda: ns.knots.quantile([2.0, 2.0], 3),
+        ValueError,
+        "`x` must hold at least 2 distinct values of positive weight; got 1",
+    ),
+    "quantile_weights_shape": (
+        lambda: ns.knots.quantile([1.0, 2.0], 3, [1.0]),
+        ValueError,
+        r"`weights` must have the shape of `x`, \(2,\); got \(1,\)",
+    ),
+    "quantile_weights_negative": (
+        lambda: ns.knots.quantile([1.0, 2.0], 3, [1.0, -1.0]),
+        ValueError,
+        "`weights` must not be negative; got -1",
+    ),
+    "coverage": (
+        lambda: ns.knots.from_distribution(dist.Normal(), 5, coverage=0.0),
+        ValueError,
+        r"`coverage` must lie in \(0, 1\]; got 0.0",
+    ),
+    "coverage_unbounded": (
+        lambda: ns.knots.from_distribution(dist.Normal(), 5, coverage=1.0),
+        ValueError,
+        "`coverage` must give a bounded domain",
+    ),
+    "not_a_distribution": (
+        lambda: ns.knots.from_distribution([0.0, 1.0], 5),
+        TypeError,
+        "`distribution` must be a univariate NumPyro distribution; got list",
+    ),
+    "bands_shape": (
+        lambda: plotting.bands(None, [0.0, 1.0], np.zeros((4, 3))),
+        ValueError,
+        r"`draws` must have shape \(..., 2\)",
+    ),
+    "bands_probability": (
+        lambda: plotting.bands(None, [0.0, 1.0], np.zeros((4, 2)), probabilities=[1.5]),
+        ValueError,
+        r"`probabilities` must lie in \(0, 1\); got 1.5",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_input_is_refused_clearly(name):
+    call, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        call()
