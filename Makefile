@@ -2,7 +2,7 @@
 #
 #   PYTHON       the interpreter that makes the environment  make test PYTHON=python3.13 VENV=.venv-3.13
 #   VENV         the environment, one for each interpreter
-#   ARGS         options of the demo                         make demo ARGS="--draws 500 --seed 1"
+#   ARGS         options of the demo and of bench-nuts       make demo ARGS="--draws 500 --seed 1"
 #   PYTEST_ARGS  further options of pytest                   make test PYTEST_ARGS="tests/laws -k grad"
 #   WORKERS      processes that share the tests, at most 4   make test WORKERS=0
 
@@ -16,8 +16,6 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4
 
-NUTS_BENCHMARKS := $(wildcard benchmarks/*nuts*.py)
-BENCHMARKS := $(filter-out $(NUTS_BENCHMARKS),$(wildcard benchmarks/test_*.py benchmarks/bench_*.py))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
@@ -41,10 +39,10 @@ lint: $(READY) ## check format, style and types
 	$(RUN) pyright --pythonpath $(VENV)/bin/python
 
 bench: $(READY) ## time the engine against the alternatives
-	$(RUN) pytest -o pythonpath=benchmarks -s $(or $(BENCHMARKS),$(error no benchmarks/test_*.py here)) $(PYTEST_ARGS)
+	$(RUN) pytest -o pythonpath=benchmarks benchmarks $(PYTEST_ARGS)
 
-bench-nuts: $(READY) ## time whole NUTS runs
-	$(RUN) pytest --benchmark-only $(or $(NUTS_BENCHMARKS),$(error no benchmarks/*nuts*.py here)) $(PYTEST_ARGS)
+bench-nuts: $(READY) ## time whole NUTS runs over latent inputs
+	$(VENV)/bin/python benchmarks/nuts_latent.py $(ARGS)
 
 # tqdm would ask for ipywidgets in a warning that puts a path of this machine into the notebook.
 notebooks: export PYTHONWARNINGS = ignore:IProgress not found

@@ -30,8 +30,8 @@ def temporary_bytes(function, arguments):
 def ratios():
     """Rows by n and K: milliseconds of ours, times ours of the others, memory."""
     lines = [
-        f"{os.cpu_count()} CPU cores ({platform.machine()}), JAX {jax.__version__}, float32, cubic; "
-        "medians of interleaved runs.",
+        f"{os.cpu_count()} CPU cores ({platform.machine()}), JAX {jax.__version__}, float32, "
+        "cubic; medians of interleaved runs.",
         "",
         "| n | K | ours (ms) | recursion / ours | callback / ours | ours / sin(x c) | ours, uneven "
         "knots / even | temporary memory, ours (MB) | recursion (MB) |",
@@ -40,7 +40,19 @@ def ratios():
     for n in (1_000, 10_000, 100_000, 1_000_000):
         for num_coefficients in (20, 200):
             lines.append(_row(n, num_coefficients))
+    lines += ["", f"Ours at n = 100000, K = 200 / K = 20: {_width_ratio(100_000):.2f}"]
     return "\n".join(lines)
+
+
+def _width_ratio(n):
+    """Time at K = 200 over that at K = 20, the two taking turns."""
+    runs = {}
+    for num_coefficients in (20, 200):
+        function = value_and_gradient(contestants(num_coefficients)["numpyro_splines"])
+        arguments = data(n, num_coefficients)
+        runs[num_coefficients] = lambda f=function, a=arguments: f(*a)
+    seconds = medians(runs, (), rounds=101)
+    return seconds[200] / seconds[20]
 
 
 def _row(n, num_coefficients):

@@ -1,4 +1,4 @@
-"""Value and gradient of a spline in (x, coefficients): ours, the textbook's, SciPy's; `make bench`."""
+"""Value and gradient in (x, coefficients): ours, the textbook's, SciPy's; `make bench`."""
 
 import jax
 import pytest

@@ -161,8 +161,9 @@ def _column(frame: pd.DataFrame, name: str) -> np.ndarray:
         raise InputError(f"column {name} is not in the file; it has {', '.join(map(str, frame))}")
     column = frame[name]
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        text = column[pd.to_numeric(column, errors="coerce").isna()]
-        got = f"; got {text.iloc[0]!r} in row {text.index[0] + 1}" if len(text) else ""
+        numbers = pd.Series(pd.to_numeric(column, errors="coerce"))
+        text = np.flatnonzero(numbers.isna())
+        got = f"; got {column.iloc[text[0]]!r} in row {text[0] + 1}" if text.size else ""
         raise InputError(f"column {name} must be numeric{got}")
     values = column.to_numpy(dtype=float)
     bad = np.flatnonzero(~np.isfinite(values))

@@ -71,8 +71,8 @@ class TruncatedMixture(dist.Distribution):
         self.low, self.high = jnp.broadcast_arrays(low, high)
         super().__init__(batch_shape=self.low.shape)
 
-    @constraints.dependent_property(is_discrete=False, event_dim=0)
-    def support(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
+    def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The interval."""
         return constraints.interval(self.low, self.high)
 
@@ -90,8 +90,9 @@ class TruncatedMixture(dist.Distribution):
         # A floor that no plausible population reaches keeps wild starting values finite.
         return jnp.log(jnp.maximum(self.masses().sum(-1), 1e-30))
 
-    def log_prob(self, value: Any) -> jax.Array:
+    def log_prob(self, value: Any, intermediates: Any = None) -> jax.Array:  # pyright: ignore
         """Log density inside the interval."""
+        del intermediates
         density = norm.logpdf(jnp.asarray(value)[..., None], self.means, self.scales)
         joint = jax.nn.logsumexp(density + jnp.log(self.weights), axis=-1)
         return joint - self.log_mass()
@@ -128,10 +129,11 @@ def geyser_problem() -> Problem:
         scales = numpyro.sample("scales", dist.LogNormal(np.log([0.3, 0.4]), 0.4).to_event(1))
         long = numpyro.sample("long", dist.Beta(2.0, 2.0))
         weights = jnp.stack([1.0 - long, long])
-        population = TruncatedMixture(weights, means, scales, low[0], high[-1])
+        ends = np.full(duration.shape, low[0]), np.full(duration.shape, high[-1])
+        population = TruncatedMixture(weights, means, scales, *ends)
         classes = TruncatedMixture(weights, means, scales, low, high)
-        numpyro.sample("durations", population.expand([duration.size]), obs=duration)
-        numpyro.sample("words", dist.Categorical(logits=classes.log_mass()), obs=word)
+        numpyro.sample("durations", population, obs=duration)
+        numpyro.sample("words", dist.CategoricalLogits(classes.log_mass()), obs=word)
         night_rows = TruncatedMixture(weights, means, scales, low[word], high[word])
         x = numpyro.sample("x", night_rows)
         level = numpyro.sample("level", dist.Normal(70.0, 20.0))
@@ -237,7 +239,7 @@ def save(problem: Problem, mcmc: MCMC, out: Path) -> tuple[pd.DataFrame, float]:
     draws = mcmc.get_samples(group_by_chain=True)
     coords = {"slope_at": [f"{at:.3g}" for at in problem.slope_at]}
     data = az.from_numpyro(mcmc, coords=coords, dims={"slope": ["slope_at"]})
-    summary = az.summary(data, var_names=problem.parameters)
+    summary: Any = az.summary(data, var_names=problem.parameters)
     summary.to_csv(out / "summary.csv")
     data.to_netcdf(str(out / "draws.nc"))
     _picture(problem, draws).savefig(out / "curve.png", dpi=150)

@@ -32,9 +32,9 @@ def load_geyser() -> pd.DataFrame:
         Azzalini and Bowman, A look at some data on the Old Faithful geyser, Applied Statistics 39
         (1990), 357-365. The numbers are those of `geyser` in the R package MASS (GPL-2 | GPL-3).
     """
-    with resources.files(__package__).joinpath("geyser.csv").open() as file:
+    with resources.files(__name__).joinpath("geyser.csv").open() as file:
         geyser = pd.read_csv(file)
-    recorded = geyser["duration"].map(_NIGHT_CODES).fillna("timed")
+    recorded = geyser["duration"].map(_NIGHT_CODES.get).fillna("timed")
     categories = ["timed", "short", "medium", "long"]
     return geyser.assign(
         recorded=pd.Categorical(recorded, categories=categories),

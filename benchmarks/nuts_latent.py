@@ -1,0 +1,112 @@
+"""NUTS over latent inputs with three ways to evaluate the same spline; `make bench-nuts`.
+
+Posterior, sampler and seeds are the same; only the evaluation of f at the latent x differs. Time
+per leapfrog is what to compare: the number of leapfrogs depends on the posterior alone.
+"""
+
+import argparse
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from baselines import textbook_basis
+from numpyro.diagnostics import effective_sample_size
+from numpyro.infer import MCMC, NUTS
+
+import numpyro_splines as ns
+
+GRID = np.linspace(0.5, 5.5, 50)
+
+
+def make_model(effect, w, evaluate):
+    """The model of the README; `evaluate(x, coefficients)` gives f(x)."""
+
+    def model(y):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        level = numpyro.sample("level", dist.Normal(0.0, 2.0))
+        with numpyro.handlers.trace() as trace:
+            effect.sample()
+        coefficients = trace["f.coefficients"]["value"]
+        with numpyro.plate("obs", w.size):
+            x = numpyro.sample("x", dist.Normal(3.0, 1.2))
+            numpyro.sample("w", dist.Normal(x, 0.3), obs=w)
+            numpyro.sample("y", dist.Normal(level + evaluate(x, coefficients), sigma), obs=y)
+
+    return model
+
+
+def linear_extrapolation(design, effect):
+    """f from a design-matrix function of (x, derivative), continued as the basis does it."""
+    lower, upper = np.asarray(effect.basis.domain, np.float32)
+    upper = np.nextafter(upper, lower)  # the textbook recursion is zero at the right end itself
+
+    def evaluate(x, coefficients):
+        inside = jnp.clip(x, lower, upper)
+        slope = design(inside, 1) @ coefficients
+        return design(inside, 0) @ coefficients + (x - inside) * slope
+
+    return evaluate
+
+
+def contestants(effect):
+    """Ways to evaluate f(x) from coefficients, by name."""
+    knots = effect.basis.knots
+
+    def textbook(x, derivative):
+        if derivative:
+            return jax.jvp(lambda at: textbook_basis(at, knots), (x,), (jnp.ones_like(x),))[1]
+        return textbook_basis(x, knots)
+
+    return {
+        "numpyro_splines": lambda x, c: effect.basis.curve(c)(x),
+        "textbook recursion": linear_extrapolation(textbook, effect),
+        "SciPy callback": linear_extrapolation(
+            lambda x, derivative: ns.scipy_bspline_basis(x, knots, 3, derivative), effect
+        ),
+    }
+
+
+def run(model, y, warmup, draws):
+    """Seconds in all, leapfrogs in all, worst effective sample size, divergences."""
+    mcmc = MCMC(NUTS(model), num_warmup=warmup, num_samples=draws, progress_bar=False)
+    start = time.perf_counter()
+    mcmc.warmup(jax.random.key(0), y, extra_fields=("num_steps",), collect_warmup=True)
+    steps = int(np.sum(mcmc.get_extra_fields()["num_steps"]))
+    mcmc.run(jax.random.key(1), y, extra_fields=("num_steps", "diverging"))
+    seconds = time.perf_counter() - start
+    fields = mcmc.get_extra_fields()
+    return seconds, steps + int(np.sum(fields["num_steps"])), mcmc, int(fields["diverging"].sum())
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=500, help="observations")
+    parser.add_argument("--warmup", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=300)
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    x = rng.normal(3.0, 1.2, options.n)
+    w = x + 0.3 * rng.normal(size=x.size)
+    y = 1.0 + np.sin(x) + 0.2 * rng.normal(size=x.size)
+    basis = ns.BSplineBasis(ns.knots.from_distribution(dist.Normal(3.0, 1.2), 18))
+    effect = ns.SplineEffect("f", basis, measure=w)
+    print(f"n = {options.n}, {options.warmup} + {options.draws} draws, one chain, float32")
+    print("| f(x) by | seconds, compilation included | leapfrogs | ms per leapfrog | min ESS/s |")
+    print("|---|---|---|---|---|")
+    for name, evaluate in contestants(effect).items():
+        model = make_model(effect, w, evaluate)
+        seconds, steps, mcmc, _ = run(model, y, options.warmup, options.draws)
+        draws = mcmc.get_samples(group_by_chain=True)
+        f = np.asarray(draws["level"][..., None] + effect.curve(draws)(GRID))
+        columns = [*np.moveaxis(f, -1, 0), draws["sigma"], draws["f.scale"], draws["level"]]
+        worst = min(float(effective_sample_size(np.asarray(c))) for c in columns)
+        per_step = 1e3 * seconds / steps
+        print(f"| {name} | {seconds:.1f} | {steps} | {per_step:.2f} | {worst / seconds:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
