@@ -169,11 +169,13 @@ def measurement_error_problem(
         names: of the input and of the response.
     """
     center, spread, noise = observed.mean(), observed.std(), response.std()
-    # Four error standard deviations beyond the data cover the plausible inputs.
-    lower, upper = (observed - 4 * input_sd).min(), (observed + 4 * input_sd).max()
+    # Four error standard deviations beyond the data cover the plausible inputs
+    # (but not arbitrarily far where the error is larger than the spread of the data).
+    ends = (observed - 4 * input_sd).min(), (observed + 4 * input_sd).max()
+    lower, upper = np.clip(ends, center - 8 * spread, center + 8 * spread)
     effect = SplineEffect(
         "f",
-        BSplineBasis(knots.uniform(max(lower, center - 8 * spread), upper, 15)),
+        BSplineBasis(knots.uniform(lower, upper, 15)),
         SmoothnessPrior(order=2, scale=dist.HalfNormal(noise), linear=2.0 * noise),
         measure=observed,
     )
