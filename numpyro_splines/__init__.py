@@ -4,6 +4,12 @@ from numpyro_splines import extrapolation as extrapolation
 from numpyro_splines import knots as knots
 from numpyro_splines.bases import AbstractBasis as AbstractBasis
 from numpyro_splines.bases import BSplineBasis as BSplineBasis
+from numpyro_splines.bases import CSplineBasis as CSplineBasis
+from numpyro_splines.bases import CubicRegressionBasis as CubicRegressionBasis
+from numpyro_splines.bases import CyclicBasis as CyclicBasis
+from numpyro_splines.bases import CyclicCubicRegressionBasis as CyclicCubicRegressionBasis
+from numpyro_splines.bases import ISplineBasis as ISplineBasis
+from numpyro_splines.bases import MSplineBasis as MSplineBasis
 from numpyro_splines.curve import Curve as Curve
 from numpyro_splines.effects import SplineEffect as SplineEffect
 from numpyro_splines.ops.bspline import bspline as bspline

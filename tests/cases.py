@@ -18,17 +18,31 @@ class Case:
     """A basis and the B-spline it is, for SciPy."""
 
     name: str
-    basis: ns.BSplineBasis
+    basis: ns.AbstractBasis
+    sums_to_one: bool = True
+    non_negative: bool = True
+
+    @property
+    def spline(self):
+        """The B-splines behind the basis."""
+        return getattr(self.basis, "spline", self.basis)
 
     @property
     def degree(self):
-        return self.basis.degree
+        return self.spline.degree
+
+    @property
+    def amplification(self):
+        """How much larger the B-spline coefficients, hence their rounding, are than the basis'."""
+        if self.spline is self.basis:
+            return 1.0
+        return max(1.0, float(np.abs(self.basis.matrix).sum(axis=1).max()))
 
     def points(self):
         """Interior points, every knot, both ends, and points outside, apart."""
         lower, upper = self.basis.domain
         width = upper - lower
-        knots = np.unique(self.basis.knots)
+        knots = np.unique(self.spline.knots)
         knots = knots[(knots >= lower) & (knots <= upper)]
         inside = np.concatenate([knots, (knots[1:] + 2 * knots[:-1]) / 3])
         outside = np.array([lower - 1.3 * width, lower - 0.01, upper + 0.01, upper + 0.7 * width])
@@ -39,8 +53,9 @@ class Case:
 
     def reference(self, coefficients, x, order=0):
         """SciPy inside, the extrapolation rule written out outside; float64."""
-        knots = self.basis.knots
-        spline = BSpline(knots, coefficients, self.degree)
+        if self.spline is not self.basis:
+            coefficients = self.basis.matrix @ coefficients
+        spline = BSpline(self.spline.knots, coefficients, self.degree)
         lower, upper = self.basis.domain
 
         def derivative(at, m):
@@ -48,7 +63,7 @@ class Case:
 
         value = derivative(np.clip(x, lower, upper), order)
         for rule, end, beyond in zip(
-            self.basis.extrapolation, (lower, upper), (x < lower, x > upper), strict=True
+            self.spline.extrapolation, (lower, upper), (x < lower, x > upper), strict=True
         ):
             at = np.full(x.shape, end)
             if isinstance(rule, ex.Linear):
@@ -82,6 +97,14 @@ def _cases():
     yield Case("many", ns.BSplineBasis(ns.knots.uniform(-5.0, 5.0, 198)))
     yield Case("one_interval", ns.BSplineBasis([0.0, 1e-3], degree=5))
     skewed = ns.knots.quantile(np.random.default_rng(0).lognormal(0.0, 2.0, 400), 30)
+    yield Case("cyclic", ns.CyclicBasis(UNEVEN))
+    yield Case("cyclic_few", ns.CyclicBasis([0.0, 0.4, 1.0], degree=3))
+    yield Case("cyclic_linear", ns.CyclicBasis(EVEN, degree=1))
+    yield Case("regression", ns.CubicRegressionBasis(UNEVEN), non_negative=False)
+    yield Case("cyclic_regression", ns.CyclicCubicRegressionBasis(UNEVEN), non_negative=False)
+    yield Case("m_spline", ns.MSplineBasis(UNEVEN), sums_to_one=False)
+    yield Case("i_spline", ns.ISplineBasis(UNEVEN, degree=2), sums_to_one=False)
+    yield Case("c_spline", ns.CSplineBasis(UNEVEN, degree=1), sums_to_one=False)
     yield Case("skewed", ns.BSplineBasis(skewed))
 
 

@@ -107,6 +107,26 @@ BAD = {
         ValueError,
         r"`extrapolation` must be Periodic\(\) on both sides or on neither",
     ),
+    "regression_knots_too_few": (
+        lambda: ns.CubicRegressionBasis([0.0, 1.0]),
+        ValueError,
+        "`knots` must hold at least 3 values; got 2",
+    ),
+    "cyclic_regression_knots_too_few": (
+        lambda: ns.CyclicCubicRegressionBasis([0.0, 1.0, 2.0]),
+        ValueError,
+        "`knots` must hold at least 4 values; got 3",
+    ),
+    "cyclic_breakpoints_repeat": (
+        lambda: ns.CyclicBasis([0.0, 1.0, 1.0]),
+        ValueError,
+        "`breakpoints` must be strictly increasing",
+    ),
+    "m_spline_degree": (
+        lambda: ns.MSplineBasis([0.0, 1.0], degree=-1),
+        ValueError,
+        "`degree` must be at least 0; got -1",
+    ),
     "penalty_order": (
         lambda: BASIS.penalty(4),
         ValueError,

@@ -15,5 +15,7 @@ assert "matplotlib" not in __import__("sys").modules
 
 
 def test_importing_has_no_side_effects():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -112,7 +112,7 @@ def integral(one, two, knots):
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.id not in ("many", "skewed")])
 def test_penalties_equal_quadrature(case, x64):
-    basis, knots = case.basis, np.unique(case.basis.knots)
+    basis, knots = case.basis, np.unique(case.spline.knots)
     lower, upper = basis.domain
     knots = knots[(knots >= lower) & (knots <= upper)]
     for order in range(min(case.degree, 3) + 1):

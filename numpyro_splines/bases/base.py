@@ -101,5 +101,6 @@ class AbstractBasis(eqx.Module):
             order: how many, from the constant upward.
 
         Returns:
-            Shape (K, order), float64; column r is z^r with z in [-1, 1] over the domain.
+            Shape (K, order), float64; column r is z^r with z in [-1, 1] over the domain. Fewer
+            columns where the basis does not contain them all.
         """

@@ -28,20 +28,47 @@ def gram_matrix(
     Returns:
         Symmetric matrix, shape (K, K), banded with bandwidth `degree`.
     """
-    basis = local_basis(knots, degree)
-    pieces = _differentiated(basis, derivative)
-    num_intervals = basis.first.size
-    interval = np.searchsorted(basis.breakpoints, points, side="right") - 1
-    interval = np.clip(interval, 0, num_intervals - 1)
-    width = np.diff(basis.breakpoints)
-    u = (points - basis.breakpoints[interval]) / width[interval]
-    values = [horner(pieces[interval, j], u) for j in range(degree + 1)]
+    interval, first, values = _local_values(knots, degree, points, derivative)
     gram = np.zeros((len(knots) - degree - 1,) * 2)
     for j in range(degree + 1):
         for k in range(j + 1):
-            block = np.bincount(interval, weights * values[j] * values[k], num_intervals)
-            np.add.at(gram, (basis.first + j, basis.first + k), block)
+            block = np.bincount(interval, weights * values[j] * values[k], first.size)
+            np.add.at(gram, (first + j, first + k), block)
     return gram + np.tril(gram, -1).T
+
+
+def collocation_matrix(
+    knots: np.ndarray, degree: int, points: np.ndarray, derivative: int = 0
+) -> np.ndarray:
+    """B-splines or their derivatives at points of the base interval, in float64 NumPy.
+
+    Args:
+        knots: full knot vector, concrete.
+        degree: polynomial degree.
+        points: inside the base interval, shape (n,).
+        derivative: order of the derivative.
+
+    Returns:
+        Matrix, shape (n, K): what `bspline_basis` gives where float64 is enabled.
+    """
+    interval, first, values = _local_values(knots, degree, points, derivative)
+    matrix = np.zeros((len(points), len(knots) - degree - 1))
+    for j, value in enumerate(values):
+        matrix[np.arange(len(points)), first[interval] + j] = value
+    return matrix
+
+
+def _local_values(
+    knots: np.ndarray, degree: int, points: np.ndarray, derivative: int
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Interval of each point, first non-zero function of each interval, values of those."""
+    basis = local_basis(knots, degree)
+    pieces = _differentiated(basis, derivative)
+    interval = np.searchsorted(basis.breakpoints, points, side="right") - 1
+    interval = np.clip(interval, 0, basis.first.size - 1)
+    u = (points - basis.breakpoints[interval]) / np.diff(basis.breakpoints)[interval]
+    values = [horner(pieces[interval, j], u) for j in range(degree + 1)]
+    return interval, basis.first, values
 
 
 def derivative_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray:

@@ -70,7 +70,7 @@ class AbstractSmoothnessPrior(AbstractPrior):
         coefficients = _combine(weighted, modes)
         # The constant, column 0, is left out: that centers f with respect to the measure.
         num_linear = spectrum.polynomials.shape[-1] - 1
-        if num_linear:
+        if num_linear > 0:
             linear = self.linear.expand([num_linear]).to_event(1)
             linear = numpyro.sample(site("linear"), linear)
             coefficients = coefficients + _combine(spectrum.polynomials[:, 1:], linear)

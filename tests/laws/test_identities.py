@@ -11,12 +11,13 @@ from scipy.integrate import quad
 from numpyro_splines.extrapolation import NaN
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [c for c in CASES if c.values[0].sums_to_one])
 def test_functions_sum_to_one_on_the_domain(case, precision):
     design = case.basis(case.points()[0].astype(precision.dtype))
     np.testing.assert_allclose(design.sum(-1), 1.0, atol=2e-15 * precision.factor)
     # Horner in u adds terms of both signs: up to binomial(8, 4) at degree 8.
-    assert np.all(np.asarray(design) >= -1e-14 * precision.factor)
+    if case.non_negative:
+        assert np.all(np.asarray(design) >= -1e-14 * precision.factor)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -25,8 +26,6 @@ def test_polynomials_up_to_the_degree_are_reproduced(case, x64):
     x = case.points()[0]
     z = (2 * x - lower - upper) / (upper - lower)
     order = min(case.degree + 1, case.basis.num_coefficients - 1)
-    if order < 1:
-        pytest.skip("one function: no order below the number of functions")
     for power, coefficients in enumerate(case.basis.polynomials(order).T):
         np.testing.assert_allclose(case.basis.curve(coefficients)(x), z**power, atol=1e-13)
 
@@ -38,11 +37,11 @@ def test_integrals_equal_quadrature(case, x64):
     lower, upper = case.basis.domain
     width = upper - lower
     bounds = np.array([(0.0, 1.0), (0.1, 0.65), (0.8, 0.2), (-0.5, 0.3), (0.9, 1.6), (-2.3, 1.9)])
-    if isinstance(case.basis.extrapolation[0], NaN):
+    if isinstance(case.spline.extrapolation[0], NaN):
         bounds = bounds[:3]
     a, b = (lower + width * bounds).T
     values = np.asarray(jax.jit(lambda low, high: curve.integrate(low, high))(a, b))
-    breaks = np.unique(case.basis.knots)
+    breaks = np.unique(case.spline.knots)
     breaks = np.concatenate([breaks + k * width for k in range(-4, 4)])
     for value, start, end in zip(values, a, b, strict=True):
         low, high = sorted((start, end))

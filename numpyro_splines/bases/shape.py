@@ -1,0 +1,154 @@
+"""M-, I- and C-splines: non-negative coefficients give densities, monotone and convex curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from numpyro_splines import knots as knot_rules
+from numpyro_splines.bases.bspline import BSplineBasis
+from numpyro_splines.bases.combined import AbstractCombinedBasis
+from numpyro_splines.extrapolation import Linear
+from numpyro_splines.validation import breakpoint_array, integer_at_least
+
+
+class MSplineBasis(AbstractCombinedBasis):
+    """M-splines: B-splines scaled to unit integral.
+
+    M_j = B_j (degree + 1) / (t_{j+degree+1} - t_j), with t the clamped knots.
+    Coefficients on the simplex give a probability density on the domain; non-negative ones a hazard
+    or intensity. As splines2's `mSpline(intercept = TRUE)`.
+
+    Args:
+        breakpoints: strictly increasing, both ends of the domain included.
+        degree: polynomial degree of the M-splines, at least 0.
+        extrapolation: as in `BSplineBasis`.
+
+    Attributes:
+        spline: the B-splines on the same knots.
+        matrix: diagonal, the scale factors.
+
+    Raises:
+        TypeError: as `BSplineBasis`, or if the breakpoints are traced.
+        ValueError: as `BSplineBasis`.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> density = ns.MSplineBasis([0.0, 1.0, 3.0]).curve([0.1, 0.2, 0.3, 0.2, 0.2])
+        >>> print(density.integrate(0.0, 3.0).round(5))
+        1.0
+
+    References:
+        Ramsay, Monotone regression splines in action (1988), equation (2).
+    """
+
+    spline: BSplineBasis
+    matrix: Float[Array, "..."] | np.ndarray
+
+    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Linear()):
+        knots = _clamped(breakpoints, degree)
+        self.spline = BSplineBasis(knots=knots, degree=degree, extrapolation=extrapolation)
+        self.matrix = np.diag(1.0 / _integrals(knots, degree))
+
+
+class ISplineBasis(AbstractCombinedBasis):
+    """I-splines: integrals of M-splines from the left end, rising from 0 to 1.
+
+    Non-negative coefficients give a non-decreasing curve that is zero at the left end. As
+    `iSpline(intercept = TRUE)` of splines2: `degree` is that of the M-splines, the curves have
+    degree + 1.
+
+    Args:
+        breakpoints: strictly increasing, both ends of the domain included.
+        degree: polynomial degree of the M-splines, at least 0.
+        extrapolation: as in `BSplineBasis`.
+
+    Attributes:
+        spline: B-splines of degree + 1.
+        matrix: ones below the diagonal: I_j is the sum of the B-splines after the j-th.
+
+    Raises:
+        TypeError: as `MSplineBasis`.
+        ValueError: as `MSplineBasis`.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> print(ns.ISplineBasis([0.0, 1.0], degree=1)([0.0, 0.5, 1.0]))
+        [[0.   0.  ]
+         [0.75 0.25]
+         [1.   1.  ]]
+
+    References:
+        Ramsay, Monotone regression splines in action (1988), equation (4).
+    """
+
+    spline: BSplineBasis
+    matrix: Float[Array, "..."] | np.ndarray
+
+    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Linear()):
+        knots = _clamped(breakpoints, degree + 1)
+        self.spline = BSplineBasis(knots=knots, degree=degree + 1, extrapolation=extrapolation)
+        num = len(knots) - degree - 2
+        self.matrix = np.tri(num, num - 1, -1)
+
+
+class CSplineBasis(AbstractCombinedBasis):
+    """C-splines: integrals of I-splines from the left end, scaled to one at the right end.
+
+    Non-negative coefficients give a convex non-decreasing curve; add an intercept and a linear term
+    for any convex curve. As splines2's `cSpline(intercept = TRUE)`: `degree` is that of the
+    M-splines, the curves have degree + 2.
+
+    Args:
+        breakpoints: strictly increasing, both ends of the domain included.
+        degree: polynomial degree of the M-splines, at least 0.
+        scaled: whether each function is divided by its value at the right end.
+        extrapolation: as in `BSplineBasis`.
+
+    Attributes:
+        spline: B-splines of degree + 2.
+        matrix: coefficients of the C-splines in them.
+
+    Raises:
+        TypeError: as `MSplineBasis`.
+        ValueError: as `MSplineBasis`.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> print(ns.CSplineBasis([0.0, 1.0], degree=0)([0.0, 0.5, 1.0]).ravel())
+        [0.   0.25 1.  ]
+
+    References:
+        Meyer, Inference using shape-restricted regression splines (2008), section 2.
+    """
+
+    spline: BSplineBasis
+    matrix: Float[Array, "..."] | np.ndarray
+
+    def __init__(
+        self,
+        breakpoints: ArrayLike,
+        *,
+        degree: int = 3,
+        scaled: bool = True,
+        extrapolation: Any = Linear(),
+    ):
+        rising = ISplineBasis(breakpoints, degree=degree)
+        knots = _clamped(breakpoints, degree + 2)
+        self.spline = BSplineBasis(knots=knots, degree=degree + 2, extrapolation=extrapolation)
+        # The coefficients of an integral are cumulative sums of coefficients times integrals.
+        weights = _integrals(_clamped(breakpoints, degree + 1), degree + 1)[:, None] * rising.matrix
+        matrix = np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights, axis=0)])
+        self.matrix = matrix / matrix[-1] if scaled else matrix
+
+
+def _clamped(breakpoints: ArrayLike, degree: int) -> np.ndarray:
+    degree = integer_at_least(degree, 0, "degree")
+    return knot_rules.clamped(breakpoint_array(breakpoints), degree)
+
+
+def _integrals(knots: np.ndarray, degree: int) -> np.ndarray:
+    """Integral of each B-spline, (t_{j+degree+1} - t_j) / (degree + 1)."""
+    return (knots[degree + 1 :] - knots[: -degree - 1]) / (degree + 1)
