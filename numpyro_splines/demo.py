@@ -221,7 +221,7 @@ def fit(problem: Problem, *, draws: int, warmup: int, chains: int, seed: int) ->
         seed: of the random numbers.
     """
     mcmc = MCMC(
-        NUTS(problem.model, init_strategy=init_to_median(), target_accept_prob=0.95),
+        NUTS(problem.model, init_strategy=init_to_median(), target_accept_prob=0.9),
         num_warmup=warmup,
         num_samples=draws,
         num_chains=chains,
