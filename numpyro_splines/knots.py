@@ -220,3 +220,72 @@ def periodic(breakpoints: Any, degree: int) -> np.ndarray:
     full = points[within] + turn * (points[-1] - points[0])
     full[degree : degree + points.size] = points  # the last breakpoint exactly, not first + period
     return full
+
+
+def mgcv_ps(
+    x: Any, num_coefficients: int = 10, degree: int = 3, *, base: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Full knot vector of P-splines by mgcv's rule, for `s(x, bs = "ps")` and `bs = "bs"`.
+
+    The range of x is widened by 0.1 % of its length on each side and cut into k - degree even
+    intervals; `degree` knots at the same distance follow beyond each end. Use it as
+    `BSplineBasis(knots=..., degree=degree)` with `difference_penalty(order)` (ps) or
+    `penalty(order)` (bs).
+
+    Args:
+        x: observations; the range is all that counts, so mgcv's two `knots` may be given instead.
+        num_coefficients: mgcv's k, at least degree + 1.
+        degree: polynomial degree; mgcv's `m[1] + 1` for ps, `m[1]` for bs.
+        base: ends of a wider base interval, the outer two of mgcv's four `knots` for bs: the range
+            of x, not widened, is cut into k - degree - 2 even intervals, and one more on each side
+            reaches the ends. The knots beyond it are the mean distance apart.
+
+    Returns:
+        Knots, shape (num_coefficients + degree + 1,).
+
+    Raises:
+        ValueError: if there are too few coefficients or x has a single value, or the base interval
+            does not contain x.
+
+    Example:
+        >>> print(mgcv_ps([0.0, 1.0], 5, degree=1).round(4))
+        [-0.2515 -0.001   0.2495  0.5     0.7505  1.001   1.2515]
+
+    References:
+        mgcv's `smooth.construct.ps.smooth.spec` and `smooth.construct.bs.smooth.spec`.
+    """
+    degree = integer_at_least(degree, 0, "degree")
+    num_intervals = integer_at_least(num_coefficients, degree + 1, "num_coefficients") - degree
+    x = float64_array(x, "x")
+    lower, upper = x.min(), x.max()
+    if base is None:
+        margin = 0.001 * (upper - lower)
+        inner = uniform(lower - margin, upper + margin, num_intervals + 1)
+    else:
+        num_inner = integer_at_least(num_intervals - 1, 2, "num_coefficients - degree - 1")
+        inner = np.concatenate([[base[0]], uniform(lower, upper, num_inner), [base[1]]])
+        inner = breakpoint_array(inner, "base, x")
+    step = (inner[-1] - inner[0]) / num_intervals
+    beyond = step * np.arange(1, degree + 1)
+    return np.concatenate([inner[0] - beyond[::-1], inner, inner[-1] + beyond])
+
+
+def mgcv_cp(x: Any, num_coefficients: int = 10) -> np.ndarray:
+    """Breakpoints of cyclic P-splines by mgcv's rule, `s(x, bs = "cp")`, for `CyclicBasis`.
+
+    Even over the range of x, which is the period and is not widened.
+
+    Args:
+        x: observations; mgcv's two `knots`, the ends of the period, may be given instead.
+        num_coefficients: mgcv's k.
+
+    Returns:
+        Breakpoints, shape (num_coefficients + 1,).
+
+    Example:
+        >>> mgcv_cp([0.0, 12.0], 4)
+        array([ 0.,  3.,  6.,  9., 12.])
+    """
+    x = float64_array(x, "x")
+    num = integer_at_least(num_coefficients, 1, "num_coefficients")
+    return uniform(x.min(), x.max(), num + 1)

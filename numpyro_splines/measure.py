@@ -47,6 +47,29 @@ def quadrature(breakpoints: np.ndarray, degree: int) -> tuple[np.ndarray, np.nda
     return (left + half * (nodes + 1)).ravel(), (half * weights).ravel()
 
 
+def clipped(
+    edges: np.ndarray, lower: float | None = None, upper: float | None = None
+) -> np.ndarray:
+    """Edges of the panels of a sub-interval.
+
+    Args:
+        edges: of all panels, increasing.
+        lower: start of the sub-interval, the first edge if omitted.
+        upper: its end, the last edge if omitted.
+
+    Raises:
+        ValueError: if the sub-interval is empty or not inside the edges.
+    """
+    lower = float(edges[0] if lower is None else lower)
+    upper = float(edges[-1] if upper is None else upper)
+    if not edges[0] <= lower < upper <= edges[-1]:
+        raise ValueError(
+            "`lower` and `upper` must be increasing and inside the domain "
+            f"[{edges[0]}, {edges[-1]}]; got {lower} and {upper}."
+        )
+    return np.unique(np.clip(edges, lower, upper))
+
+
 def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Measure:
     """The probability measure that a user's `measure=` argument stands for.
 

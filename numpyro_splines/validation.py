@@ -94,6 +94,18 @@ def integer_at_least(value: Any, minimum: int, name: str) -> int:
     return number
 
 
+def positive_number(value: Any, name: str) -> np.ndarray:
+    """`value` as a float64 array without dimensions, above zero.
+
+    Raises:
+        ValueError: if it has dimensions or is not positive.
+    """
+    number = float64_array(value, name)
+    if number.shape != () or not number > 0.0:
+        raise ValueError(f"`{name}` must be one positive number; got {number}.")
+    return number
+
+
 def increasing(values: np.ndarray, name: str, *, strict: bool) -> np.ndarray:
     """`values` if they increase (strictly, or weakly where `strict` is false).
 

@@ -25,7 +25,18 @@ class Case:
     @property
     def spline(self):
         """The B-splines behind the basis."""
-        return getattr(self.basis, "spline", self.basis)
+        spline = self.basis
+        while hasattr(spline, "spline"):
+            spline = spline.spline
+        return spline
+
+    @property
+    def matrix(self):
+        """Their coefficients of each function."""
+        matrix, spline = np.eye(self.basis.num_coefficients), self.basis
+        while hasattr(spline, "spline"):
+            matrix, spline = spline.matrix @ matrix, spline.spline
+        return matrix
 
     @property
     def degree(self):
@@ -34,9 +45,7 @@ class Case:
     @property
     def amplification(self):
         """How much larger the B-spline coefficients, hence their rounding, are than the basis'."""
-        if self.spline is self.basis:
-            return 1.0
-        return max(1.0, float(np.abs(self.basis.matrix).sum(axis=1).max()))
+        return max(1.0, float(np.abs(self.matrix).sum(axis=1).max()))
 
     def points(self):
         """Interior points, every knot, both ends, and points outside, apart."""
@@ -53,9 +62,7 @@ class Case:
 
     def reference(self, coefficients, x, order=0):
         """SciPy inside, the extrapolation rule written out outside; float64."""
-        if self.spline is not self.basis:
-            coefficients = self.basis.matrix @ coefficients
-        spline = BSpline(self.spline.knots, coefficients, self.degree)
+        spline = BSpline(self.spline.knots, self.matrix @ coefficients, self.degree)
         lower, upper = self.basis.domain
 
         def derivative(at, m):
@@ -105,6 +112,16 @@ def _cases():
     yield Case("m_spline", ns.MSplineBasis(UNEVEN), sums_to_one=False)
     yield Case("i_spline", ns.ISplineBasis(UNEVEN, degree=2), sums_to_one=False)
     yield Case("c_spline", ns.CSplineBasis(UNEVEN, degree=1), sums_to_one=False)
+    yield Case("cyclic_m_spline", ns.CyclicMSplineBasis(UNEVEN), sums_to_one=False)
+    yield Case("natural", ns.NaturalBasis(UNEVEN), sums_to_one=False)
+    yield Case("natural_quintic", ns.NaturalBasis(EVEN, degree=5), sums_to_one=False)
+    yield Case("natural_line", ns.NaturalBasis([0.0, 2.0]), sums_to_one=False)
+    yield Case("bernstein", ns.BernsteinBasis(-2.0, 1.0, degree=4))
+    sign = {"sums_to_one": False, "non_negative": False}
+    yield Case("constrained", ns.BSplineBasis(UNEVEN).constrained(), **sign)
+    ends = ns.constraints.ZeroStart(), ns.constraints.ZeroEnd(1)
+    yield Case("constrained_ends", ns.CubicRegressionBasis(UNEVEN).constrained(*ends), **sign)
+    yield Case("shrunk", ns.ShrunkBasis(ns.CubicRegressionBasis(EVEN)).constrained(), **sign)
     yield Case("skewed", ns.BSplineBasis(skewed))
 
 

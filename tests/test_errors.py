@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 import pytest
 
 import numpyro_splines as ns
+from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
 from numpyro_splines.spectrum import karhunen_loeve
@@ -162,6 +163,76 @@ BAD = {
         lambda: BASIS.gram(([0.1, 0.2], [1.0])),
         ValueError,
         "got 2 observations and 1 weights",
+    ),
+    "natural_even_degree": (
+        lambda: ns.NaturalBasis([0.0, 1.0, 2.0], degree=2),
+        ValueError,
+        "`degree` of a natural spline must be odd, 3 for cubic; got 2",
+    ),
+    "natural_breakpoints": (
+        lambda: ns.NaturalBasis([0.0, 2.0, 1.0]),
+        ValueError,
+        "`breakpoints` must be strictly increasing; got 2 before 1 at index 2",
+    ),
+    "bernstein_reversed": (
+        lambda: ns.BernsteinBasis(1.0, 0.0),
+        ValueError,
+        "`upper` must be greater than `lower`; got 0.0 and 1.0",
+    ),
+    "shrinkage_factor": (
+        lambda: ns.ShrunkBasis(BASIS, 0.0),
+        ValueError,
+        "`factor` must be one positive number; got 0.0",
+    ),
+    "constraints_leave_nothing": (
+        lambda: LINE.constrained(cs.ZeroStart(), cs.ZeroEnd()),
+        ValueError,
+        "`constraints` must leave at least one function; got 2 independent conditions on 2",
+    ),
+    "constraint_matrix_shape": (
+        lambda: BASIS.constrained(cs.Linear(np.ones((1, 4)))),
+        ValueError,
+        r"`matrix` must have 5 columns, one per coefficient; got shape \(1, 4\)",
+    ),
+    "constraint_not_linear": (
+        lambda: BASIS.constrained(cs.Functional(lambda f: f(0.5) - 1.0)),
+        ValueError,
+        "`constraints` must be linear in the curve, without a constant",
+    ),
+    "constraint_nan": (
+        lambda: ns.BSplineBasis([0, 1], extrapolation=ex.NaN()).constrained(cs.ZeroAt(2.0)),
+        ValueError,
+        "`constraints` must be finite conditions; got NaN",
+    ),
+    "constraint_of_no_points": (
+        lambda: cs.ZeroMean([]),
+        ValueError,
+        "`x` must hold at least one point; got none",
+    ),
+    "constraint_point_nan": (
+        lambda: cs.ZeroAt(np.nan),
+        ValueError,
+        "`point` must be finite; got nan",
+    ),
+    "penalty_interval": (
+        lambda: BASIS.penalty(2, lower=0.5, upper=1.5),
+        ValueError,
+        r"`lower` and `upper` must be increasing and inside the domain \[0.0, 1.0\]; got 0.5 and 1.5",
+    ),
+    "plain_difference_order": (
+        lambda: LINE.difference_penalty(2, plain=True),
+        ValueError,
+        "`order` must be less than the number of basis functions, 2; got 2",
+    ),
+    "mgcv_knots_too_few": (
+        lambda: ns.knots.mgcv_ps([0.0, 1.0], 3),
+        ValueError,
+        "`num_coefficients` must be at least 4; got 3",
+    ),
+    "mgcv_base_inside": (
+        lambda: ns.knots.mgcv_ps([0.0, 1.0], 8, base=(0.1, 2.0)),
+        ValueError,
+        "`base, x` must be strictly increasing; got 0.1",
     ),
     "nothing_to_penalize": (
         lambda: karhunen_loeve(np.eye(2), np.eye(2), np.eye(2)),

@@ -18,7 +18,7 @@ from numpyro_splines.extrapolation import (
     as_pair,
     extend,
 )
-from numpyro_splines.measure import Measure, reference_measure
+from numpyro_splines.measure import Measure
 from numpyro_splines.ops import bspline, penalties, piecewise
 from numpyro_splines.validation import (
     check_knots,
@@ -125,32 +125,36 @@ class BSplineBasis(AbstractBasis):
         table = extend(bspline.spline_table(local, coefficients), self.extrapolation)
         return Curve(local.breakpoints, table, periodic=self._periodic)
 
-    def measure(self, measure: Any = None) -> Measure:
-        """See `AbstractBasis.measure`."""
+    @property
+    def panels(self) -> tuple[np.ndarray, int]:
+        """See `AbstractBasis.panels`: the breakpoints, exact for products of two functions."""
         breakpoints = bspline.local_basis(self._concrete_knots(), self.degree).breakpoints
-        return reference_measure(measure, breakpoints, 2 * self.degree)
+        return breakpoints, 2 * self.degree
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """See `AbstractBasis.gram`."""
         mu = measure if isinstance(measure, Measure) else self.measure(measure)
         return penalties.gram_matrix(self._concrete_knots(), self.degree, mu.points, mu.weights)
 
-    def penalty(self, order: int) -> np.ndarray:
-        """See `AbstractBasis.penalty`; the order is at most the degree."""
+    def _penalty(self, order: int, edges: np.ndarray) -> np.ndarray:
         order = self._check_order(order, self.degree, "degree")
-        return penalties.derivative_penalty(self._concrete_knots(), self.degree, order)
+        return penalties.derivative_penalty(self._concrete_knots(), self.degree, order, edges)
 
-    def difference_penalty(self, order: int) -> np.ndarray:
+    def difference_penalty(self, order: int, *, plain: bool = False) -> np.ndarray:
         """See `AbstractBasis.difference_penalty` and `ops.penalties.difference_penalty`.
 
-        The order is at most degree + 1, so that the null space is polynomial on any knots.
+        Unless they are plain, the order is at most degree + 1, so that the null space is polynomial
+        on any knots. Plain differences have polynomials in the index of the coefficient there:
+        polynomials in x on even (extended) knots only.
         """
+        if plain:
+            return penalties.plain_difference_penalty(self.num_coefficients, order)
         order = self._check_order(order, self.degree + 1, "degree + 1")
         return penalties.difference_penalty(self._concrete_knots(), self.degree, order)
 
     def polynomials(self, order: int) -> np.ndarray:
-        """See `AbstractBasis.polynomials`; the order is at most degree + 1."""
-        order = self._check_order(order, self.degree + 1, "degree + 1")
+        """See `AbstractBasis.polynomials`; those of degree above the basis' are not contained."""
+        order = min(integer_at_least(order, 0, "order"), self.degree + 1)
         return penalties.monomial_coefficients(self._concrete_knots(), self.degree, order)
 
     def _concrete_knots(self) -> np.ndarray:

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines import knots as knot_rules
+from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
-from numpyro_splines.bases.combined import AbstractCombinedBasis
 from numpyro_splines.extrapolation import Periodic
+from numpyro_splines.ops.penalties import plain_difference_penalty
 from numpyro_splines.validation import breakpoint_array, integer_at_least
 
 
@@ -58,13 +59,10 @@ class CyclicBasis(AbstractCombinedBasis):
         num = points.size - 1
         self.matrix = np.eye(num)[np.arange(num + degree) % num]
 
-    def difference_penalty(self, order: int) -> np.ndarray:
-        """S = D' D with D the differences around the circle; its null space is the constant.
+    def difference_penalty(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """S = D' D with D the plain differences around the circle, as mgcv's `cp`.
 
-        Args:
-            order: of the differences, at least 0.
+        Its null space is the constant, on any breakpoints.
         """
-        order = integer_at_least(order, 0, "order")
-        step = np.roll(np.eye(self.num_coefficients), 1, axis=1) - np.eye(self.num_coefficients)
-        matrix = np.linalg.matrix_power(step, order)
-        return matrix.T @ matrix
+        del plain
+        return plain_difference_penalty(self.num_coefficients, order, cyclic=True)

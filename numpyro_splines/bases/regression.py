@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
-from numpyro_splines.bases.combined import AbstractCombinedBasis
 from numpyro_splines.bases.cyclic import CyclicBasis
 from numpyro_splines.ops.penalties import collocation_matrix
 from numpyro_splines.validation import breakpoint_array

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines import knots as knot_rules
+from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
-from numpyro_splines.bases.combined import AbstractCombinedBasis
+from numpyro_splines.bases.cyclic import CyclicBasis
 from numpyro_splines.extrapolation import Linear
 from numpyro_splines.validation import breakpoint_array, integer_at_least
 
@@ -51,6 +52,49 @@ class MSplineBasis(AbstractCombinedBasis):
         knots = _clamped(breakpoints, degree)
         self.spline = BSplineBasis(knots=knots, degree=degree, extrapolation=extrapolation)
         self.matrix = np.diag(1.0 / _integrals(knots, degree))
+
+
+class CyclicMSplineBasis(AbstractCombinedBasis):
+    """Periodic M-splines: functions on a circle, each with unit integral over one period.
+
+    Coefficients on the simplex give a density on the circle. As splines2's
+    `mSpline(periodic = TRUE, intercept = TRUE)`: M intervals give M functions, and the support of
+    function i starts at breakpoint i. x outside the domain is moved into it by whole periods.
+
+    Args:
+        breakpoints: strictly increasing over exactly one period, both ends included.
+        degree: polynomial degree, at least 0.
+
+    Attributes:
+        spline: the B-splines before they are joined.
+        matrix: which of them are joined, and the scale factors.
+
+    Raises:
+        TypeError: as `CyclicBasis`.
+        ValueError: as `CyclicBasis`.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> density = ns.CyclicMSplineBasis([0.0, 1.0, 3.0, 4.0]).curve([0.2, 0.3, 0.5])
+        >>> print(density.integrate(-1.0, 3.0).round(5))
+        1.0
+
+    References:
+        Wang and Yan, Shape-restricted regression splines with R package splines2 (2021), section 2.
+    """
+
+    spline: BSplineBasis
+    matrix: Float[Array, "..."] | np.ndarray
+
+    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3):
+        cyclic = CyclicBasis(breakpoints, degree=degree)
+        points = breakpoint_array(breakpoints)
+        self.spline = cyclic.spline
+        joined = np.asarray(cyclic.matrix)
+        # The functions sum to one, so the Gram matrix sums to their integrals.
+        scaled = joined / (cyclic.gram().sum(axis=0) * (points[-1] - points[0]))
+        # Function i of the cyclic basis starts at breakpoint i - degree.
+        self.matrix = np.roll(scaled, -degree, axis=1)
 
 
 class ISplineBasis(AbstractCombinedBasis):

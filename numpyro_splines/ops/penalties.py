@@ -9,6 +9,10 @@ import numpy as np
 from numpyro_splines.measure import quadrature
 from numpyro_splines.ops.bspline import LocalBasis, local_basis
 from numpyro_splines.ops.piecewise import differentiate, horner
+from numpyro_splines.validation import integer_at_least
+
+# A function belongs to a basis if what is left of it after projection is below this.
+_CONTAINED = 1e-8
 
 
 def gram_matrix(
@@ -71,19 +75,20 @@ def _local_values(
     return interval, basis.first, values
 
 
-def derivative_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
-    """S = integral of b^(order) b^(order)' over the base interval, exactly (Gauss-Legendre).
+def derivative_penalty(knots: np.ndarray, degree: int, order: int, edges: np.ndarray) -> np.ndarray:
+    """S = integral of b^(order) b^(order)' between panels, exactly (Gauss-Legendre).
 
     Args:
         knots: full knot vector, concrete.
         degree: polynomial degree, at least `order`.
         order: derivative in the penalty.
+        edges: increasing, from the start to the end of the integral; the breakpoints between must
+            be among them.
 
     Returns:
         Positive semi-definite matrix, shape (K, K), in 1 / (units of x)^(2 order - 1).
     """
-    breakpoints = local_basis(knots, degree).breakpoints
-    points, weights = quadrature(breakpoints, 2 * (degree - order))
+    points, weights = quadrature(edges, 2 * (degree - order))
     return gram_matrix(knots, degree, points, weights, order)
 
 
@@ -122,6 +127,107 @@ def difference_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray
     return matrix.T @ matrix
 
 
+def plain_difference_penalty(num: int, order: int, *, cyclic: bool = False) -> np.ndarray:
+    """S = D' D with D the plain differences of `num` coefficients, in a row or around a circle.
+
+    Args:
+        num: number K of coefficients.
+        order: of the differences, at least 0; less than K in a row.
+        cyclic: whether the first coefficient follows the last.
+
+    Returns:
+        Positive semi-definite matrix, shape (K, K), of rank K - order, or K - 1 around a circle.
+
+    Raises:
+        ValueError: if the order is negative or too large.
+    """
+    order = integer_at_least(order, 0, "order")
+    identity = np.eye(num)
+    if cyclic:
+        step = np.roll(identity, 1, axis=1) - identity
+        matrix = np.linalg.matrix_power(step, order)
+    elif order < num:
+        matrix = np.diff(identity, n=order, axis=0)
+    else:
+        raise ValueError(
+            f"`order` must be less than the number of basis functions, {num}; got {order}. Use "
+            "more breakpoints."
+        )
+    return matrix.T @ matrix
+
+
+def shrink(penalty: np.ndarray, null_space: np.ndarray, factor: float) -> np.ndarray:
+    """S + factor lambda U U': a penalty that also shrinks its null space, as mgcv's `ts`.
+
+    Args:
+        penalty: S, positive semi-definite, shape (K, K).
+        null_space: columns that span the null space of S; U is an orthonormal basis of it.
+        factor: relative to lambda, the smallest positive eigenvalue of S. mgcv's is 0.1.
+    """
+    dimension = null_space.shape[1]
+    if dimension == 0:
+        return penalty
+    smallest = np.linalg.eigvalsh(penalty)[dimension]
+    directions = np.linalg.qr(null_space).Q
+    return penalty + factor * smallest * directions @ directions.T
+
+
+def contained(functions: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Coefficients of the combinations of `wanted` that lie in the span of `functions`.
+
+    In echelon form: for each column of `wanted` that, with multiples of the columns before it,
+    lies in the span, the coefficients of that combination; the multiples are zero if they can be.
+
+    Args:
+        functions: values or coefficients of the functions, shape (n, K), of rank K.
+        wanted: the same of the candidates, shape (n, order).
+
+    Returns:
+        Shape (K, at most order).
+    """
+    orthonormal = np.linalg.qr(functions).Q
+    rest = wanted - orthonormal @ (orthonormal.T @ wanted)
+    columns = []
+    for last in range(wanted.shape[1]):
+        lower, target = rest[:, :last], -rest[:, last]
+        multiples = _solve(lower, target)
+        error = np.abs(lower @ multiples - target).max()
+        if error < _CONTAINED * np.abs(wanted[:, : last + 1]).max():
+            columns.append(wanted[:, :last] @ multiples + wanted[:, last])
+    if not columns:
+        return np.zeros((functions.shape[1], 0))
+    return np.linalg.lstsq(functions, np.stack(columns, axis=1), rcond=None)[0]
+
+
+def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Least squares of minimal norm; columns that vanish but for rounding get zero."""
+    left, size, right = np.linalg.svd(matrix, full_matrices=False)
+    kept = size > _CONTAINED
+    inverse = np.where(kept, 1.0 / np.where(kept, size, 1.0), 0.0)
+    return right.T @ (inverse * (left.T @ target))
+
+
+def mgcv_penalty_scale(design: np.ndarray, penalty: np.ndarray) -> float:
+    """mgcv's normalization of penalties: it uses S / s with s = norm1(S) / norminf(X)^2.
+
+    Args:
+        design: X, before constraints are absorbed, shape (n, K).
+        penalty: S, shape (K, K).
+
+    Returns:
+        s: smoothing parameters of mgcv divided by it multiply S.
+
+    Example:
+        >>> import numpy as np
+        >>> mgcv_penalty_scale(np.eye(2), np.array([[2.0, -2.0], [-2.0, 2.0]]))
+        4.0
+
+    References:
+        `smoothCon(scale.penalty = TRUE)` of mgcv.
+    """
+    return float(np.linalg.norm(penalty, 1) / np.linalg.norm(design, np.inf) ** 2)
+
+
 def _difference_gaps(knots: np.ndarray, degree: int, k: int) -> np.ndarray:
     span, num = degree + 1 - k, len(knots) - degree - 1
     if span > 0:
@@ -158,7 +264,7 @@ def monomial_coefficients(knots: np.ndarray, degree: int, order: int) -> np.ndar
     lower, upper = knots[degree], knots[num]
     z = (2 * knots - lower - upper) / (upper - lower)
     symmetric = np.zeros((num, order))
-    symmetric[:, 0] = 1.0
+    symmetric[:, :1] = 1.0
     for j in range(1, degree + 1):
         symmetric[:, 1:] = symmetric[:, 1:] + z[j : j + num, None] * symmetric[:, :-1]
     return symmetric / np.array([comb(degree, r) for r in range(order)])

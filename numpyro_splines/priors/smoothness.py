@@ -25,10 +25,13 @@ class Prepared(eqx.Module):
 
     Attributes:
         spectrum: the Karhunen-Loeve decomposition.
+        linear: coefficients of the unpenalized functions but the constant, which is left out: that
+            centers f with respect to the measure. Shape (K, number of them).
         centering: in [0, 1], shape () or one per mode.
     """
 
     spectrum: Spectrum
+    linear: Float[Array, "..."] | np.ndarray
     centering: Float[Array, "..."] | np.ndarray
 
 
@@ -47,11 +50,14 @@ class AbstractSmoothnessPrior(AbstractPrior):
     def prepare(self, basis: AbstractBasis, measure: Any) -> Prepared:
         """See `AbstractPrior.prepare`."""
         mu = basis.measure(measure)
-        null_space = basis.polynomials(self.order)
+        null_space = basis.null_space(self.order)
         spectrum = karhunen_loeve(basis.gram(mu), self.penalty(basis), null_space)
+        # The null space of some bases lacks the constant: constrained, shrunk, integrated ones.
+        num_constant = basis.null_space(1).shape[-1]
+        linear = np.asarray(spectrum.polynomials)[:, num_constant:]
         if self.centering is None:
-            return Prepared(spectrum, _informed_centering(spectrum, mu.num_observations))
-        return Prepared(spectrum, _check_centering(self.centering, spectrum))
+            return Prepared(spectrum, linear, _informed_centering(spectrum, mu.num_observations))
+        return Prepared(spectrum, linear, _check_centering(self.centering, spectrum))
 
     def sample(
         self, prepared: Prepared, site: Callable[[str], str]
@@ -68,12 +74,11 @@ class AbstractSmoothnessPrior(AbstractPrior):
             modes = numpyro.sample(site("modes"), modes)
         weighted = spectrum.modes * spectrum.standard_deviations
         coefficients = _combine(weighted, modes)
-        # The constant, column 0, is left out: that centers f with respect to the measure.
-        num_linear = spectrum.polynomials.shape[-1] - 1
+        num_linear = prepared.linear.shape[-1]
         if num_linear > 0:
             linear = self.linear.expand([num_linear]).to_event(1)
             linear = numpyro.sample(site("linear"), linear)
-            coefficients = coefficients + _combine(spectrum.polynomials[:, 1:], linear)
+            coefficients = coefficients + _combine(prepared.linear, linear)
         return coefficients
 
 
@@ -83,7 +88,8 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
     f(x) = sum_j beta_j phi_j(x) + tau sum_m sd_m z_m psi_m(x) in the coordinates of `Spectrum`: the
     phi_j are the polynomials of degree 1, ..., order - 1, orthonormal with respect to the effect's
     reference measure mu; the psi_m are the modes of the penalty. All are orthogonal to the
-    constant, so int f d mu = 0: add an intercept of your own.
+    constant, so int f d mu = 0: add an intercept of your own. (A basis without the constant, such
+    as a constrained one or I-splines, is not centered: its curves are what its functions allow.)
 
     Sites, after the effect's name and a dot:
 

@@ -25,9 +25,18 @@ def test_polynomials_up_to_the_degree_are_reproduced(case, x64):
     lower, upper = case.basis.domain
     x = case.points()[0]
     z = (2 * x - lower - upper) / (upper - lower)
-    order = min(case.degree + 1, case.basis.num_coefficients - 1)
-    for power, coefficients in enumerate(case.basis.polynomials(order).T):
-        np.testing.assert_allclose(case.basis.curve(coefficients)(x), z**power, atol=1e-13)
+    found = case.basis.polynomials(case.degree + 1)
+    values = np.asarray(case.basis.curve(found.T)(x)).T
+    monomials = np.vander(z, case.degree + 1, increasing=True)
+    if case.sums_to_one:
+        np.testing.assert_allclose(values, monomials[:, : values.shape[1]], atol=1e-13)
+    # Also where only some polynomials are contained: what is found are polynomials, and all.
+    fit = np.linalg.lstsq(monomials, values, rcond=None)[0]
+    np.testing.assert_allclose(monomials @ fit, values, atol=1e-12)
+    assert np.linalg.matrix_rank(fit) == found.shape[1]
+    design = np.asarray(case.basis(x))
+    both = np.linalg.matrix_rank(np.column_stack([design, monomials]), tol=1e-7)
+    assert found.shape[1] == case.basis.num_coefficients + case.degree + 1 - both
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,0 +1,169 @@
+"""Constraints hold to machine precision, whatever the basis, and leave everything else free."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+import numpyro_splines as ns
+from numpyro_splines import constraints as cs
+
+UNEVEN = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
+X = np.random.default_rng(0).normal(0.5, 1.5, 50)  # some outside the domain
+WEIGHTS = np.random.default_rng(1).uniform(size=50)
+
+
+class Fourier(ns.AbstractBasis):
+    """A basis of one's own in a dozen lines: no splines at all."""
+
+    frequencies: np.ndarray
+    num_coefficients = property(lambda self: 2 * len(self.frequencies) + 1)
+    domain = (-1.0, 3.0)
+
+    def __call__(self, x):
+        x = jnp.asarray(x)[..., None]
+        angle = np.pi / 2 * x * jnp.asarray(self.frequencies, x.dtype)
+        return jnp.concatenate([jnp.ones_like(x), jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+FOURIER = Fourier(np.arange(1, 4))
+BASES = {
+    "bspline": ns.BSplineBasis(UNEVEN),
+    "quintic": ns.BSplineBasis(UNEVEN, degree=5),
+    "regression": ns.CubicRegressionBasis(UNEVEN),
+    "cyclic": ns.CyclicBasis(UNEVEN),
+    "i_spline": ns.ISplineBasis(UNEVEN, degree=2),
+    "constrained": ns.BSplineBasis(UNEVEN).constrained(cs.ZeroAt(0.3)),
+    "fourier": FOURIER,
+}
+# Each constraint with the numbers that must be zero, computed from the curve in another way.
+RULES = {
+    "integral": (cs.ZeroIntegral(), lambda f: quad(f, -1, 3, points=UNEVEN[1:-1])[0]),
+    "measure": (
+        cs.ZeroIntegral((np.clip(X, -1, 3), WEIGHTS)),
+        lambda f: (
+            0.99 * np.average(f(np.clip(X, -1, 3)), weights=WEIGHTS)
+            + 0.01 / 4 * quad(f, -1, 3, points=UNEVEN[1:-1])[0]
+        ),
+    ),
+    "mean": (cs.ZeroMean(X), lambda f: np.mean(f(X))),
+    "points": (cs.ZeroAt([0.1, 2.0]), lambda f: f(np.array([0.1, 2.0]))),
+    "slope_at": (cs.ZeroAt(0.2, 1), lambda f: f.derivative()(0.2)),
+    "start": (cs.ZeroStart(), lambda f: f(-1.0)),
+    "start_flat": (cs.ZeroStart(1), lambda f: f.derivative()(-1.0)),
+    "finish_flat": (cs.ZeroEnd(1), lambda f: f.derivative()(3.0)),
+    "clamped": (cs.Clamped(), lambda f: f.derivative()(np.array([-1.0, 3.0]))),
+    "periodic": (
+        cs.Periodic(2),
+        lambda f: [f.derivative(m)(-1.0) - f.derivative(m)(3.0) for m in range(3)],
+    ),
+    "functional": (cs.Functional(lambda f: f(0.0) - 2 * f(1.0)), lambda f: f(0.0) - 2 * f(1.0)),
+}
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+@pytest.mark.parametrize("kind", list(BASES))
+def test_every_curve_satisfies_the_constraint(kind, rule, x64):
+    constraint, numbers = RULES[rule]
+    basis = BASES[kind]
+    constrained = basis.constrained(constraint)
+    rows = constraint.rows(basis)
+    size = np.linalg.norm(rows, axis=1).max()
+    rank = np.linalg.matrix_rank(rows, tol=1e-9 * max(size, 1e-9))
+    assert constrained.num_coefficients == basis.num_coefficients - rank
+    np.testing.assert_allclose(
+        constrained.matrix.T @ constrained.matrix, np.eye(constrained.num_coefficients), atol=1e-14
+    )
+    curve = constrained.curve(np.random.default_rng(2).normal(size=constrained.num_coefficients))
+    slack = 1e-13 * max(size, 1.0) * 10
+    # Quadrature by SciPy is good to 1e-8.
+    slack = 1e-7 if rule in ("integral", "measure") else slack
+    np.testing.assert_allclose(np.asarray(numbers(curve)), 0.0, atol=slack)
+
+
+@pytest.mark.parametrize("kind", list(BASES))
+def test_a_linear_matrix_and_several_constraints_at_once(kind, x64):
+    basis = BASES[kind]
+    matrix = np.random.default_rng(3).normal(size=(2, basis.num_coefficients))
+    both = basis.constrained(cs.Linear(matrix), cs.ZeroMean(X))
+    coefficients = both.matrix @ np.random.default_rng(4).normal(size=both.num_coefficients)
+    np.testing.assert_allclose(matrix @ coefficients, 0.0, atol=1e-13)
+    np.testing.assert_allclose(np.mean(basis.curve(coefficients)(X)), 0.0, atol=1e-13)
+    # One after the other is the same space.
+    again = basis.constrained(cs.Linear(matrix)).constrained(cs.ZeroMean(X))
+    spans = [m @ np.linalg.pinv(m) for m in (both.matrix, basis_matrix(again))]
+    np.testing.assert_allclose(*spans, atol=1e-12)
+
+
+def basis_matrix(basis):
+    return basis.spline.matrix @ basis.matrix
+
+
+def test_repeated_constraints_count_once(x64):
+    basis = BASES["bspline"].constrained(cs.ZeroStart(), cs.ZeroAt(-1.0), cs.Linear(np.eye(8)[0]))
+    assert basis.num_coefficients == 7
+
+
+def test_functions_that_satisfy_the_constraint_stay(x64):
+    """Zero entries of the constraint are left out: local constraints keep the basis local."""
+    basis = BASES["bspline"].constrained(cs.ZeroAt(-0.9))
+    expected = np.eye(8)[:, 4:]
+    np.testing.assert_array_equal(basis.matrix[:, -4:], expected)
+
+
+def test_constraints_are_made_inside_compiled_functions_too():
+    def f(x):
+        return ns.BSplineBasis(UNEVEN).constrained(cs.ZeroMean(X)).curve(jnp.ones(7))(x)
+
+    np.testing.assert_allclose(jax.jit(f)(0.3), f(0.3), rtol=1e-6)
+
+
+def test_precision_does_not_depend_on_the_setting_of_jax():
+    with jax.enable_x64(False):
+        narrow = BASES["regression"].constrained(cs.ZeroMean(X)).matrix
+    with jax.enable_x64(True):
+        wide = BASES["regression"].constrained(cs.ZeroMean(X)).matrix
+    np.testing.assert_array_equal(narrow, wide)
+
+
+@pytest.mark.parametrize("kind", ["bspline", "regression", "fourier"])
+def test_penalties_over_part_of_the_domain_add_up(kind):
+    basis = BASES[kind]
+    whole = basis.penalty([1, 2])
+    left, right = basis.penalty([1, 2], upper=0.7), basis.penalty([1, 2], lower=0.7)
+    assert whole.shape == (2, basis.num_coefficients, basis.num_coefficients)
+    np.testing.assert_allclose(left + right, whole, rtol=1e-12, atol=1e-12 * np.abs(whole).max())
+
+
+def test_a_basis_of_ones_own(x64):
+    """Integrals of sines and cosines over their period, 4, are known."""
+    squares = np.pi / 2 * np.array([1, 2, 3, 1, 2, 3])
+    gram = np.diag([1.0, *np.full(6, 0.5)])
+    np.testing.assert_allclose(FOURIER.gram(), gram, atol=1e-12)
+    penalty = np.diag([0.0, *2 * squares**4])
+    np.testing.assert_allclose(FOURIER.penalty(2), penalty, atol=1e-9)
+    constant = FOURIER.polynomials(3)
+    np.testing.assert_allclose(constant, np.eye(7)[:, :1], atol=1e-10)
+    assert FOURIER.difference_penalty(1).shape == (7, 7)
+    coefficients = np.random.default_rng(5).normal(size=(2, 3, 7))
+    curve, x = FOURIER.curve(coefficients), np.linspace(-2.0, 4.0, 11)
+    design = np.asarray(FOURIER(x))
+    np.testing.assert_allclose(curve(x), coefficients @ design.T, atol=1e-12)
+    assert curve.batch_shape == (2, 3)
+    assert curve.domain == (-1.0, 3.0)
+    index = np.arange(11) % 3
+    picked = np.asarray(curve(x))[:, index, np.arange(11)]
+    np.testing.assert_allclose(curve.pick(index)(x), picked, atol=1e-12)
+    np.testing.assert_allclose(curve.each(np.tile(x, (2, 3, 1))), curve(x), atol=1e-12)
+    slope = (
+        np.pi
+        / 2
+        * np.concatenate(
+            [np.zeros((11, 1)), design[:, 4:] * [1, 2, 3], -design[:, 1:4] * [1, 2, 3]], axis=1
+        )
+    )
+    np.testing.assert_allclose(curve.derivative()(x), coefficients @ slope.T, atol=1e-11)
+    np.testing.assert_allclose(
+        curve.derivative(2)(x), curve.derivative().derivative()(x), atol=1e-12
+    )
