@@ -55,7 +55,7 @@ class ZeroIntegral(AbstractConstraint):
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
         mu = basis.measure(self.measure)
-        return _gradient(basis, lambda f: jnp.asarray(mu.weights) @ f(mu.points))
+        return basis.functional(lambda f: jnp.asarray(mu.weights) @ f(mu.points))
 
 
 class ZeroMean(AbstractConstraint):
@@ -74,7 +74,7 @@ class ZeroMean(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
-        return _gradient(basis, lambda f: f(np.asarray(self.x)).mean())
+        return basis.functional(lambda f: f(np.asarray(self.x)).mean())
 
 
 class ZeroAt(AbstractConstraint):
@@ -100,7 +100,7 @@ class ZeroAt(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
-        return _gradient(basis, lambda f: f.derivative(self.derivative)(np.asarray(self.point)))
+        return basis.functional(lambda f: f.derivative(self.derivative)(np.asarray(self.point)))
 
 
 class ZeroStart(AbstractConstraint):
@@ -202,7 +202,7 @@ class Functional(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
-        return _gradient(basis, self.function)
+        return basis.functional(self.function)
 
 
 def null_space(rows: np.ndarray) -> np.ndarray:
@@ -218,13 +218,8 @@ def null_space(rows: np.ndarray) -> np.ndarray:
         Shape (K, K - rank of C), orthonormal columns.
 
     Raises:
-        ValueError: if C is not finite, or leaves nothing.
+        ValueError: if C leaves nothing.
     """
-    if not np.all(np.isfinite(rows)):
-        raise ValueError(
-            "`constraints` must be finite conditions; got NaN or infinity, as from a point where "
-            "the extrapolation is NaN."
-        )
     num = rows.shape[1]
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = (rows / np.where(length > 0, length, 1.0))[length[:, 0] > 0]
@@ -245,23 +240,32 @@ def null_space(rows: np.ndarray) -> np.ndarray:
     return full[:, kept]
 
 
-def _gradient(basis: Any, functional: Callable[[Any], Any]) -> np.ndarray:
-    """Rows of a linear functional: its gradient in the coefficients, O(n) for a mean over n."""
+def gradient(function: Callable[[Any], Any], num: int) -> np.ndarray:
+    """Rows C of a linear function of coefficients, function(c) = C c, on the host.
+
+    Args:
+        function: from coefficients, shape (num,), to any shape, in JAX operations.
+        num: number K of coefficients.
+
+    Returns:
+        Shape (size of the result, K), float64 whatever JAX's precision.
+
+    Raises:
+        ValueError: if the function is not linear, or not finite.
+    """
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
 
-        def conditions(coefficients: Any) -> Any:
-            return jnp.ravel(jnp.asarray(functional(basis.curve(coefficients))))
+        def numbers(coefficients: Any) -> Any:
+            return jnp.ravel(jnp.asarray(function(coefficients)))
 
-        origin = jnp.zeros(basis.num_coefficients)
-        rows = np.asarray(jax.jacrev(conditions)(origin))
-        probe = jnp.cos(jnp.arange(1.0, basis.num_coefficients + 1))
-        difference = np.asarray(conditions(probe)) - rows @ np.asarray(probe)
-    size = np.abs(rows).sum(axis=1) + 1e-300
-    if np.any(np.abs(difference) > 1e-8 * size):
+        rows = np.asarray(jax.jacrev(numbers)(jnp.zeros(num)))
+        probe = jnp.cos(jnp.arange(1.0, num + 1))
+        error = np.abs(np.asarray(numbers(probe)) - rows @ np.asarray(probe))
+    if not np.all(error <= 1e-8 * np.abs(rows).sum(axis=1)):
         raise ValueError(
-            "`constraints` must be linear in the curve, without a constant; got a functional whose "
-            "value is not its gradient times the coefficients. Constrain f itself, and add fixed "
-            "values as an offset in the model."
+            "`constraints` must be finite and linear in the curve, without a constant; got a "
+            "functional whose value is not its gradient times the coefficients. Add fixed values "
+            "as an offset in the model; keep points where the extrapolation is not NaN."
         )
     return rows
 

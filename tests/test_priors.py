@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 import scipy.stats
 from numpyro.infer import Predictive
+from test_constraints import FOURIER
 
 import numpyro_splines as ns
 
@@ -195,34 +196,26 @@ def test_what_does_not_fit_the_basis_is_refused_when_the_effect_is_made():
 @pytest.mark.parametrize("kind", ["i_spline", "constrained", "shrunk", "own"])
 def test_bases_without_the_constant_or_a_null_space(kind, x64):
     """The prior covariance is the analytic one, on what the functions of the basis span."""
-    from test_constraints import FOURIER
-
     points = ns.knots.uniform(-1.0, 3.0, 7)
-    basis, linear = {
+    basis, num_linear = {
         "i_spline": (ns.ISplineBasis(points, degree=2), 1),
         "constrained": (ns.BSplineBasis(points).constrained(ns.constraints.ZeroStart()), 1),
         "shrunk": (ns.ShrunkBasis(ns.CubicRegressionBasis(points)).constrained(), 0),
         "own": (FOURIER, 0),
     }[kind]
     effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(scale=2.0, linear=3.0))
-    seeded = numpyro.handlers.seed(effect.sample, 0)
-    trace = numpyro.handlers.trace(seeded).get_trace()
-    assert ("f.linear" in trace) == (linear > 0)
-    draws = numpyro.infer.Predictive(lambda: effect.sample(), num_samples=20_000)(jax.random.key(1))
-    coefficients = np.asarray(draws["f.coefficients"])
-    gram, penalty = basis.gram(), basis.penalty(2)
-    null = basis.null_space(2)[:, basis.null_space(1).shape[1] :]
-    null = null @ np.linalg.inv(np.linalg.cholesky(null.T @ gram @ null)).T if linear else null
-    everything = basis.null_space(2)
-    complement = (
-        scipy.linalg.null_space(everything.T @ gram) if everything.size else np.eye(len(gram))
-    )
+    draws = Predictive(lambda: effect.sample(), num_samples=NUM_DRAWS)(jax.random.key(1))
+    assert ("f.linear" in draws) == (num_linear > 0)
+    gram, penalty, null = basis.gram(), basis.penalty(2), basis.null_space(2)
+    complement = scipy.linalg.null_space(null.T @ gram) if null.size else np.eye(len(gram))
     inverse = complement @ np.linalg.inv(complement.T @ penalty @ complement) @ complement.T
-    expected = 4.0 * inverse / np.trace(gram @ inverse) + 9.0 * null @ null.T
-    # Compared as functions on a grid: standard errors of covariances, 6 of them for ~200 numbers.
+    linear = null[:, null.shape[1] - num_linear :]
+    linear = linear @ np.linalg.inv(linear.T @ gram @ linear) @ linear.T
+    expected = 4.0 * inverse / np.trace(gram @ inverse) + 9.0 * linear
+    # Compared as functions on a grid.
     design = np.asarray(basis(np.linspace(-1.0, 3.0, 20)))
-    found = design @ np.cov(coefficients.T) @ design.T
+    found = design @ np.cov(np.asarray(draws["f.coefficients"]).T) @ design.T
     expected = design @ expected @ design.T
     variance = np.diag(expected)
-    error = np.sqrt((np.outer(variance, variance) + expected**2) / 20_000)
-    assert np.all(np.abs(found - expected) < 6 * error + 1e-12)
+    error = np.sqrt((np.outer(variance, variance) + expected**2) / NUM_DRAWS)
+    assert np.all(np.abs(found - expected) < ERRORS * error + 1e-12)
