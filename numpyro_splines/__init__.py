@@ -25,5 +25,6 @@ from numpyro_splines.ops.penalties import mgcv_penalty_scale as mgcv_penalty_sca
 from numpyro_splines.priors import AbstractPrior as AbstractPrior
 from numpyro_splines.priors import RandomWalkPrior as RandomWalkPrior
 from numpyro_splines.priors import SmoothnessPrior as SmoothnessPrior
+from numpyro_splines.transforms import SplineTransform as SplineTransform
 
 __version__ = "0.1.0"

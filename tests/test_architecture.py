@@ -28,6 +28,7 @@ LAYERS = [
     ("effects",),
     ("priors",),
     ("bases",),
+    ("transforms",),
     ("constraints",),
     ("curve", "combination"),
     ("spectrum",),
@@ -43,7 +44,7 @@ RANK = {layer: rank for rank, row in enumerate(LAYERS) for layer in row}
 # The only layers that may import these packages.
 DEMO = {"__main__", "demo"}
 HOMES = {
-    "numpyro": {"priors", "effects", "latent", "marginal"} | DEMO,
+    "numpyro": {"priors", "effects", "latent", "marginal", "transforms"} | DEMO,
     "matplotlib": {"plotting"},
     "arviz": {"posterior", "datasets"} | DEMO,
     "pandas": {"posterior", "datasets"} | DEMO,

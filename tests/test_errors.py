@@ -270,6 +270,91 @@ BAD = {
         ValueError,
         r"`x` must have the leading axes \(2,\), one per curve; got \(3,\)",
     ),
+    "inverse_not_monotone": (
+        lambda: BASIS.curve([0.0, 2.0, 1.0, 3.0, 0.0]).inverse(0.5),
+        ValueError,
+        "`inverse` needs a curve that increases or decreases over its whole domain; got one that "
+        "does not",
+    ),
+    "inverse_periodic": (lambda: WAVE.inverse(0.5), ValueError, "got one that is periodic"),
+    "roots_level": (
+        lambda: CURVE.roots([0.0, 1.0]),
+        ValueError,
+        r"`level` must be one number; got shape \(2,\)",
+    ),
+    "roots_size": (lambda: CURVE.roots(size=0), ValueError, "`size` must be at least 1; got 0"),
+    "refine_outside": (
+        lambda: CURVE.refine([1.5]),
+        ValueError,
+        r"`points` must lie in the domain \[0.0, 1.0\]; got 0.0 to 1.5",
+    ),
+    "restrict_outside": (
+        lambda: CURVE.restrict(0.5, 1.5),
+        ValueError,
+        r"`lower` and `upper` must lie in the domain \[0.0, 1.0\]; got 0.5 and 1.5",
+    ),
+    "restrict_empty": (
+        lambda: CURVE.restrict(0.5, 0.5),
+        ValueError,
+        "`lower, upper` must be strictly increasing",
+    ),
+    "elevate_down": (
+        lambda: CURVE.elevate(2),
+        ValueError,
+        "`degree` must be at least 3; got 2",
+    ),
+    "product_of_curves": (
+        lambda: CURVE * CURVE,
+        TypeError,
+        "a curve is multiplied by numbers only; got two curves",
+    ),
+    "sum_with_periodic": (
+        lambda: CURVE + WAVE,
+        ValueError,
+        "curves can be added if both or neither are periodic",
+    ),
+    "sum_of_periods": (
+        lambda: WAVE + ns.CyclicBasis([0.0, 1.0, 2.0]).curve([1.0, 2.0]),
+        ValueError,
+        "periodic curves can be added on one period; got domains from 0.0 to 1.0 and from 0.0 to",
+    ),
+    "traced_refinement": (
+        lambda: jax.jit(
+            lambda b: ns.BSplineBasis(b, degree=1).curve(jnp.ones(2)).refine([0.5]).table
+        )(jnp.array([0.0, 1.0])),
+        TypeError,
+        "`refine` needs concrete breakpoints common to all curves",
+    ),
+    "from_scipy_kind": (
+        lambda: ns.Curve.from_scipy(np.ones(3)),
+        TypeError,
+        "`spline` must be a scipy.interpolate.BSpline or PPoly .*; got ndarray",
+    ),
+    "to_scipy_kind": (
+        lambda: CURVE.to_scipy(list),
+        TypeError,
+        "`kind` must be scipy.interpolate.PPoly or BSpline",
+    ),
+    "to_scipy_gain": (
+        lambda: WAVE.antiderivative().to_scipy(),
+        ValueError,
+        "`to_scipy` needs common breakpoints and no gain per period",
+    ),
+    "transform_not_monotone": (
+        lambda: ns.SplineTransform(BASIS.curve([0.0, 2.0, 1.0, 3.0, 0.0])),
+        ValueError,
+        "`curve` must increase or decrease over its whole domain",
+    ),
+    "transform_batch": (
+        lambda: ns.SplineTransform(BASIS.curve(np.ones((2, 5)))),
+        ValueError,
+        r"`curve` must be one curve; got a batch of shape \(2,\)",
+    ),
+    "transform_kind": (
+        lambda: ns.SplineTransform(BASIS),
+        TypeError,
+        "`curve` must be a Curve; got BSplineBasis",
+    ),
     "uniform_reversed": (
         lambda: ns.knots.uniform(1.0, 0.0, 5),
         ValueError,

@@ -1,10 +1,10 @@
-"""A function of one variable as an object: sample it once, then ask it anything."""
+"""Curves evaluated, differentiated and integrated exactly."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -16,33 +16,8 @@ from numpyro_splines.ops import piecewise
 from numpyro_splines.validation import float_input, integer_at_least, is_traced
 
 
-class Curve(eqx.Module):
-    """One or many piecewise polynomials on common breakpoints, as a pytree.
-
-    Mirrors `scipy.interpolate.PPoly`, with a row of the table for each side of the domain, so
-    derivatives and integrals are exact everywhere. Made by `basis.curve(coefficients)`,
-    `effect.sample()` and `effect.curve(draws)` rather than by hand.
-
-    Right-continuous at breakpoints, the left limit at the right end of the domain. Outside, what
-    the basis' extrapolation says.
-
-    Attributes:
-        breakpoints: increasing, both ends of the domain included, shape (M + 1,); with leading
-            batch axes where every curve has its own.
-        table: coefficients of powers of the normalized coordinate of each interval, shape
-            (*batch, M + 2, degree + 1); see `numpyro_splines.ops.piecewise`.
-        increment: f(x + period) - f(x) where it is not zero, shape (*batch,): the antiderivative of
-            a periodic curve gains its integral over one period. Else None.
-        periodic: whether x outside the domain is moved into it by whole periods.
-
-    Example:
-        >>> import numpyro_splines as ns
-        >>> curve = ns.BSplineBasis([0.0, 1.0, 2.0], degree=1).curve([0.0, 1.0, 0.0])
-        >>> print(curve([0.5, 1.0, 3.0]))
-        [ 0.5  1.  -1. ]
-        >>> print(curve.derivative()([0.5, 1.0]), curve.integrate(0.0, 2.0))
-        [ 1. -1.] 1.0
-    """
+class AbstractEvaluable(eqx.Module):
+    """Piecewise polynomials that evaluate, differentiate and integrate; see `Curve`."""
 
     breakpoints: Float[Array, "..."] | np.ndarray
     table: Float[Array, "..."] | np.ndarray
@@ -137,10 +112,10 @@ class Curve(eqx.Module):
             )
         flat, points = self._flat(), x.reshape(math.prod(shape), -1)
         if flat.breakpoints.ndim > 1:
-            return jax.vmap(Curve.__call__)(flat, points).reshape(x.shape)
+            return jax.vmap(type(self).__call__)(flat, points).reshape(x.shape)
         return flat.pick(np.arange(len(points))[:, None])(points).reshape(x.shape)
 
-    def derivative(self, order: int = 1) -> Curve:
+    def derivative(self, order: int = 1) -> Self:
         """The exact derivative d^order f / dx^order as another curve.
 
         One-sided at breakpoints (from the right; from the left at the right end); that of the
@@ -156,9 +131,9 @@ class Curve(eqx.Module):
         table = piecewise.differentiate(self.table, self.breakpoints, order)
         # The slope of a curve that gains a constant per period is periodic.
         increment = self.increment if order == 0 else None
-        return Curve(self.breakpoints, table, increment, self.periodic)
+        return type(self)(self.breakpoints, table, increment, self.periodic)
 
-    def antiderivative(self) -> Curve:
+    def antiderivative(self) -> Self:
         """The exact integral from the left end of the domain, F(x) = int_a^x f(t) dt, as a curve.
 
         Continuous everywhere, outside the domain too, unless f is discontinuous by NaN.
@@ -178,7 +153,7 @@ class Curve(eqx.Module):
             )
         table = piecewise.antidifferentiate(self.table, self.breakpoints)
         increment = table[..., -2, :].sum(-1) if self.periodic else None
-        return Curve(self.breakpoints, table, increment, self.periodic)
+        return type(self)(self.breakpoints, table, increment, self.periodic)
 
     def integrate(self, lower: ArrayLike, upper: ArrayLike) -> Float[Array, "..."]:
         """Exact integral of f from `lower` to `upper`, vectorized over the bounds.
@@ -234,7 +209,7 @@ class Curve(eqx.Module):
         )
         return value + turns * gain
 
-    def _flat(self) -> Curve:
+    def _flat(self) -> Self:
         """The same curves with one batch axis."""
         size, shape = math.prod(self.batch_shape), self.batch_shape
         breakpoints, increment = self.breakpoints, self.increment
@@ -244,4 +219,4 @@ class Curve(eqx.Module):
         if increment is not None:
             increment = jnp.broadcast_to(increment, shape).reshape(size)
         table = self.table.reshape(size, *self.table.shape[-2:])
-        return Curve(breakpoints, table, increment, self.periodic)
+        return type(self)(breakpoints, table, increment, self.periodic)

@@ -1,0 +1,215 @@
+"""Equations of curves solved exactly: inverse, roots, extrema, inflections."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from numpyro_splines.curve.evaluation import AbstractEvaluable
+from numpyro_splines.ops import piecewise
+from numpyro_splines.ops import roots as solver
+from numpyro_splines.validation import float_input, integer_at_least, is_traced
+
+
+class Extrema(NamedTuple):
+    """Local extrema of a curve.
+
+    Attributes:
+        x: positions, increasing.
+        value: f(x).
+        maximum: whether each is a maximum, else a minimum. (False in padding.)
+    """
+
+    x: Any
+    value: Any
+    maximum: Any
+
+
+class AbstractSolvable(AbstractEvaluable):
+    """Curves whose equations are solved; see `Curve`."""
+
+    def inverse(self, y: ArrayLike) -> Float[Array, "..."]:
+        """The x with f(x) = y, for a curve that increases or decreases over its domain.
+
+        Newton's method inside a bracket; the continuations outside the domain count, straight ones
+        exactly. Differentiable in y and in the curve (coefficients, breakpoints) by the implicit
+        function theorem, dx = (dy - df(x)) / f'(x), forward and reverse, at any order; zero where
+        f'(x) = 0. Where f is flat at y, the left-most x of the domain.
+
+        Args:
+            y: values of any shape, in the units of f.
+
+        Returns:
+            Shape (*batch_shape, *y.shape), in the units of x; NaN where no x has this value.
+
+        Raises:
+            ValueError: if a concrete curve is not monotone over its domain, or is periodic. A
+                traced one cannot be checked: there the result is some x, or NaN.
+
+        Example:
+            >>> import numpyro_splines as ns
+            >>> curve = ns.ISplineBasis([0.0, 1.0, 2.0], degree=1).curve([1.0, 2.0, 1.0])
+            >>> print(curve.inverse(curve([0.3, 1.5, 2.5])))
+            [0.3 1.5 2.5]
+        """
+        y = float_input(y, "y")
+        if self.periodic or not (is_traced(self.table) or bool(np.all(self.is_monotone()))):
+            raise ValueError(
+                "`inverse` needs a curve that increases or decreases over its whole domain; got "
+                f"one that {'is periodic' if self.periodic else 'does not'}. Use roots(level) for "
+                "all x of a value, or restrict(lower, upper) to a monotone stretch."
+            )
+        return self._solved(solver.invert, y)
+
+    def is_monotone(self) -> Any:
+        """Whether f increases, or decreases, over its whole domain; shape (*batch_shape,).
+
+        Exact, by the smallest and largest slope of every piece; up to rounding, flat stretches are
+        allowed, but not everywhere.
+        """
+        slope = piecewise.differentiate(self.table, self.breakpoints, 1)
+        low, high = solver.extreme_values(jnp.asarray(slope))
+        largest = jnp.maximum(jnp.abs(low), jnp.abs(high)).max(-1)
+        slack = (
+            64 * jnp.finfo(self.table.dtype).eps * jnp.abs(self.table[..., 1:-1, :]).max((-1, -2))
+        )
+        # Differences of table entries, over the narrowest interval.
+        slack = slack / jnp.diff(jnp.asarray(self.breakpoints, slack.dtype)).min(-1)
+        jump = self.table[..., 2:-1, 0] - self.table[..., 1:-2, :].sum(-1)
+        level = 64 * jnp.finfo(self.table.dtype).eps * jnp.abs(self.table).max((-1, -2))[..., None]
+        up = (low.min(-1) >= -slack) & jnp.all(jump >= -level, axis=-1)
+        down = (high.max(-1) <= slack) & jnp.all(jump <= level, axis=-1)
+        return (up | down) & (largest > slack)
+
+    def roots(self, level: ArrayLike = 0.0, *, size: int | None = None) -> Any:
+        """All x in the domain (ends included) with f(x) = level, increasing.
+
+        A touching root counts once. Where f equals the level throughout an interval, both ends of
+        the stretch are given. Jumps across the level are not roots. Differentiable in the curve
+        and the level wherever f crosses it at an angle.
+
+        Args:
+            level: a number, in the units of f.
+            size: give a padded array of this many entries, the rest NaN; implied where anything is
+                traced, with the number of intervals times max(degree, 1) by default.
+
+        Returns:
+            Array of the roots; for a batch of curves a (nested) list of arrays. Padded: one array
+            of shape (*batch_shape, size).
+
+        Raises:
+            ValueError: if the level is not a single number.
+
+        Example:
+            >>> import numpyro_splines as ns
+            >>> curve = ns.BSplineBasis([0.0, 2.0], degree=2).curve([0.0, 2.0, 0.0])
+            >>> print(curve.roots(0.5).round(4), curve.roots(0.5, size=3).round(4))
+            [0.2929 1.7071] [0.2929 1.7071    nan]
+        """
+        level = float_input(level, "level")
+        if level.shape != ():
+            raise ValueError(f"`level` must be one number; got shape {level.shape}.")
+        (x,) = self._padded(lambda b, t: (solver.roots(b, t, level),), size, level)
+        return x
+
+    def extrema(self, *, size: int | None = None) -> Extrema:
+        """Local maxima and minima in the interior of the domain: where f' changes sign.
+
+        Also at breakpoints where f' jumps. A flat top or bottom counts once, at its right end.
+        Differentiable in the curve. A periodic curve has its ends joined.
+
+        Args:
+            size: as in `roots`; the default is the number of intervals times max(degree, 1).
+
+        Returns:
+            Positions, values, and which are maxima, each as `roots` returns them.
+
+        Example:
+            >>> import numpyro_splines as ns
+            >>> curve = ns.BSplineBasis([0.0, 2.0], degree=2).curve([0.0, 2.0, 0.0])
+            >>> x, value, maximum = curve.extrema()
+            >>> print(x, value, maximum)
+            [1.] [1.] [ True]
+        """
+
+        def find(breakpoints: Array, table: Array) -> tuple[Array, ...]:
+            slope = piecewise.differentiate(table, breakpoints, 1)
+            x, sign = solver.sign_changes(breakpoints, slope, self.periodic)
+            curve = type(self)(breakpoints, table, None, self.periodic)
+            return x, curve(x), sign < 0
+
+        return Extrema(*self._padded(find, size))
+
+    def inflections(self, *, size: int | None = None) -> Any:
+        """Where the curvature f'' changes sign in the interior of the domain.
+
+        As `extrema` for the slope, kinks apart: f'' jumps at the breakpoints of a quadratic curve,
+        and is zero throughout for lines.
+
+        Args:
+            size: as in `roots`; the default is the number of intervals times max(degree - 1, 1).
+
+        Returns:
+            Positions, as `roots` returns them.
+
+        Example:
+            >>> import numpyro_splines as ns
+            >>> curve = ns.BSplineBasis([0.0, 1.0]).curve([0.0, 1.0, -1.0, 0.0])
+            >>> print(curve.inflections().round(4))
+            [0.5]
+        """
+
+        def find(breakpoints: Array, table: Array) -> tuple[Array, ...]:
+            curvature = piecewise.differentiate(table, breakpoints, 2)
+            return solver.sign_changes(breakpoints, curvature, self.periodic)[:1]
+
+        (x,) = self._padded(find, size)
+        return x
+
+    def _solved(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function(breakpoints, table, *arguments)` of every curve, batched in front."""
+        dtype = jnp.result_type(self.table.dtype, *[a.dtype for a in arguments])
+        arguments = tuple(a.astype(dtype) for a in arguments)
+        flat = self._flat()
+        table = jnp.asarray(flat.table, dtype)
+        breakpoints = jnp.asarray(flat.breakpoints, dtype)
+        axes = (0 if breakpoints.ndim > 1 else None, 0, *(None for _ in arguments))
+        found = jax.vmap(function, in_axes=axes)(breakpoints, table, *arguments)
+        return jax.tree.map(lambda v: v.reshape(*self.batch_shape, *v.shape[1:]), found)
+
+    def _padded(self, function: Callable[..., Any], size: int | None, *others: Any) -> Any:
+        """Results of `function`, cut or padded to `size`, or without their padding."""
+        traced = any(is_traced(leaf) for leaf in (self.table, self.breakpoints, *others))
+        found = self._solved(function)
+        if size is None and not traced:
+            shape = self.batch_shape
+            flat = [np.asarray(f).reshape(math.prod(shape), -1) for f in found]
+            kept = ~np.isnan(flat[0])
+            return tuple(
+                _nested([jnp.asarray(f[i][k]) for i, k in enumerate(kept)], shape) for f in flat
+            )
+        if size is None:
+            return found
+        size = integer_at_least(size, 1, "size")
+        return tuple(_resized(f, size) for f in found)
+
+
+def _resized(values: Array, size: int) -> Array:
+    missing = max(size - values.shape[-1], 0)
+    padding = False if values.dtype == bool else jnp.nan
+    pad = [(0, 0)] * (values.ndim - 1) + [(0, missing)]
+    return jnp.pad(values, pad, constant_values=padding)[..., :size]
+
+
+def _nested(items: list[Any], shape: tuple[int, ...]) -> Any:
+    """A flat list as nested lists of the given shape."""
+    if not shape:
+        return items[0]
+    step = math.prod(shape[1:])
+    return [_nested(items[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]

@@ -1,0 +1,120 @@
+"""Monotone curves as NumPyro transforms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpyro.distributions import constraints
+from numpyro.distributions.transforms import Transform
+
+from numpyro_splines.curve import Curve
+from numpyro_splines.validation import is_traced
+
+
+class SplineTransform(Transform):
+    """The bijection y = f(x) of a monotone curve f, element by element.
+
+    With it a spline can stand in `numpyro.distributions.TransformedDistribution`: a flexible
+    density, a warp, a calibration. Both directions, and log |f'(x)|, are differentiable in x, y and
+    the curve, whose coefficients may be sampled.
+
+    With continuations that go on beyond both ends (the default `Linear()`) it maps the real line to
+    the real line. Otherwise it maps the domain of the curve to the interval of its values.
+
+    Args:
+        curve: one increasing or decreasing curve.
+        bounded: whether to map the domain instead of the real line; if omitted, bounded where a
+            continuation is flat, zero or NaN, and not bounded for a traced curve.
+
+    Raises:
+        TypeError: if the curve is not a `Curve`.
+        ValueError: if it is a batch of curves, or concrete and not monotone, or flat somewhere.
+
+    Example:
+        >>> import numpyro.distributions as dist, numpyro_splines as ns
+        >>> warp = ns.BSplineBasis([0.0, 1.0, 2.0], degree=2).curve([0.0, 0.2, 1.5, 2.0])
+        >>> density = dist.TransformedDistribution(dist.Normal(1.0, 1.0), SplineTransform(warp))
+        >>> print(density.log_prob(0.7).round(4))
+        -0.9971
+    """
+
+    def __init__(self, curve: Curve, *, bounded: bool | None = None):
+        if not isinstance(curve, Curve):
+            raise TypeError(f"`curve` must be a Curve; got {type(curve).__name__}.")
+        if curve.batch_shape:
+            raise ValueError(
+                f"`curve` must be one curve; got a batch of shape {curve.batch_shape}. Map over "
+                "them with jax.vmap."
+            )
+        concrete = not (is_traced(curve.table) or is_traced(curve.breakpoints))
+        if concrete and (curve.periodic or not bool(curve.is_monotone())):
+            raise ValueError(
+                "`curve` must increase or decrease over its whole domain; got one that does not. "
+                "I-splines with positive coefficients, or B-splines with increasing ones, do."
+            )
+        if bounded is None:
+            bounded = concrete and not _goes_on(np.asarray(curve.table))
+        self.curve, self.bounded = curve, bool(bounded)
+
+    @property
+    def domain(self) -> constraints.Constraint:
+        """The real line, or the interval of the curve's domain."""
+        if not self.bounded:
+            return constraints.real
+        return constraints.interval(*self.curve.domain)
+
+    @property
+    def codomain(self) -> constraints.Constraint:
+        """The real line, or the interval of the curve's values."""
+        if not self.bounded:
+            return constraints.real
+        ends = self._ends()
+        return constraints.interval(jnp.min(ends), jnp.max(ends))
+
+    @property
+    def sign(self) -> Any:
+        """1 for an increasing curve, -1 for a decreasing one."""
+        start, end = self._ends()
+        return jnp.where(end >= start, 1, -1)
+
+    def __call__(self, x: Any) -> Float[Array, "..."]:
+        """f(x)."""
+        return self.curve(x)
+
+    def _inverse(self, y: Any) -> Float[Array, "..."]:
+        return self.curve.inverse(y)
+
+    def log_abs_det_jacobian(self, x: Any, y: Any, intermediates: Any = None) -> Array:
+        """log |f'(x)|, the shape of x."""
+        del y, intermediates
+        return jnp.log(jnp.abs(self.curve.derivative()(x)))
+
+    def tree_flatten(self) -> Any:
+        """The curve is the data; whether it is bounded is static."""
+        return (self.curve,), (("curve",), {"bounded": self.bounded})
+
+    def eq(self, other: object, static: bool = False) -> Any:
+        """Whether the other transform is the same function."""
+        if not isinstance(other, SplineTransform) or self.bounded != other.bounded:
+            return False
+        mine, theirs = jax.tree.flatten(self.curve), jax.tree.flatten(other.curve)
+        if mine[1] != theirs[1] or any(
+            np.shape(a) != np.shape(b) for a, b in zip(mine[0], theirs[0], strict=True)
+        ):
+            return False
+        same = [jnp.array_equal(a, b) for a, b in zip(mine[0], theirs[0], strict=True)]
+        return all(map(bool, same)) if static else jnp.all(jnp.stack(same))
+
+    def _ends(self) -> Array:
+        rows = jnp.asarray(self.curve.table)
+        return jnp.stack([rows[1, 0], rows[-2].sum()])
+
+
+def _goes_on(table: np.ndarray) -> bool:
+    """Whether both continuations have somewhere to go."""
+    tails = table[[0, -1], 1:]
+    return bool(np.all(np.isfinite(tails)) and np.all(np.any(tails != 0, axis=1)))

@@ -1,0 +1,146 @@
+"""The inverse of monotone curves, and its derivatives by the implicit function theorem."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import numpyro_splines as ns
+from numpyro_splines import extrapolation as ex
+
+
+def shapes():
+    """Monotone curves of degrees 1 to 5: increasing, decreasing, uneven, steep, nearly flat."""
+    rng = np.random.default_rng(0)
+    for degree in range(1, 6):
+        for num, down in ((2, False), (6, True), (25, False)):
+            points = np.cumsum(np.append(-1.0, rng.gamma(1.0, size=num)))
+            basis = ns.ISplineBasis(points, degree=degree - 1)
+            heights = rng.gamma(0.3, size=basis.num_coefficients) + 1e-3
+            yield pytest.param(basis, -heights if down else heights, id=f"{degree}-{num}-{down}")
+
+
+SHAPES = list(shapes())
+
+
+def points(basis):
+    lower, upper = basis.domain
+    width = upper - lower
+    inside = np.linspace(lower, upper, 41)
+    return np.concatenate([[lower - 3 * width, lower - 0.1], inside, [upper + 0.1, upper + width]])
+
+
+@pytest.mark.parametrize(("basis", "heights"), SHAPES)
+def test_inverse_of_value(basis, heights, precision):
+    curve = basis.curve(heights.astype(precision.dtype)) + 2.0
+    x = points(basis).astype(precision.dtype)
+    y = curve(x)
+    back = curve.inverse(y)
+    assert back.dtype == precision.dtype
+    # An error of rounding in y, seen through the slope.
+    eps = np.finfo(precision.dtype).eps
+    slope = np.abs(np.asarray(curve.derivative()(x)))
+    rounding = 32 * eps * (np.abs(y).max() / slope + np.abs(x).max())
+    assert np.all(np.abs(back - x) <= rounding)
+    np.testing.assert_allclose(curve(back), y, rtol=0, atol=64 * eps * np.abs(y).max())
+    np.testing.assert_array_equal(jax.jit(lambda c, v: c.inverse(v))(curve, y), back)
+    assert bool(curve.is_monotone())
+
+
+@pytest.mark.parametrize(("basis", "heights"), SHAPES)
+def test_derivatives(basis, heights, x64):
+    lower, upper = basis.domain
+    x = np.linspace(lower, upper, 7)[1:-1] + 1e-3
+    heights = jnp.asarray(heights)
+    y = basis.curve(heights)(x)
+
+    def inverse(c, v):
+        return basis.curve(c).inverse(v)
+
+    curve = basis.curve(heights)
+    slope, bend = curve.derivative()(x), curve.derivative(2)(x)
+    first = jax.vmap(jax.grad(inverse, 1), (None, 0))(heights, y)
+    np.testing.assert_allclose(first, 1 / slope, rtol=1e-7)
+    for outer in (jax.jacfwd, jax.jacrev):
+        for inner in (jax.jacfwd, jax.jacrev):
+            second = jax.vmap(outer(inner(inverse, 1), 1), (None, 0))(heights, y)
+            np.testing.assert_allclose(second, -bend / slope**3, rtol=1e-5, atol=1e-6)
+    expected = -np.asarray(basis(x)) / np.asarray(slope)[:, None]
+    for mode in (jax.jacfwd, jax.jacrev):
+        np.testing.assert_allclose(
+            mode(inverse)(heights, y), expected, rtol=1e-6, atol=1e-8 * np.abs(expected).max()
+        )
+
+
+def test_second_derivatives_in_the_coefficients(x64):
+    basis = ns.ISplineBasis([0.0, 0.5, 2.0], degree=2)
+    heights = jnp.array([0.5, 1.0, 0.7, 0.3])
+
+    def inverse(c):
+        return basis.curve(c).inverse(0.8)
+
+    hessian = jax.hessian(inverse)(heights)
+    step = 1e-5
+    for j, e in enumerate(np.eye(4)):
+        difference = jax.grad(inverse)(heights + step * e) - jax.grad(inverse)(heights - step * e)
+        np.testing.assert_allclose(hessian[j], difference / (2 * step), rtol=1e-5, atol=1e-7)
+
+
+def test_derivatives_in_the_breakpoints(x64):
+    def inverse(interior):
+        knots = jnp.concatenate([jnp.zeros(1), interior, jnp.ones(1)])
+        return (
+            ns.BSplineBasis(knots, degree=2)
+            .curve(jnp.array([0.0, 0.1, 0.7, 1.0, 1.4]))
+            .inverse(0.6)
+        )
+
+    at = jnp.array([0.3, 0.6])
+    gradient = jax.grad(inverse)(at)
+    for j, e in enumerate(np.eye(2)):
+        difference = (inverse(at + 1e-6 * e) - inverse(at - 1e-6 * e)) / 2e-6
+        np.testing.assert_allclose(gradient[j], difference, rtol=1e-6)
+
+
+def test_batches_equal_loops(x64):
+    basis = ns.ISplineBasis([0.0, 0.5, 2.0], degree=2)
+    heights = np.random.default_rng(1).gamma(1.0, size=(2, 3, 4)) + 0.1
+    y = np.linspace(-0.5, 1.0, 10).reshape(2, 5)
+    values = basis.curve(heights).inverse(y)
+    assert values.shape == (2, 3, 2, 5)
+    loop = [[basis.curve(h).inverse(y) for h in row] for row in heights]
+    np.testing.assert_array_equal(values, loop)
+    mapped = jax.vmap(jax.vmap(lambda h: basis.curve(h).inverse(y)))(heights)
+    np.testing.assert_array_equal(values, mapped)
+
+
+def test_values_that_are_not_attained_are_nan(x64):
+    flat = ns.ISplineBasis([0.0, 1.0, 2.0], degree=1, extrapolation=ex.Constant())
+    curve = flat.curve([1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(curve.inverse([-0.1, 3.1]), [np.nan, np.nan])
+    np.testing.assert_allclose(curve.inverse([0.0, 3.0]), [0.0, 2.0], atol=1e-12)
+    gradient = jax.grad(lambda c: jnp.nansum(flat.curve(c).inverse([-0.1, 1.0, 9.0])))(jnp.ones(3))
+    assert np.all(np.isfinite(gradient))
+
+
+def test_flat_stretches_give_the_left_most_x(x64):
+    curve = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0], degree=1).curve([0.0, 1.0, 1.0, 2.0])
+    assert float(curve.inverse(1.0)) == 1.0
+    gradient = jax.grad(lambda y: curve.inverse(y))(1.0)
+    assert np.isfinite(gradient)
+
+
+def test_monotone_or_not(x64):
+    basis = ns.BSplineBasis([0.0, 1.0, 2.0])
+    rising = basis.curve([[0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0, 1.0]])
+    np.testing.assert_array_equal(rising.is_monotone(), [True, False])
+    # Increasing at every breakpoint and yet not monotone in between.
+    dip = basis.curve([0.0, 2.0, -2.0, 2.0, 1.0])
+    assert not bool(dip.is_monotone())
+    assert not bool(basis.curve(np.ones(5)).is_monotone())
+    jump = ns.BSplineBasis(knots=[0, 0, 1, 1, 2, 2], degree=1)
+    assert bool(jump.curve([0.0, 1.0, 2.0, 3.0]).is_monotone())
+    assert not bool(jump.curve([0.0, 1.0, 0.5, 3.0]).is_monotone())
+    # x in other units.
+    small = ns.BSplineBasis([0.0, 1e-6, 2e-6]).curve([0.0, 1.0, 2.0, 3.0, 4.0])
+    assert bool(small.is_monotone())

@@ -1,0 +1,168 @@
+"""Roots, extrema and inflections: all of them, once each, with derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import CubicSpline, PPoly
+
+import numpyro_splines as ns
+
+POINTS = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
+
+
+def polynomial(roots, points=(0.0, 0.3, 1.0), lead=1.0):
+    """The curve prod (x - root), on several intervals."""
+    powers = lead * np.atleast_1d(np.poly(roots))
+    piece = PPoly(powers[:, None], [points[0], points[-1]])
+    return ns.Curve.from_scipy(piece).refine(list(points))
+
+
+@pytest.mark.parametrize("degree", range(1, 6))
+@pytest.mark.parametrize("seed", range(5))
+def test_roots_are_those_of_scipy(degree, seed, x64):
+    rng = np.random.default_rng(seed)
+    basis = ns.BSplineBasis(POINTS, degree=degree)
+    curve = basis.curve(rng.normal(size=basis.num_coefficients))
+    for level in (0.0, 0.2):
+        expected = curve.to_scipy().solve(level, extrapolate=False)
+        expected = expected[(expected >= -1.0) & (expected <= 3.0)]
+        expected = expected[np.append(True, np.diff(expected) > 1e-10)]
+        np.testing.assert_allclose(curve.roots(level), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "roots",
+    [
+        [0.5],
+        [0.0, 1.0],
+        [0.3],
+        [0.1, 0.3, 0.9],
+        [0.4, 0.4],
+        [0.3, 0.3],
+        [0.0, 0.0, 1.0],
+        [0.6, 0.6, 0.6],
+        [0.2, 0.2, 0.7, 0.7],
+        [0.1, 0.2, 0.3, 0.4, 0.5],
+        [-1.0, 2.0],
+    ],
+    ids=str,
+)
+def test_known_roots_count_once(roots, x64):
+    inside = np.unique([r for r in roots if 0.0 <= r <= 1.0])
+    found = polynomial(roots, lead=-3.0).roots()
+    # A root of multiplicity m moves by the m-th root of rounding, through its derivatives by less.
+    tolerance = 1e-12 if len(set(roots)) == len(roots) else 1e-6
+    np.testing.assert_allclose(found, inside, atol=tolerance)
+
+
+@given(st.lists(st.floats(0.02, 0.98), min_size=1, max_size=5, unique_by=lambda r: round(r, 2)))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_random_polynomials(roots):
+    with jax.enable_x64(True):
+        roots = np.sort(roots)
+        gap = np.min(np.diff(roots), initial=1.0)
+        found = polynomial(roots, (0.0, 0.5, 0.6, 1.0)).roots()
+        # The condition of a root is one over the product of the distances to the others.
+        np.testing.assert_allclose(found, roots, atol=1e-13 / gap ** (len(roots) - 1))
+
+
+def test_stretches_at_the_level_and_jumps(x64):
+    flat = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0], degree=1).curve([1.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(flat.roots(), [1.0, 2.0])
+    jump = ns.BSplineBasis(knots=[0, 0, 1, 1, 2, 2], degree=1).curve([-1.0, -0.5, 0.5, 1.0])
+    assert jump.roots().shape == (0,)
+    step = ns.BSplineBasis([0.0, 1.0, 2.0], degree=0).curve([1.0, 2.0])
+    np.testing.assert_allclose(step.roots(2.0), [1.0])
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_extrema_and_inflections(degree, precision):
+    basis = ns.BSplineBasis(POINTS, degree=degree)
+    coefficients = np.random.default_rng(2).normal(size=basis.num_coefficients)
+    curve = basis.curve(coefficients.astype(precision.dtype))
+    tolerance = 1e-11 if precision.dtype is np.float64 else 2e-3
+    grid = np.linspace(-1.0, 3.0, 200_001)[1:-1]
+    with jax.enable_x64(True):
+        exact = basis.curve(coefficients)
+        slope = np.asarray(exact.derivative()(grid))
+        bend = np.asarray(exact.derivative(2)(grid))
+    x, value, maximum = curve.extrema()
+    changes = np.flatnonzero(np.diff(np.sign(slope)) != 0)
+    np.testing.assert_allclose(x, grid[changes], atol=4e-5 + tolerance)
+    np.testing.assert_array_equal(maximum, slope[changes] > 0)
+    np.testing.assert_allclose(value, curve(x), atol=1e-5)
+    if degree > 2:
+        changes = np.flatnonzero(np.diff(np.sign(bend)) != 0)
+        np.testing.assert_allclose(curve.inflections(), grid[changes], atol=4e-5 + tolerance)
+    if precision.dtype is np.float64:
+        np.testing.assert_allclose(curve.derivative()(x), 0.0, atol=1e-11)
+
+
+def test_extrema_at_kinks_and_flat_tops(x64):
+    line = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0, 4.0], degree=1)
+    kinked = line.curve([0.0, 2.0, 1.0, 3.0, 3.5]).extrema()
+    np.testing.assert_allclose(kinked.x, [1.0, 2.0])
+    np.testing.assert_array_equal(kinked.maximum, [True, False])
+    np.testing.assert_allclose(kinked.value, [2.0, 1.0])
+    flat = line.curve([0.0, 2.0, 2.0, 1.0, 0.0]).extrema()
+    np.testing.assert_allclose(flat.x, [2.0])
+    assert line.curve([0.0, 1.0, 2.0, 2.0, 3.0]).extrema().x.shape == (0,)
+    assert line.curve(np.ones(5)).extrema().x.shape == (0,)
+    assert line.curve(np.ones(5)).inflections().shape == (0,)
+
+
+def test_periodic_curves_join_their_ends(x64):
+    wave = CubicSpline(
+        np.linspace(0, 1, 9), np.cos(2 * np.pi * np.linspace(0, 1, 9)), bc_type="periodic"
+    )
+    curve = ns.Curve.from_scipy(wave)
+    found = curve.extrema()
+    np.testing.assert_allclose(found.x, [0.0, 0.5], atol=1e-9)
+    np.testing.assert_array_equal(found.maximum, [True, False])
+
+
+def test_batches_and_padding(x64):
+    basis = ns.BSplineBasis(POINTS)
+    coefficients = np.random.default_rng(3).normal(size=(2, 3, 8))
+    curves = basis.curve(coefficients)
+    nested = curves.roots(0.1)
+    assert len(nested) == 2
+    padded = jax.jit(lambda c: c.roots(0.1))(curves)
+    assert padded.shape == (2, 3, 15)
+    sized = curves.roots(0.1, size=4)
+    assert sized.shape == (2, 3, 4)
+    for i in range(2):
+        for j in range(3):
+            one = basis.curve(coefficients[i, j]).roots(0.1)
+            np.testing.assert_array_equal(nested[i][j], one)
+            kept = padded[i, j][~np.isnan(padded[i, j])]
+            np.testing.assert_allclose(kept, one, atol=1e-14)
+            np.testing.assert_array_equal(sized[i, j][: min(4, one.size)], one[:4])
+    tops = curves.extrema(size=20)
+    assert tops.x.shape == tops.value.shape == tops.maximum.shape == (2, 3, 20)
+    np.testing.assert_array_equal(np.isnan(tops.x), np.isnan(tops.value))
+
+
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+def test_derivatives(mode, x64):
+    basis = ns.BSplineBasis(POINTS)
+    coefficients = jnp.asarray(np.random.default_rng(4).normal(size=8))
+    curve = basis.curve(coefficients)
+    x = curve.roots(0.1)
+    expected = -np.asarray(basis(x)) / np.asarray(curve.derivative()(x))[:, None]
+    jacobian = mode(lambda c: basis.curve(c).roots(0.1, size=x.size))(coefficients)
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-8, atol=1e-10)
+    tops = curve.extrema().x
+    slope = np.asarray(basis.curve(np.eye(8)).derivative()(tops)).T
+    expected = -slope / np.asarray(curve.derivative(2)(tops))[:, None]
+    jacobian = mode(lambda c: basis.curve(c).extrema(size=tops.size).x)(coefficients)
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-8, atol=1e-10)
+    # At a maximum the value changes as f does there.
+    jacobian = mode(lambda c: basis.curve(c).extrema(size=tops.size).value)(coefficients)
+    np.testing.assert_allclose(jacobian, basis(tops), rtol=1e-8, atol=1e-10)
+    # Padding has derivative zero.
+    padded = mode(lambda c: jnp.nan_to_num(basis.curve(c).roots(0.1)))(coefficients)
+    assert np.all(np.isfinite(padded))
