@@ -31,6 +31,9 @@ def test_the_same_curve_in_other_forms(case, x64):
     np.testing.assert_allclose((more + curve)(x), 2 * value, atol=size)
     shifted = 1.0 - curve + np.array([10.0, 20.0])
     np.testing.assert_allclose(shifted(x), 1 - value + [[10.0], [20.0]], atol=size + 1e-13)
+    # SciPy takes the continuation at the right end, where some of these jump.
+    x = x[x != upper]
+    value = np.asarray(curve(x))
     spline = curve.to_scipy()
     np.testing.assert_allclose(np.moveaxis(spline(x), -1, 0), value, atol=size)
     back = ns.Curve.from_scipy(spline)
@@ -78,8 +81,11 @@ def test_sums_of_integrals_of_periodic_curves(x64):
 
 
 def test_algebra_keeps_the_dtype_and_compiles(precision):
-    curve = ns.BSplineBasis(POINTS).curve(np.ones(8, precision.dtype))
-    result = jax.jit(lambda f: (-(2 * f) + 3.0 - f).refine([0.5]).restrict(0.0, 2.0))(curve)
+    def combine(coefficients):
+        f = ns.BSplineBasis(POINTS).curve(coefficients)
+        return (-(2 * f) + 3.0 - f).refine([0.5]).restrict(0.0, 2.0)
+
+    result = jax.jit(combine)(np.ones(8, precision.dtype))
     assert result.table.dtype == precision.dtype
     np.testing.assert_allclose(result(np.asarray(0.3, precision.dtype)), 0.0, atol=1e-6)
     assert pickle.loads(pickle.dumps(result)).degree == 3
@@ -110,5 +116,4 @@ def test_from_scipy(kind, extrapolate, x64):
     expected = np.moveaxis(expected, 0, -1)
     np.testing.assert_allclose(curve(at), expected, atol=1e-12 * np.nanmax(np.abs(expected)))
     integral = np.asarray(curve.integrate(lower, upper))
-    whole = spline.integrate(lower, upper, extrapolate=False if kind == "akima" else None)
-    np.testing.assert_allclose(integral, whole, atol=1e-11)
+    np.testing.assert_allclose(integral, spline.integrate(lower, upper), atol=1e-11)

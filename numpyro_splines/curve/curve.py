@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import BPoly, BSpline, PPoly
@@ -11,7 +12,8 @@ from scipy.interpolate import BPoly, BSpline, PPoly
 from numpyro_splines.curve.algebra import AbstractCombinable
 from numpyro_splines.extrapolation import NaN, Periodic, Polynomial, extend
 from numpyro_splines.ops.algebra import on_breakpoints
-from numpyro_splines.validation import float64_array
+from numpyro_splines.ops.bspline import local_basis, spline_table
+from numpyro_splines.validation import check_knots, float64_array
 
 
 class Curve(AbstractCombinable):
@@ -65,31 +67,26 @@ class Curve(AbstractCombinable):
             [0.75 1.  ]
         """
         if isinstance(spline, BSpline):
-            spline = PPoly.from_spline(spline, extrapolate=spline.extrapolate)
-        if not isinstance(spline, PPoly):
+            points, table = _bspline_rows(spline)
+        elif isinstance(spline, PPoly):
+            points, table = _ppoly_rows(spline)
+        else:
             raise TypeError(
                 "`spline` must be a scipy.interpolate.BSpline or PPoly (CubicSpline, "
                 f"PchipInterpolator, ...); got {type(spline).__name__}."
             )
-        points = float64_array(spline.x, "spline.x")
-        powers = float64_array(spline.c, "spline.c")
-        kept = np.diff(points) > 0
-        width = np.diff(points)[kept]
-        # SciPy: highest power first, axes (power, interval, batch), local coordinate x - left.
-        table = np.moveaxis(powers[::-1, kept], (0, 1), (-1, -2))
-        table = table * width[:, None] ** np.arange(table.shape[-1])
-        table = jnp.asarray(table, jnp.result_type(float))
-        points = np.append(points[:-1][kept], points[-1])
         periodic = spline.extrapolate == "periodic"
         rule = Periodic() if periodic else Polynomial() if spline.extrapolate else NaN()
+        table = jnp.asarray(table, jnp.result_type(float))
         return cls(points, extend(table, (rule, rule)), periodic=periodic)
 
     def to_scipy(self, kind: type = PPoly) -> Any:
         """The same function as a `scipy.interpolate` spline, in float64.
 
         Args:
-            kind: `PPoly` (equal everywhere: an interval more on each side holds the continuation)
-                or `BSpline` (equal everywhere too; all knots have multiplicity degree + 1).
+            kind: `PPoly` (an interval more on each side holds the continuation) or `BSpline` (the
+                same; all knots have multiplicity degree + 1). Equal to the curve everywhere, but
+                SciPy's value at the right end of the domain is that of the continuation.
 
         Returns:
             A spline whose values have the batch of curves as trailing axes, as SciPy has them.
@@ -128,6 +125,26 @@ class Curve(AbstractCombinable):
         powers = np.moveaxis(rows, (-1, -2), (0, 1))[::-1]
         piecewise = PPoly(powers, points, extrapolate=extrapolate)
         return piecewise if kind is PPoly else _bspline(piecewise)
+
+
+def _ppoly_rows(spline: PPoly) -> tuple[np.ndarray, np.ndarray]:
+    """Breakpoints and interval rows; SciPy's are highest power first, axes (power, interval)."""
+    points = float64_array(spline.x, "spline.x")
+    powers = float64_array(spline.c, "spline.c")
+    kept = np.diff(points) > 0
+    rows = np.moveaxis(powers[::-1, kept], (0, 1), (-1, -2))
+    rows = rows * np.diff(points)[kept, None] ** np.arange(rows.shape[-1])
+    return np.append(points[:-1][kept], points[-1]), rows
+
+
+def _bspline_rows(spline: BSpline) -> tuple[np.ndarray, np.ndarray]:
+    """Breakpoints and interval rows of B-splines; SciPy's coefficients come first."""
+    knots = check_knots(float64_array(spline.t, "spline.t"), spline.k)
+    local = local_basis(knots, spline.k)
+    num = len(knots) - spline.k - 1
+    coefficients = np.moveaxis(float64_array(spline.c, "spline.c")[:num], 0, -1)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return local.breakpoints, np.asarray(spline_table(local, jnp.asarray(coefficients)))
 
 
 def _bspline(piecewise: Any) -> BSpline:

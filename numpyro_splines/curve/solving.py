@@ -59,7 +59,7 @@ class AbstractSolvable(AbstractEvaluable):
             [0.3 1.5 2.5]
         """
         y = float_input(y, "y")
-        if self.periodic or not (is_traced(self.table) or bool(np.all(self.is_monotone()))):
+        if self.periodic or not self._may_be_monotone():
             raise ValueError(
                 "`inverse` needs a curve that increases or decreases over its whole domain; got "
                 f"one that {'is periodic' if self.periodic else 'does not'}. Use roots(level) for "
@@ -86,6 +86,13 @@ class AbstractSolvable(AbstractEvaluable):
         up = (low.min(-1) >= -slack) & jnp.all(jump >= -level, axis=-1)
         down = (high.max(-1) <= slack) & jnp.all(jump <= level, axis=-1)
         return (up | down) & (largest > slack)
+
+    def _may_be_monotone(self) -> bool:
+        """Whether all curves are monotone, or traced, so that nothing can be said."""
+        if is_traced(self.table) or is_traced(self.breakpoints):
+            return True
+        with jax.ensure_compile_time_eval():
+            return bool(np.all(self.is_monotone()))
 
     def roots(self, level: ArrayLike = 0.0, *, size: int | None = None) -> Any:
         """All x in the domain (ends included) with f(x) = level, increasing.
@@ -141,8 +148,11 @@ class AbstractSolvable(AbstractEvaluable):
         def find(breakpoints: Array, table: Array) -> tuple[Array, ...]:
             slope = piecewise.differentiate(table, breakpoints, 1)
             x, sign = solver.sign_changes(breakpoints, slope, self.periodic)
-            curve = type(self)(breakpoints, table, None, self.periodic)
-            return x, curve(x), sign < 0
+            # Not at NaN, where derivatives of the padding would be NaN and not zero.
+            padding = jnp.isnan(x)
+            at = jnp.where(padding, breakpoints[0], x)
+            value = type(self)(breakpoints, table, None, self.periodic)(at)
+            return x, jnp.where(padding, jnp.nan, value), sign < 0
 
         return Extrema(*self._padded(find, size))
 

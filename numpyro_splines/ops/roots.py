@@ -41,7 +41,7 @@ def derivative(polynomial: Any) -> Any:
     return polynomial[..., 1:] * np.arange(1, polynomial.shape[-1]).astype(polynomial.dtype)
 
 
-def solve(polynomial: Array, lower: Array, upper: Array) -> Array:
+def solve(polynomial: Array, lower: Array, upper: Array, scale: Any = 0.0) -> Array:
     """The root of a monotone polynomial between `lower` and `upper`, NaN where there is no root.
 
     Newton's method, and bisection whenever it would leave the bracket or converges slowly. An end
@@ -51,6 +51,7 @@ def solve(polynomial: Array, lower: Array, upper: Array) -> Array:
         polynomial: coefficients, shape (..., degree + 1).
         lower: shape (...).
         upper: shape (...), in any order with `lower`.
+        scale: size of what was subtracted to get the coefficients, for their rounding.
     """
     start, end = horner(polynomial, lower), horner(polynomial, upper)
     rising = start <= end
@@ -61,14 +62,11 @@ def solve(polynomial: Array, lower: Array, upper: Array) -> Array:
     )
     root = jax.lax.while_loop(_unfinished, _newton, state).position
     size = _size(polynomial, jnp.maximum(jnp.abs(lower), jnp.abs(upper)))
-    tiny = _SLACK * jnp.finfo(polynomial.dtype).eps * size
-    crosses = (start <= 0) != (end <= 0)
-    root = jnp.where(crosses, root, jnp.nan)
+    tiny = _rounding(size + scale)
+    root = jnp.where((start <= 0) != (end <= 0), root, jnp.nan)
+    root = jnp.where(jnp.isnan(root) & (jnp.abs(end) <= tiny), upper, root)
     at_start = (jnp.abs(start) <= tiny) & (jnp.abs(start) <= jnp.abs(end))
-    root = jnp.where(~crosses & at_start | (start == 0), lower, root)
-    return jnp.where(
-        ~crosses & ~at_start & (jnp.abs(end) <= tiny) | (end == 0) & (start != 0), upper, root
-    )
+    return jnp.where(at_start & ~((start < 0) != (end < 0)) | (start == 0), lower, root)
 
 
 def _unfinished(state: _Bracket) -> Array:
@@ -97,14 +95,21 @@ def _size(polynomial: Array, reach: Any) -> Array:
     return horner(jnp.abs(polynomial), jnp.asarray(reach, polynomial.dtype))
 
 
-def unit_roots(polynomial: Array, scale: Any = 0.0) -> Array:
+def _rounding(size: Any) -> Array:
+    """Values below this are zero up to rounding, for sums of terms of this size."""
+    return _SLACK * jnp.finfo(size.dtype).eps * size
+
+
+def unit_roots(polynomial: Array, scale: Any = 0.0, ends: Any = None) -> Array:
     """All distinct roots in [0, 1], increasing, the rest NaN; shape (..., max(degree, 1)).
 
     Touching roots count once; where the polynomial is zero throughout, 0 is the one root.
 
     Args:
         polynomial: coefficients, shape (..., degree + 1).
-        scale: size of what was subtracted to get the coefficients, for their rounding.
+        scale: size of what was subtracted to get the coefficients, for their rounding, shape (...).
+        ends: values at 0 and 1, shape (..., 2), with zero for what is zero up to rounding; taken
+            from the polynomial if omitted. Given for intervals that share their ends.
     """
     degree = polynomial.shape[-1] - 1
     if degree <= 1:
@@ -112,16 +117,19 @@ def unit_roots(polynomial: Array, scale: Any = 0.0) -> Array:
     else:
         inner = unit_roots(derivative(polynomial))
         inner = jnp.sort(jnp.where(jnp.isnan(inner), 1, inner), axis=-1)
-    ends = inner[..., :1] if degree > 1 else polynomial[..., :1]
-    edges = jnp.concatenate([jnp.zeros_like(ends), inner, jnp.ones_like(ends)], axis=-1)
+    none = jnp.zeros_like(polynomial[..., :1])
+    edges = jnp.concatenate([none, inner, none + 1], axis=-1)
     pieces = polynomial[..., None, :]
     value = horner(pieces, edges)
-    tiny = _SLACK * jnp.finfo(polynomial.dtype).eps * (_size(polynomial, 1.0) + scale)
-    value = jnp.where(jnp.abs(value) <= tiny[..., None], 0, value)
-    between = solve(pieces, edges[..., :-1], edges[..., 1:])
+    tiny = _rounding(_size(polynomial, 1.0) + scale)[..., None]
+    value = jnp.where(jnp.abs(value) <= tiny, 0, value)
+    if ends is not None:
+        # Padding repeats the edge at 1.
+        value = jnp.where(edges == 1, ends[..., 1:], value.at[..., 0].set(ends[..., 0]))
+    between = solve(pieces, edges[..., :-1], edges[..., 1:], jnp.asarray(scale)[..., None])
     between = jnp.where(value[..., :-1] * value[..., 1:] < 0, between, jnp.nan)
     # Of equal edges the last one counts; of a stretch of zeros the first.
-    last = jnp.concatenate([edges[..., 1:] > edges[..., :-1], jnp.ones(ends.shape, bool)], axis=-1)
+    last = jnp.concatenate([edges[..., 1:] > edges[..., :-1], jnp.ones(none.shape, bool)], axis=-1)
     at_edge = jnp.where((value == 0) & last, edges, jnp.nan)
     zero = jnp.all(value == 0, axis=-1, keepdims=True)
     at_edge = jnp.where(zero & (edges > 0), jnp.nan, at_edge)
@@ -171,13 +179,24 @@ def roots(breakpoints: Array, table: Array, level: Array) -> Array:
     rows = table[1:-1].at[:, 0].add(-level)
     fixed = jax.lax.stop_gradient(rows)
     scale = jnp.abs(jax.lax.stop_gradient(level)) + jnp.abs(jax.lax.stop_gradient(table[1:-1, 0]))
-    u = attach_derivatives(rows[:, None, :], unit_roots(fixed, scale))
+    found = unit_roots(fixed, scale, _shared_ends(fixed, scale))
+    u = attach_derivatives(rows[:, None, :], found)
     width = jnp.diff(breakpoints)[:, None]
     x = jnp.sort((breakpoints[:-1, None] + u * width).ravel())
     # The root at a breakpoint belongs to two intervals.
     reach = jnp.max(jnp.abs(breakpoints)) * jnp.finfo(x.dtype).eps
     again = jnp.concatenate([jnp.zeros(1, bool), jnp.diff(x) <= 2 * _SLACK * reach])
     return jnp.sort(jnp.where(again, jnp.nan, x))
+
+
+def _shared_ends(rows: Array, scale: Array) -> Array:
+    """Values at both ends of each interval, equal where neighbors agree up to rounding; (M, 2)."""
+    tiny = _rounding(_size(rows, 1.0) + scale)
+    tiny = jnp.maximum(jnp.append(tiny, 0), jnp.append(jnp.zeros_like(tiny[:1]), tiny))
+    start, end = jnp.append(rows[:, 0], rows[-1].sum()), jnp.append(rows[0, 0], rows.sum(-1))
+    end = jnp.where(jnp.abs(start - end) <= tiny, start, end)
+    start, end = (jnp.where(jnp.abs(v) <= tiny, 0, v) for v in (start, end))
+    return jnp.stack([start[:-1], end[1:]], axis=-1)
 
 
 def sign_changes(breakpoints: Array, table: Array, periodic: bool) -> tuple[Array, Array]:
@@ -233,7 +252,8 @@ def invert(breakpoints: Array, table: Array, y: Array) -> Array:
     outer = _reach(polynomial, inner, outward)
     tail = (row == 0) | (row == num + 1)
     lower, upper = jnp.where(tail, inner, 0), jnp.where(tail, outer, 1)
-    u = attach_derivatives(shifted, solve(polynomial, lower, upper))
+    scale = jnp.abs(target) + jnp.abs(fixed[row, 0])
+    u = attach_derivatives(shifted, solve(polynomial, lower, upper, scale))
     interval = jnp.asarray(interval_of_row(num))[row]
     return breakpoints[interval] + u * (breakpoints[interval + 1] - breakpoints[interval])
 
