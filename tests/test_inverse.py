@@ -46,7 +46,7 @@ def test_inverse_of_value(basis, heights, precision):
     assert bool(jax.jit(lambda c: c.is_monotone())(curve))
 
 
-@pytest.mark.parametrize(("basis", "heights"), SHAPES)
+@pytest.mark.parametrize(("basis", "heights"), SHAPES[1::3])
 def test_derivatives(basis, heights, x64):
     lower, upper = basis.domain
     x = np.linspace(lower, upper, 7)[1:-1] + 1e-3
@@ -82,10 +82,10 @@ def test_second_derivatives_in_the_coefficients(x64):
     def inverse(c):
         return basis.curve(c).inverse(0.8)
 
-    hessian = jax.hessian(inverse)(heights)
-    step = 1e-5
+    hessian = jax.jit(jax.hessian(inverse))(heights)
+    step, gradient = 1e-5, jax.jit(jax.grad(inverse))
     for j, e in enumerate(np.eye(4)):
-        difference = jax.grad(inverse)(heights + step * e) - jax.grad(inverse)(heights - step * e)
+        difference = gradient(heights + step * e) - gradient(heights - step * e)
         np.testing.assert_allclose(hessian[j], difference / (2 * step), rtol=1e-5, atol=1e-7)
 
 
@@ -99,6 +99,7 @@ def test_derivatives_in_the_breakpoints(x64):
         )
 
     at = jnp.array([0.3, 0.6])
+    inverse = jax.jit(inverse)
     gradient = jax.grad(inverse)(at)
     for j, e in enumerate(np.eye(2)):
         difference = (inverse(at + 1e-6 * e) - inverse(at - 1e-6 * e)) / 2e-6
@@ -113,7 +114,7 @@ def test_batches_equal_loops(x64):
     assert values.shape == (2, 3, 2, 5)
     loop = [[basis.curve(h).inverse(y) for h in row] for row in heights]
     np.testing.assert_allclose(values, loop, atol=1e-13)
-    mapped = jax.vmap(jax.vmap(lambda h: basis.curve(h).inverse(y)))(heights)
+    mapped = jax.jit(jax.vmap(jax.vmap(lambda h: basis.curve(h).inverse(y))))(heights)
     np.testing.assert_allclose(values, mapped, atol=1e-13)
 
 
@@ -122,14 +123,15 @@ def test_values_that_are_not_attained_are_nan(x64):
     curve = flat.curve([1.0, 1.0, 1.0])
     np.testing.assert_array_equal(curve.inverse([-0.1, 3.1]), [np.nan, np.nan])
     np.testing.assert_allclose(curve.inverse([0.0, 3.0]), [0.0, 2.0], atol=1e-12)
-    gradient = jax.grad(lambda c: jnp.nansum(flat.curve(c).inverse([-0.1, 1.0, 9.0])))(jnp.ones(3))
+    total = jax.jit(lambda c: jnp.nansum(flat.curve(c).inverse([-0.1, 1.0, 9.0])))
+    gradient = jax.grad(total)(jnp.ones(3))
     assert np.all(np.isfinite(gradient))
 
 
 def test_flat_stretches_give_the_left_most_x(x64):
     curve = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0], degree=1).curve([0.0, 1.0, 1.0, 2.0])
     assert float(curve.inverse(1.0)) == 1.0
-    gradient = jax.grad(lambda y: curve.inverse(y))(1.0)
+    gradient = jax.grad(jax.jit(lambda y: curve.inverse(y)))(1.0)
     assert np.isfinite(gradient)
 
 

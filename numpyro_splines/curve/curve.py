@@ -13,7 +13,7 @@ from numpyro_splines.curve.algebra import AbstractCombinable
 from numpyro_splines.extrapolation import NaN, Periodic, Polynomial, extend
 from numpyro_splines.ops.algebra import on_breakpoints
 from numpyro_splines.ops.bspline import local_basis, spline_table
-from numpyro_splines.validation import check_knots, float64_array
+from numpyro_splines.validation import check_knots, float64_array, real_array
 
 
 class Curve(AbstractCombinable):
@@ -58,7 +58,7 @@ class Curve(AbstractCombinable):
 
         Raises:
             TypeError: for anything else.
-            ValueError: if the coefficients are not real and finite.
+            ValueError: if breakpoints, knots or B-spline coefficients are not finite.
 
         Example:
             >>> from scipy.interpolate import CubicSpline
@@ -130,7 +130,8 @@ class Curve(AbstractCombinable):
 def _ppoly_rows(spline: PPoly) -> tuple[np.ndarray, np.ndarray]:
     """Breakpoints and interval rows; SciPy's are highest power first, axes (power, interval)."""
     points = float64_array(spline.x, "spline.x")
-    powers = float64_array(spline.c, "spline.c")
+    # NaN coefficients are allowed: they say that there is no value.
+    powers = np.asarray(real_array(spline.c, "spline.c"), dtype=np.float64)
     kept = np.diff(points) > 0
     rows = np.moveaxis(powers[::-1, kept], (0, 1), (-1, -2))
     rows = rows * np.diff(points)[kept, None] ** np.arange(rows.shape[-1])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -65,7 +63,9 @@ class AbstractSolvable(AbstractEvaluable):
                 f"one that {'is periodic' if self.periodic else 'does not'}. Use roots(level) for "
                 "all x of a value, or restrict(lower, upper) to a monotone stretch."
             )
-        return self._solved(solver.invert, y)
+        table, breakpoints, values = self._flat_arrays(y)
+        x = solver.invert(breakpoints, table, values.ravel())
+        return jnp.asarray(x.reshape((*self.batch_shape, *y.shape)))
 
     def is_monotone(self) -> Any:
         """Whether f increases, or decreases, over its whole domain; shape (*batch_shape,).
@@ -73,26 +73,23 @@ class AbstractSolvable(AbstractEvaluable):
         Exact, by the smallest and largest slope of every piece; up to rounding, flat stretches are
         allowed, but not everywhere.
         """
-        slope = piecewise.differentiate(self.table, self.breakpoints, 1)
-        low, high = solver.extreme_values(jnp.asarray(slope))
-        largest = jnp.maximum(jnp.abs(low), jnp.abs(high)).max(-1)
-        slack = (
-            64 * jnp.finfo(self.table.dtype).eps * jnp.abs(self.table[..., 1:-1, :]).max((-1, -2))
-        )
-        # Differences of table entries, over the narrowest interval.
-        slack = slack / jnp.diff(jnp.asarray(self.breakpoints, slack.dtype)).min(-1)
-        jump = self.table[..., 2:-1, 0] - self.table[..., 1:-2, :].sum(-1)
-        level = 64 * jnp.finfo(self.table.dtype).eps * jnp.abs(self.table).max((-1, -2))[..., None]
-        up = (low.min(-1) >= -slack) & jnp.all(jump >= -level, axis=-1)
-        down = (high.max(-1) <= slack) & jnp.all(jump <= level, axis=-1)
-        return (up | down) & (largest > slack)
+        table, breakpoints = self._arrays()
+        xp = piecewise.array_module(table, breakpoints)
+        low, high = solver.extreme_values(piecewise.differentiate(table, breakpoints, 1))
+        rounding = 64 * float(np.finfo(table.dtype).eps) * abs(table[..., 1:-1, :]).max((-1, -2))
+        # Slopes are differences of table entries, over the narrowest interval at worst.
+        slack = rounding / xp.diff(breakpoints).min(-1)
+        jump = table[..., 2:-1, 0] - table[..., 1:-2, :].sum(-1)
+        level = rounding[..., None]
+        up = (low.min(-1) >= -slack) & xp.all(jump >= -level, axis=-1)
+        down = (high.max(-1) <= slack) & xp.all(jump <= level, axis=-1)
+        steep = xp.maximum(abs(low), abs(high)).max(-1) > slack
+        return (up | down) & steep
 
     def _may_be_monotone(self) -> bool:
         """Whether all curves are monotone, or traced, so that nothing can be said."""
-        if is_traced(self.table) or is_traced(self.breakpoints):
-            return True
-        with jax.ensure_compile_time_eval():
-            return bool(np.all(self.is_monotone()))
+        traced = is_traced(self.table) or is_traced(self.breakpoints)
+        return traced or bool(np.all(self.is_monotone()))
 
     def roots(self, level: ArrayLike = 0.0, *, size: int | None = None) -> Any:
         """All x in the domain (ends included) with f(x) = level, increasing.
@@ -122,7 +119,8 @@ class AbstractSolvable(AbstractEvaluable):
         level = float_input(level, "level")
         if level.shape != ():
             raise ValueError(f"`level` must be one number; got shape {level.shape}.")
-        (x,) = self._padded(lambda b, t: (solver.roots(b, t, level),), size, level)
+        table, breakpoints, level = self._flat_arrays(level)
+        (x,) = self._padded([solver.roots(breakpoints, table, level)], size)
         return x
 
     def extrema(self, *, size: int | None = None) -> Extrema:
@@ -144,17 +142,8 @@ class AbstractSolvable(AbstractEvaluable):
             >>> print(x, value, maximum)
             [1.] [1.] [ True]
         """
-
-        def find(breakpoints: Array, table: Array) -> tuple[Array, ...]:
-            slope = piecewise.differentiate(table, breakpoints, 1)
-            x, sign = solver.sign_changes(breakpoints, slope, self.periodic)
-            # Not at NaN, where derivatives of the padding would be NaN and not zero.
-            padding = jnp.isnan(x)
-            at = jnp.where(padding, breakpoints[0], x)
-            value = type(self)(breakpoints, table, None, self.periodic)(at)
-            return x, jnp.where(padding, jnp.nan, value), sign < 0
-
-        return Extrema(*self._padded(find, size))
+        x, value, sign = self._sign_changes(1)
+        return Extrema(*self._padded([x, value, sign < 0], size))
 
     def inflections(self, *, size: int | None = None) -> Any:
         """Where the curvature f'' changes sign in the interior of the domain.
@@ -174,40 +163,38 @@ class AbstractSolvable(AbstractEvaluable):
             >>> print(curve.inflections().round(4))
             [0.5]
         """
-
-        def find(breakpoints: Array, table: Array) -> tuple[Array, ...]:
-            curvature = piecewise.differentiate(table, breakpoints, 2)
-            return solver.sign_changes(breakpoints, curvature, self.periodic)[:1]
-
-        (x,) = self._padded(find, size)
+        (x,) = self._padded([self._sign_changes(2)[0]], size)
         return x
 
-    def _solved(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(breakpoints, table, *arguments)` of every curve, batched in front."""
-        dtype = jnp.result_type(self.table.dtype, *[a.dtype for a in arguments])
-        arguments = tuple(a.astype(dtype) for a in arguments)
-        flat = self._flat()
-        table = jnp.asarray(flat.table, dtype)
-        breakpoints = jnp.asarray(flat.breakpoints, dtype)
-        axes = (0 if breakpoints.ndim > 1 else None, 0, *(None for _ in arguments))
-        found = jax.vmap(function, in_axes=axes)(breakpoints, table, *arguments)
-        return jax.tree.map(lambda v: v.reshape(*self.batch_shape, *v.shape[1:]), found)
+    def _sign_changes(self, order: int) -> tuple[Any, Any, Any]:
+        table, breakpoints = self._flat_arrays()
+        wanted = piecewise.differentiate(table, breakpoints, order)
+        return solver.sign_changes(breakpoints, wanted, table, self.periodic)
 
-    def _padded(self, function: Callable[..., Any], size: int | None, *others: Any) -> Any:
-        """Results of `function`, cut or padded to `size`, or without their padding."""
-        traced = any(is_traced(leaf) for leaf in (self.table, self.breakpoints, *others))
-        found = self._solved(function)
-        if size is None and not traced:
-            shape = self.batch_shape
-            flat = [np.asarray(f).reshape(math.prod(shape), -1) for f in found]
-            kept = ~np.isnan(flat[0])
-            return tuple(
-                _nested([jnp.asarray(f[i][k]) for i, k in enumerate(kept)], shape) for f in flat
-            )
-        if size is None:
-            return found
-        size = integer_at_least(size, 1, "size")
-        return tuple(_resized(f, size) for f in found)
+    def _arrays(self, *others: Any) -> tuple[Any, ...]:
+        """Table, breakpoints and others in one dtype: NumPy's if all are concrete, else JAX's."""
+        dtype = jnp.result_type(self.table.dtype, *[a.dtype for a in others])
+        arrays = (self.table, self.breakpoints, *others)
+        xp: Any = jnp if any(is_traced(a) for a in arrays) else np
+        return tuple(xp.asarray(a, dtype=dtype) for a in arrays)
+
+    def _flat_arrays(self, *others: Any) -> tuple[Any, ...]:
+        """The same with the batch as one axis, and an axis in front of shared breakpoints."""
+        table, breakpoints, *rest = self._flat()._arrays(*others)
+        breakpoints = breakpoints if breakpoints.ndim > 1 else breakpoints[None]
+        return table, breakpoints, *rest
+
+    def _padded(self, found: list[Any], size: int | None) -> list[Any]:
+        """Padded results cut or padded to `size`, or lists of them without their padding."""
+        shape = self.batch_shape
+        if size is None and isinstance(found[0], np.ndarray):
+            kept = ~np.isnan(found[0])
+            return [
+                _nested([jnp.asarray(row[k]) for row, k in zip(f, kept, strict=True)], shape)
+                for f in found
+            ]
+        num = found[0].shape[-1] if size is None else integer_at_least(size, 1, "size")
+        return [_resized(jnp.asarray(f), num).reshape((*shape, num)) for f in found]
 
 
 def _resized(values: Array, size: int) -> Array:
