@@ -169,7 +169,7 @@ def _attach_derivatives_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 def loop(xp: Any, unfinished: Callable[[Any], Any], step: Callable[[Any], Any], state: Any) -> Any:
     """`jax.lax.while_loop`, or its like for NumPy."""
     if xp is not np:
-        return jax.lax.whileloop(unfinished, step, state)
+        return jax.lax.while_loop(unfinished, step, state)
     while unfinished(state):
         state = step(state)
     return state

@@ -1,0 +1,95 @@
+"""Single precision: how far float32 is from float64, for every basis, degree and size.
+
+The bound is in units of the rounding of float32, relative to the largest value of f (or of f').
+x is representable in float32, so that its own rounding does not count; knots are not, and move by
+their rounding: the slope times the rounding of x is allowed for.
+"""
+
+import jax
+import numpy as np
+import pytest
+
+import numpyro_splines as ns
+
+EPS = float(np.finfo(np.float32).eps)
+# Rounding errors of value and slope that are allowed, in units of EPS times the largest term.
+VALUE, SLOPE = 8.0, 32.0
+
+KINDS = {
+    "bspline": lambda points, degree: ns.BSplineBasis(points, degree=degree),
+    "extended": lambda points, degree: ns.BSplineBasis(
+        knots=ns.knots.extended(points, degree), degree=degree
+    ),
+    "cyclic": lambda points, degree: ns.CyclicBasis(points, degree=degree),
+    "natural": lambda points, degree: ns.NaturalBasis(points, degree=degree),
+    "regression": lambda points, degree: ns.CubicRegressionBasis(points),
+    "cyclic_regression": lambda points, degree: ns.CyclicCubicRegressionBasis(points),
+    "m_spline": lambda points, degree: ns.MSplineBasis(points, degree=degree),
+    "cyclic_m_spline": lambda points, degree: ns.CyclicMSplineBasis(points, degree=degree),
+    "i_spline": lambda points, degree: ns.ISplineBasis(points, degree=degree - 1),
+    "c_spline": lambda points, degree: ns.CSplineBasis(points, degree=degree - 2),
+    "bernstein": lambda points, degree: ns.BernsteinBasis(points[0], points[-1], degree=degree),
+    "constrained": lambda points, degree: ns.BSplineBasis(points, degree=degree).constrained(),
+}
+DOMAINS = {"unit": (0.0, 1.0), "wide": (-1e3, 1e3), "years": (2000.0, 2020.0)}
+
+
+def degrees(kind):
+    if kind in ("regression", "cyclic_regression"):
+        return [3]
+    return {"natural": [1, 3, 5], "c_spline": [2, 3, 4, 5]}.get(kind, [1, 2, 3, 4, 5])
+
+
+def breakpoints(lower, upper, num, even):
+    if even:
+        return np.linspace(lower, upper, num)
+    gaps = np.random.default_rng(num).gamma(4.0, size=num - 1)
+    inner = lower + (upper - lower) * np.cumsum(gaps) / gaps.sum()
+    return np.concatenate([[lower], inner[:-1], [upper]])
+
+
+def errors(kind, degree, num, even, domain):
+    """Errors of value and slope, in units of what rounding allows, for one basis."""
+    points = breakpoints(*DOMAINS[domain], num, even)
+    basis = KINDS[kind](points, degree)
+    coefficients = np.random.default_rng(0).normal(size=basis.num_coefficients).astype(np.float32)
+    x = np.random.default_rng(1).uniform(*DOMAINS[domain], 1000).astype(np.float32)
+    results = []
+    for wide in (False, True):
+        dtype = np.float64 if wide else np.float32
+        with jax.enable_x64(wide):
+            curve = basis.curve(coefficients.astype(dtype))
+            results.append([np.asarray(curve.derivative(m)(x.astype(dtype))) for m in range(3)])
+    narrow, exact = results
+    matrix = composed(basis)
+    # Large coefficients of both signs that cancel: their rounding stays.
+    size = max(1.0, np.abs(matrix).sum(axis=1).max()) * np.abs(coefficients).max()
+    width = np.diff(points).min() if kind != "bernstein" else points[-1] - points[0]
+    moved = EPS * np.abs(points).max()
+    allowed = [
+        EPS * size + moved * np.abs(exact[1]).max(),
+        EPS * size * degree / width + moved * np.abs(exact[2]).max(),
+    ]
+    if degree == 1:  # the slope jumps at knots, which rounding moves
+        near = np.abs(x[:, None] - points).min(axis=1) < 8 * moved
+        narrow[1], exact[1] = narrow[1][~near], exact[1][~near]
+    return [np.abs(narrow[m] - exact[m]).max() / allowed[m] for m in range(2)]
+
+
+def composed(basis):
+    matrix = np.eye(basis.num_coefficients)
+    while hasattr(basis, "spline"):
+        matrix, basis = np.asarray(basis.matrix) @ matrix, basis.spline
+    return matrix
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_float32_is_within_rounding_of_float64(kind):
+    for degree in degrees(kind):
+        sizes = [12, 500] if kind != "bernstein" else [2]
+        for num in sizes:
+            for even, domain in ((True, "unit"), (False, "wide"), (False, "years")):
+                value, slope = errors(kind, degree, num, even, domain)
+                label = f"{kind}, degree {degree}, {num} points, {domain}: {value:.1f}, {slope:.1f}"
+                assert value < VALUE, label
+                assert slope < SLOPE, label
