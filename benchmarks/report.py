@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from baselines import contestants, data, value_and_gradient
 
+import numpyro_splines as ns
+
 
 def medians(functions, arguments, rounds):
     """Median seconds of each function; in every round each one runs once."""
@@ -77,5 +79,42 @@ def _row(n, num_coefficients):
     )
 
 
+def families(n=100_000, num=20):
+    """Value and gradient of every basis, as a multiple of the plain B-spline of its degree."""
+    points = ns.knots.uniform(0.0, 1.0, num)
+    bases = {
+        "cyclic": ns.CyclicBasis(points),
+        "natural": ns.NaturalBasis(points),
+        "natural, degree 5": ns.NaturalBasis(points, degree=5),
+        "cubic regression (cr)": ns.CubicRegressionBasis(points),
+        "cyclic cubic regression (cc)": ns.CyclicCubicRegressionBasis(points),
+        "M-spline": ns.MSplineBasis(points),
+        "cyclic M-spline": ns.CyclicMSplineBasis(points),
+        "I-spline (quartic)": ns.ISplineBasis(points),
+        "C-spline (quintic)": ns.CSplineBasis(points),
+        "Bernstein": ns.BernsteinBasis(0.0, 1.0),
+        "constrained": ns.BSplineBasis(points).constrained(),
+        "shrunk": ns.ShrunkBasis(ns.CubicRegressionBasis(points)),
+    }
+    x = np.random.default_rng(0).uniform(0.0, 1.0, n).astype(np.float32)
+    y = np.zeros(n, np.float32)
+    lines = [f"Value and gradient at n = {n} against the plain B-spline of the same degree.", ""]
+    lines += ["| basis | times the B-spline |", "|---|---|"]
+    for name, basis in bases.items():
+        inner = basis
+        while hasattr(inner, "spline"):
+            inner = inner.spline
+        points = np.unique(np.clip(inner.knots, *inner.domain))
+        plain = ns.BSplineBasis(points, degree=inner.degree)
+        runs = {}
+        for label, one in (("plain", plain), ("own", basis)):
+            coefficients = np.ones(one.num_coefficients, np.float32)
+            function = value_and_gradient(lambda at, c, one=one: one.curve(c)(at))
+            runs[label] = lambda f=function, c=coefficients: f(x, c, y)
+        seconds = medians(runs, (), rounds=101)
+        lines.append(f"| {name} | {seconds['own'] / seconds['plain']:.2f} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    print(ratios())
+    print(ratios() + "\n\n" + families())

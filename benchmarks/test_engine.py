@@ -25,7 +25,7 @@ def test_value_and_gradient(benchmark, n, num_coefficients, name):
 
 def test_print_the_ratios(capsys):
     """The table of the README, measured by interleaved runs."""
-    from report import ratios
+    from report import families, ratios
 
     with capsys.disabled():
-        print("\n" + ratios())
+        print("\n" + ratios() + "\n\n" + families())

@@ -12,7 +12,8 @@ import pytest
 import numpyro_splines as ns
 
 EPS = float(np.finfo(np.float32).eps)
-# Rounding errors of value and slope that are allowed, in units of EPS times the largest term.
+# Rounding errors of value and slope that are allowed, in units of EPS times the largest term, up to
+# cubics; the powers of u have coefficients that double with each degree, and so do their errors.
 VALUE, SLOPE = 8.0, 32.0
 
 KINDS = {
@@ -32,6 +33,9 @@ KINDS = {
     "constrained": lambda points, degree: ns.BSplineBasis(points, degree=degree).constrained(),
 }
 DOMAINS = {"unit": (0.0, 1.0), "wide": (-1e3, 1e3), "years": (2000.0, 2020.0)}
+
+# Number of breakpoints, whether they are even, domain.
+SETTINGS = [(12, True, "unit"), (500, True, "unit"), (500, False, "wide"), (100, False, "years")]
 
 
 def degrees(kind):
@@ -54,13 +58,13 @@ def errors(kind, degree, num, even, domain):
     basis = KINDS[kind](points, degree)
     coefficients = np.random.default_rng(0).normal(size=basis.num_coefficients).astype(np.float32)
     x = np.random.default_rng(1).uniform(*DOMAINS[domain], 1000).astype(np.float32)
+    derivatives = jax.jit(lambda c, at: [basis.curve(c).derivative(m)(at) for m in range(3)])
     results = []
     for wide in (False, True):
         dtype = np.float64 if wide else np.float32
         with jax.enable_x64(wide):
-            curve = basis.curve(coefficients.astype(dtype))
-            results.append([np.asarray(curve.derivative(m)(x.astype(dtype))) for m in range(3)])
-    narrow, exact = results
+            results.append(derivatives(coefficients.astype(dtype), x.astype(dtype)))
+    narrow, exact = ([np.asarray(v) for v in result] for result in results)
     matrix = composed(basis)
     # Large coefficients of both signs that cancel: their rounding stays.
     size = max(1.0, np.abs(matrix).sum(axis=1).max()) * np.abs(coefficients).max()
@@ -86,10 +90,9 @@ def composed(basis):
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_float32_is_within_rounding_of_float64(kind):
     for degree in degrees(kind):
-        sizes = [12, 500] if kind != "bernstein" else [2]
-        for num in sizes:
-            for even, domain in ((True, "unit"), (False, "wide"), (False, "years")):
-                value, slope = errors(kind, degree, num, even, domain)
-                label = f"{kind}, degree {degree}, {num} points, {domain}: {value:.1f}, {slope:.1f}"
-                assert value < VALUE, label
-                assert slope < SLOPE, label
+        growth = 2.0 ** max(degree - 3, 0)
+        for num, even, domain in SETTINGS:
+            value, slope = errors(kind, degree, num, even, domain)
+            label = f"{kind}, degree {degree}, {num} points, {domain}: {value:.1f}, {slope:.1f}"
+            assert value < VALUE * growth, label
+            assert slope < SLOPE * growth, label

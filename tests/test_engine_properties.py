@@ -1,4 +1,6 @@
-"""The engine against SciPy on whatever Hypothesis thinks of."""
+"""Integrals, rows and periods on whatever Hypothesis thinks of; values are in test_bspline."""
+
+import itertools
 
 import jax
 import numpy as np
@@ -40,33 +42,6 @@ def splines(draw):
     return degree, knots, coefficients, np.concatenate([inside, at_knots])
 
 
-def reference(degree, knots, coefficients, x, order):
-    """SciPy's value: right-continuous, the left limit at the right end, NaN outside."""
-    if order > degree:
-        return np.where((x < knots[0]) | (x > knots[-1]), np.nan, 0.0)
-    return BSpline(knots, coefficients, degree, extrapolate=False)(x, nu=order)
-
-
-@given(splines())
-@bounded
-def test_values_and_derivatives_are_those_of_scipy(spline):
-    degree, knots, coefficients, x = spline
-    with jax.enable_x64(True):
-        for order in range(min(degree, 3) + 2):
-            expected = reference(degree, knots, coefficients, x, order)
-            inside = ~np.isnan(expected)
-            value = ns.bspline(x, knots, coefficients, degree, order)
-            curve = ns.BSplineBasis(knots=knots, degree=degree).curve(coefficients)
-            narrowest = np.diff(np.unique(knots)).min()
-            # Derivatives are differences of coefficients over knot gaps.
-            size = np.abs(coefficients).max() * (2 * degree / narrowest) ** order
-            tolerance = 1e-11 * max(size, 1e-300)
-            np.testing.assert_allclose(value[inside], expected[inside], rtol=0, atol=tolerance)
-            np.testing.assert_array_equal(np.asarray(value)[~inside], 0.0)
-            slope = np.asarray(curve.derivative(order)(x))
-            np.testing.assert_allclose(slope[inside], expected[inside], rtol=0, atol=tolerance)
-
-
 @given(splines())
 @bounded
 def test_integrals_are_those_of_scipy(spline):
@@ -76,7 +51,9 @@ def test_integrals_are_those_of_scipy(spline):
         curve = ns.BSplineBasis(knots=knots, degree=degree).curve(coefficients)
         found = curve.integrate(knots[0], x)
         back = curve.antiderivative().derivative()(x)
-        np.testing.assert_allclose(back, curve(x), rtol=1e-9, atol=1e-11 * np.abs(coefficients).max())
+        np.testing.assert_allclose(
+            back, curve(x), rtol=1e-9, atol=1e-11 * np.abs(coefficients).max()
+        )
     # Multiplicities of degree + 1 break SciPy's own antiderivative; piece by piece it does not.
     exact = [antiderivative(degree, knots, coefficients, at) for at in x]
     size = np.abs(coefficients).max() * (knots[-1] - knots[0])
@@ -87,14 +64,14 @@ def antiderivative(degree, knots, coefficients, upper):
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     spline, total = BSpline(knots, coefficients, degree), 0.0
     edges = np.unique(np.clip(knots, knots[0], upper))
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in itertools.pairwise(edges):
         middle, half = (left + right) / 2, (right - left) / 2
         total += half * np.sum(weights * spline(middle + half * nodes))
     return total
 
 
 @given(
-    st.lists(st.floats(-1e30, 1e30, width=32), min_size=2, max_size=12, unique=True),
+    st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=2, max_size=12, unique=True),
     st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=8),
 )
 @bounded
@@ -102,7 +79,9 @@ def test_rows_count_the_breakpoints_passed(values, x):
     """Exactly, for any floats: neighbors, denormals, infinities; and the coordinate is finite."""
     breakpoints = np.sort(np.array(values, np.float32)).astype(np.float64)
     x = np.concatenate([np.array(x, np.float32), breakpoints.astype(np.float32)])
-    x = np.concatenate([x, np.nextafter(x, np.float32(np.inf)), np.nextafter(x, np.float32(-np.inf))])
+    x = np.concatenate(
+        [x, np.nextafter(x, np.float32(np.inf)), np.nextafter(x, np.float32(-np.inf))]
+    )
     row, _ = piecewise.locate(jax.numpy.asarray(x), breakpoints)
     rounded = breakpoints.astype(np.float32)
     expected = (rounded <= x[:, None]).sum(axis=1)
@@ -113,7 +92,11 @@ def test_rows_count_the_breakpoints_passed(values, x):
     assert np.all((np.asarray(row) >= 0) & (np.asarray(row) <= len(rounded)))
 
 
-@given(st.floats(-1e3, 1e3), st.floats(0.01, 100.0), st.lists(st.floats(-1e4, 1e4), min_size=8, max_size=8))
+@given(
+    st.floats(-1e3, 1e3),
+    st.floats(0.01, 100.0),
+    st.lists(st.floats(-1e4, 1e4), min_size=8, max_size=8),
+)
 @bounded
 def test_wrapping_moves_into_the_period(start, period, x):
     with jax.enable_x64(True):
@@ -122,4 +105,6 @@ def test_wrapping_moves_into_the_period(start, period, x):
         rounding = 1e-12 * (np.abs(x) + np.abs(start) + period)
         assert np.all(np.asarray(moved) >= start - rounding)
         assert np.all(np.asarray(moved) <= start + period + rounding)
-        np.testing.assert_allclose(moved + turns * period, x, rtol=0, atol=1e-11 * (np.abs(x).max() + 1))
+        # The period is the difference of the ends, with their rounding, turn by turn.
+        rounding += 1e-15 * np.abs(turns) * (np.abs(start) + period)
+        assert np.all(np.abs(moved + turns * period - x) <= rounding)

@@ -12,7 +12,7 @@ from numpyro.infer import MCMC, NUTS, init_to_median
 import numpyro_splines as ns
 
 
-@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize("degree", [1, 3])
 def test_gradients_in_the_breakpoints_are_differences(degree, x64):
     x = np.linspace(-0.2, 1.2, 29)
     coefficients = np.random.default_rng(0).normal(size=3 + degree)
@@ -21,21 +21,16 @@ def test_gradients_in_the_breakpoints_are_differences(degree, x64):
         points = jnp.concatenate([jnp.zeros(1), interior, jnp.ones(1)])
         return ns.BSplineBasis(points, degree=degree).curve(coefficients)(x)
 
-    def operation(interior):
-        points = jnp.concatenate([jnp.zeros(1), interior, jnp.ones(1)])
-        inside = np.clip(x, 0.0, 1.0)
-        return ns.bspline(inside, ns.knots.clamped(points, degree), coefficients, degree)
-
     at = jnp.array([0.31, 0.62])
-    for function in (jax.jit(curve), jax.jit(operation)):
-        forward, reverse = jax.jacfwd(function)(at), jax.jacrev(function)(at)
-        np.testing.assert_allclose(forward, reverse, rtol=1e-10, atol=1e-10)
-        for j, e in enumerate(np.eye(2)):
-            difference = (function(at + 1e-6 * e) - function(at - 1e-6 * e)) / 2e-6
-            np.testing.assert_allclose(forward[:, j], difference, rtol=1e-6, atol=1e-7)
+    function = jax.jit(curve)
+    forward, reverse = jax.jit(jax.jacfwd(curve))(at), jax.jit(jax.jacrev(curve))(at)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-10, atol=1e-10)
+    for j, e in enumerate(np.eye(2)):
+        difference = (function(at + 1e-6 * e) - function(at - 1e-6 * e)) / 2e-6
+        np.testing.assert_allclose(forward[:, j], difference, rtol=1e-6, atol=1e-7)
     batch = jnp.stack([at, at + 0.1])
-    mapped = jax.vmap(curve)(batch)
-    np.testing.assert_allclose(mapped, [curve(p) for p in batch], atol=1e-13)
+    mapped = jax.jit(jax.vmap(curve))(batch)
+    np.testing.assert_allclose(mapped, [function(p) for p in batch], atol=1e-13)
 
 
 @pytest.mark.parametrize("gap", [0.0, 1e-300, 1e-20, 1e-9])
@@ -71,8 +66,14 @@ def test_nuts_finds_a_change_point():
         numpyro.sample("y", dist.Normal(curve(x), sigma), obs=y)
 
     kernel = NUTS(model, init_strategy=init_to_median(num_samples=20))
-    mcmc = MCMC(kernel, num_warmup=500, num_samples=500, num_chains=2,
-                chain_method="vectorized", progress_bar=False)
+    mcmc = MCMC(
+        kernel,
+        num_warmup=500,
+        num_samples=500,
+        num_chains=2,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
     mcmc.run(jax.random.key(3), x, y)
     found = summary(mcmc.get_samples(group_by_chain=True))["change"]
     # Four posterior standard deviations: a false alarm in 16 000 data sets; the seed is fixed.
@@ -82,6 +83,7 @@ def test_nuts_finds_a_change_point():
     assert np.sum(mcmc.get_extra_fields()["diverging"]) <= 10
 
 
+@pytest.mark.slow
 def test_nuts_with_ordered_knots():
     """Two changes from ordered gaps (a Dirichlet), the knots of a quadratic spline."""
     rng = np.random.default_rng(4)
