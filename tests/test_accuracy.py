@@ -39,7 +39,7 @@ SETTINGS = [(12, True, "unit"), (500, True, "unit"), (500, False, "wide"), (100,
 
 
 def degrees(kind):
-    if kind in ("regression", "cyclic_regression"):
+    if kind in ("regression", "cyclic_regression", "constrained"):
         return [3]
     return {"natural": [1, 3, 5], "c_spline": [2, 3, 4, 5]}.get(kind, [1, 2, 3, 4, 5])
 

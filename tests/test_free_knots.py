@@ -70,8 +70,6 @@ def test_nuts_finds_a_change_point():
         kernel,
         num_warmup=500,
         num_samples=500,
-        num_chains=2,
-        chain_method="vectorized",
         progress_bar=False,
     )
     mcmc.run(jax.random.key(3), x, y)

@@ -27,9 +27,12 @@ def array_module(*arrays: Any) -> Any:
 
 
 def safe_reciprocal(x: Any) -> Any:
-    """1 / x where x > 0, else 0, with finite derivatives in both branches (double `where`)."""
+    """1 / x where x > 0, else 0, with finite derivatives in both branches (double `where`).
+
+    Denormal numbers count as zero, as they do in XLA: their reciprocals overflow.
+    """
     xp = array_module(x)
-    positive = x > 0
+    positive = x >= np.finfo(x.dtype).tiny
     return xp.where(positive, 1.0 / xp.where(positive, x, 1.0), 0.0).astype(x.dtype)
 
 
@@ -169,7 +172,8 @@ def _bucket_index(breakpoints: np.ndarray) -> tuple[np.generic, np.ndarray, int]
     width = breakpoints[-1] - breakpoints[0]
     cells = 1 << math.ceil(math.log2(max(num - 1, 2)))
     while True:
-        scale = breakpoints.dtype.type(cells / np.float64(width))
+        largest = np.finfo(breakpoints.dtype).max
+        scale = breakpoints.dtype.type(min(cells / np.float64(width), largest))
         position = np.minimum((breakpoints - breakpoints[0]) * scale, cells - 1)
         counts = np.bincount(position.astype(np.int64), minlength=cells)
         most = int(counts.max())
