@@ -395,6 +395,31 @@ BAD = {
         TypeError,
         "`distribution` must be a univariate NumPyro distribution; got list",
     ),
+    "penalty_not_symmetric": (
+        lambda: ns.IntrinsicGaussian(np.array([[1.0, 2.0], [0.0, 1.0]])),
+        ValueError,
+        r"`penalty` must be a symmetric matrix; got shape \(2, 2\)",
+    ),
+    "penalty_negative": (
+        lambda: ns.KroneckerGaussian((np.eye(2), -np.eye(2))),
+        ValueError,
+        r"`penalties\[1\]` must be positive semi-definite and not zero",
+    ),
+    "walk_too_short": (
+        lambda: ns.RandomWalk(2, 1.0, 2),
+        ValueError,
+        "`num` must be at least 3; got 2",
+    ),
+    "pc_probability": (
+        lambda: ns.pc_scale(1.0, 1.5),
+        ValueError,
+        r"`probability` must lie in \(0, 1\); got 1.5",
+    ),
+    "pc_upper": (
+        lambda: ns.pc_scale(0.0, 0.5),
+        ValueError,
+        "`upper` must be one positive number; got 0.0",
+    ),
     "bands_shape": (
         lambda: plotting.bands(None, [0.0, 1.0], np.zeros((4, 3))),
         ValueError,

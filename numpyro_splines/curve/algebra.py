@@ -63,6 +63,10 @@ class AbstractCombinable(AbstractSolvable):
         """The difference of a number and the curve."""
         return -self + other
 
+    def __truediv__(self, other: Any) -> Self:
+        """The quotient by a number, or by one for each curve of the batch."""
+        return self * (1 / self._factor(other))
+
     def elevate(self, degree: int) -> Self:
         """The same curve with pieces of a higher degree.
 
