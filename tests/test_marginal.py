@@ -319,10 +319,9 @@ def test_pandas_in_and_prior_draws_out():
     draws = Predictive(model, num_samples=4)(jax.random.key(0))
     assert set(draws) == {"sigma", "f.scale", "y"}
     assert draws["y"].shape == (4, 30)
-    with numpyro.handlers.scope(prefix="inner"):
-        scoped = Predictive(numpyro.handlers.scope(model, prefix="inner"), num_samples=4)(
-            jax.random.key(0)
-        )
+    scoped = Predictive(numpyro.handlers.scope(model, prefix="inner"), num_samples=4)(
+        jax.random.key(0)
+    )
     result = regression.draw(
         jax.random.key(1), scoped, frame["y"], scoped["inner/sigma"], prefix="inner/"
     )
