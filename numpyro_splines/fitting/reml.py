@@ -119,7 +119,7 @@ class CanonicalLikelihood(AbstractLikelihood):
     def mode(self, precision: np.ndarray, mean: np.ndarray, dispersion: float) -> Mode:
         """See `AbstractLikelihood.mode`."""
         coefficients = self._start(precision, mean) if self.last is None else self.last
-        value = self._penalized(coefficients, precision, mean)
+        value, last = self._penalized(coefficients, precision, mean), np.inf
         for _ in range(_MAX_NEWTON):
             eta = self._eta(coefficients)
             fitted, variance, _ = self.family.cumulants(eta)
@@ -128,13 +128,13 @@ class CanonicalLikelihood(AbstractLikelihood):
             gradient = self._transpose(self.y - fitted) - precision * (coefficients - mean)
             step = inverse @ gradient
             decrement = float(gradient @ step)
-            # Far below the rounding of the criterion, whose gradient this error enters linearly.
-            if decrement < 1e-18 * (1.0 + abs(value)):
+            # On to where rounding stops the quadratic convergence: the error of the estimate
+            # enters the gradient of the criterion linearly.
+            small = decrement < 1e-9 * (1.0 + abs(value))
+            if small and not 1e-22 < decrement < 0.25 * last:
                 break
-            coefficients, next_value = self._line_search(coefficients, step, value, precision, mean)
-            if next_value >= value and decrement < 1e-9 * (1.0 + abs(value)):
-                break
-            value = next_value
+            last = decrement
+            coefficients, value = self._line_search(coefficients, step, value, precision, mean)
         else:
             raise ValueError(
                 "`penalized_fit` did not converge: the likelihood may have no maximum, as when "
