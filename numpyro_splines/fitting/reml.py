@@ -25,6 +25,10 @@ from numpyro_splines.fitting.families import AbstractCanonicalFamily
 # Rows of the dense design that are formed at once.
 _ROWS = 8192
 _MAX_NEWTON = 100
+_NO_MAXIMUM = (
+    "`penalized_fit` did not converge: the likelihood may have no maximum, as when outcomes are "
+    "separated by a term with a flat prior. Give it a Normal prior."
+)
 
 
 class Mode(NamedTuple):
@@ -132,14 +136,14 @@ class CanonicalLikelihood(AbstractLikelihood):
             # enters the gradient of the criterion linearly.
             small = decrement < 1e-9 * (1.0 + abs(value))
             if small and not 1e-22 < decrement < 0.25 * last:
+                if decrement > 1e-14 * (1.0 + abs(value)):
+                    # Steady slow progress: the maximum lies at infinity.
+                    raise ValueError(_NO_MAXIMUM)
                 break
             last = decrement
             coefficients, value = self._line_search(coefficients, step, value, precision, mean)
         else:
-            raise ValueError(
-                "`penalized_fit` did not converge: the likelihood may have no maximum, as when "
-                "outcomes are separated by a term with a flat prior. Give it a Normal prior."
-            )
+            raise ValueError(_NO_MAXIMUM)
         self.last = coefficients
         loss = -self.family.log_likelihood(self.y, self._eta(coefficients))
         return Mode(coefficients, loss, information, inverse, log_determinant)
@@ -265,6 +269,8 @@ def maximize(
         theta and the variances of its entries (inverse curvature, zero or negative curvature
         replaced by that of a variance of one: the data do not bound such a scale).
     """
+    if not starts[0].size:
+        return starts[0], np.zeros(0)
     best = min(starts, key=lambda theta: criterion(theta)[0])
     bounds = [(t - reach, t + reach) for t in starts[0]]
     options: dict[str, Any] = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
@@ -308,6 +314,12 @@ def _invert(matrix: np.ndarray) -> tuple[np.ndarray, float]:
             "Coefficients with flat priors must be identified by the data; a column of the design "
             "is zero. Give it a Normal prior."
         )
-    factor = scipy.linalg.cholesky(matrix / np.outer(size, size), lower=True)
+    try:
+        factor = scipy.linalg.cholesky(matrix / np.outer(size, size), lower=True)
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            "Coefficients with flat priors must be identified by the data; columns of the design "
+            "are linearly dependent. Give them Normal priors."
+        ) from None
     inverse = scipy.linalg.cho_solve((factor, True), np.eye(size.size)) / np.outer(size, size)
     return inverse, 2.0 * float((np.log(np.diag(factor)) + np.log(size)).sum())
