@@ -340,6 +340,26 @@ def test_the_full_model_of_a_predictor_is_its_linear_form(x64):
     np.testing.assert_allclose(eta, predictor.evaluate(jnp.concatenate(sites)), atol=1e-10)
 
 
+def test_draws_serve_the_full_model():
+    """`Predictive` on the model with all coefficients takes the draws as its own."""
+    predictor = PREDICTORS["several"]
+    *_, y = data(60)
+
+    def full():
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.deterministic("eta", predictor.sample())
+        numpyro.sample("y", dist.Normal(0.0, sigma))
+
+    prior = Predictive(full, num_samples=6)(jax.random.key(0))
+    scales = {name: prior[name] for name in ("sigma", "f.scale", "g.scale", "w.scale")}
+    draws = GaussianMarginal(predictor).draw(jax.random.key(1), scales, y, scales["sigma"])
+    assert set(draws) == set(prior) - {"eta", "y"}
+    eta = Predictive(full, draws)(jax.random.key(2))["eta"]
+    sites = [np.asarray(draws[b.site]).reshape(6, -1) for b in predictor.blocks]
+    design, *_ = parts(predictor, [])
+    np.testing.assert_allclose(eta, np.concatenate(sites, axis=1) @ design.T, atol=1e-3)
+
+
 def grid_posterior(regression, y, log_sigma, log_scale):
     """log p(y | sigma, tau) + priors on a grid in the logarithms."""
     density = jax.vmap(

@@ -54,10 +54,8 @@ class PenalizedFit(eqx.Module):
         """
         result = {k: v for k, v in self.values.items() if not k.endswith(".coefficients")}
         for effect in self.predictor.effects:
-            site, power = _decentered(effect)
-            if site is not None:
-                scale = self._scale(effect)
-                result[site] = result[effect.site("modes")] / scale**power
+            site, power = _sampled_modes(effect)
+            result[site] = result[effect.site("modes")] / self._scale(effect) ** power
         return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in result.items()}
 
     def inverse_mass_matrix(self, *sites: str) -> dict[tuple[str, ...], jax.Array]:
@@ -82,10 +80,9 @@ class PenalizedFit(eqx.Module):
         for block in self.predictor.blocks:
             variances[block.site] = diagonal[block.start : block.stop]
         for effect in self.predictor.effects:
-            site, power = _decentered(effect)
-            if site is not None:
-                own = variances.pop(effect.site("modes"))
-                variances[site] = own / self._scale(effect) ** (2 * power)
+            site, power = _sampled_modes(effect)
+            own = variances.pop(effect.site("modes"))
+            variances[site] = own / self._scale(effect) ** (2 * power)
             if isinstance(support := _scale_support(effect), dist.constraints.Constraint):
                 name = effect.site("scale")
                 slope = _unconstrained_slope(support, float(self.values[name]))
@@ -223,12 +220,10 @@ def _scale_support(effect: SplineEffect) -> Any:
     return prior.scale.support if isinstance(prior.scale, dist.Distribution) else None
 
 
-def _decentered(effect: SplineEffect) -> tuple[str | None, Any]:
-    """Site that samplers see instead of `modes`, and the power of tau that it is divided by."""
-    centering = np.asarray(effect.prepared.centering)
-    if np.all(centering == 1.0):
-        return None, 0.0
-    return effect.site("modes_decentered"), 1.0 - centering
+def _sampled_modes(effect: SplineEffect) -> tuple[str, np.ndarray]:
+    prior: Any = effect.prior
+    site, power = prior.sampled_modes(effect.prepared)
+    return effect.site(site), power
 
 
 def _unconstrained_slope(support: Any, scale: float) -> float:

@@ -36,11 +36,16 @@ class GaussianMarginal(eqx.Module):
         draws = regression.draw(key, draws, y, draws["sigma"])
         curve = f.curve(draws)
 
+    `Predictive(model, draws)` on this model draws y from its distribution given the scales: with
+    new coefficients from their prior. For replicates of the data at hand, or new data, use the
+    drawn coefficients: `curve(x) + draws["intercept"][..., None]` plus noise.
+
     The statistics of a *known* y (a NumPy or JAX array that is not traced, as NumPyro hands on what
     the model gets) are worked out on the host in float64 while the model is traced, so the compiled
     gradient does not see the data at all and its cost does not depend on n. A traced y (through
     `jit_model_args=True`, or one that is computed from random variables) is handled by the same
-    formulas inside the compiled function, at O(n) per evaluation and in its dtype.
+    formulas inside the compiled function, at O(n) per evaluation and in its dtype; in float32 that
+    is accurate only for effects whose inputs are not functions of each other.
 
     Args:
         predictor: the additive predictor at the n inputs.
@@ -122,8 +127,10 @@ class GaussianMarginal(eqx.Module):
 
         Returns:
             `draws` with the sites of the coefficients added ("intercept", those of the linear
-            terms, `<effect>.linear`, `<effect>.modes`, `<effect>.coefficients`), as full sampling
-            would give them; so `effect.curve(draws)` works.
+            terms, `<effect>.linear`, `<effect>.modes` and, where the prior is not centered,
+            `<effect>.modes_decentered`, `<effect>.coefficients`), as full sampling would give
+            them: `effect.curve(draws)` works, and `Predictive` on the model with
+            `predictor.sample()`.
 
         Raises:
             KeyError: if the draws of a scale are missing.
@@ -139,15 +146,21 @@ class GaussianMarginal(eqx.Module):
         statistics = self.statistics(y)
         keys = jax.random.split(key, sigma.size)
 
-        def one(key: Array, sigma: Array, values: dict[str, Array]) -> Array:
+        def one(key: Array, sigma: Array, values: dict[str, Array]) -> tuple[Array, Array]:
             with numpyro.handlers.substitute(data=values):
                 scales = self.predictor.sample_scales()
             given = MarginalGaussian(self, sigma, scales)
-            return draw_coefficients(key, self.reduction, sigma, scales, given.cast(statistics))
+            own = given.cast(statistics)
+            return scales, draw_coefficients(key, self.reduction, sigma, scales, own)
 
-        coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
-        coefficients = coefficients.reshape(*sigma.shape, -1)
-        sites = self.predictor.sites(coefficients)
+        scales, coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
+        sites = self.predictor.sites(coefficients.reshape(*sigma.shape, coefficients.shape[-1]))
+        for j, effect in enumerate(self.predictor.effects):
+            prior: Any = effect.prior
+            name, power = prior.sampled_modes(effect.prepared)
+            scale = scales[:, j].reshape(*sigma.shape, 1)
+            power = jnp.asarray(power, scale.dtype)
+            sites[effect.site(name)] = sites[effect.site("modes")] / scale**power
         return {**draws, **{prefix + name: value for name, value in sites.items()}}
 
     def _known_statistics(self, y: np.ndarray) -> Statistics:

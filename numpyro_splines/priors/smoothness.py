@@ -64,6 +64,16 @@ class AbstractSmoothnessPrior(AbstractPrior):
             scale = numpyro.sample(site("scale"), scale)
         return jnp.asarray(scale, dtype=jnp.result_type(float))
 
+    def sampled_modes(self, prepared: Prepared) -> tuple[str, np.ndarray]:
+        """The site that samplers see for the modes, and its centering.
+
+        Returns:
+            Its short name, "modes" or "modes_decentered", and the power of tau by which modes are
+            divided there, shape () or one per mode.
+        """
+        power = 1.0 - np.asarray(prepared.centering)
+        return ("modes_decentered" if np.any(power > 0.0) else "modes"), power
+
     def sample(
         self, prepared: Prepared, site: Callable[[str], str]
     ) -> Float[Array, "*batch num_coefficients"]:
