@@ -196,6 +196,21 @@ def test_float32_is_right_for_a_million_observations():
     assert np.abs(slopes * np.array([7e-4, 0.2])).max() > 1.0
 
 
+@pytest.mark.parametrize("name", ["large", "dependent", "several", "flat_and_proper"])
+def test_a_traced_y_in_float32(name):
+    """Directions that the data hardly determine must not amplify rounding."""
+    regression, y = large(5000) if name == "large" else (None, data(60)[-1])
+    regression = regression or GaussianMarginal(PREDICTORS[name])
+    scales = np.array([1.0, 0.5, 2.0][: len(regression.predictor.effects)])
+    narrow = scales.astype(np.float32)
+    density = jax.jit(lambda y: MarginalGaussian(regression, jnp.float32(0.3), narrow).log_prob(y))
+    value = float(density(y.astype(np.float32)))
+    with jax.enable_x64(True):
+        expected = float(MarginalGaussian(regression, np.float32(0.3), scales).log_prob(y))
+    # Relative to the sums of squares that make up the density.
+    np.testing.assert_allclose(value, expected, rtol=0, atol=1e-5 * (abs(expected) + y.size))
+
+
 def test_the_compiled_gradient_does_not_see_the_data():
     regression, y = large(5000)
 

@@ -44,8 +44,7 @@ class GaussianMarginal(eqx.Module):
     the model gets) are worked out on the host in float64 while the model is traced, so the compiled
     gradient does not see the data at all and its cost does not depend on n. A traced y (through
     `jit_model_args=True`, or one that is computed from random variables) is handled by the same
-    formulas inside the compiled function, at O(n) per evaluation and in its dtype; in float32 that
-    is accurate only for effects whose inputs are not functions of each other.
+    formulas inside the compiled function, at O(n) per evaluation and in its dtype.
 
     Args:
         predictor: the additive predictor at the n inputs.

@@ -51,13 +51,17 @@ class Reduction(eqx.Module):
     Attributes:
         eigenvalues: Lambda, shape (k,).
         others: A_1 over A_2, shape (r, q).
-        rotation: z = rotation @ c, shape (r, p).
+        directions: D such that the columns of sqrt(W) Phi D are orthonormal directions of the
+            weighted observations, principal axes of the scaled design; shape (p, p).
+        strength: their relative eigenvalues, zero where the design is rank deficient.
+        turn: from coordinates along the directions to those along the flat coefficients and z.
+        fixed: what fixed coefficients contribute to z, shape (r, num_fixed).
         back: c = back @ (u_1, u_2), flat coefficients left out, shape (p, r).
         whitening: deviations of fixed coefficients to entries of u_2, shape (q, num_fixed).
         flat_rows: coordinates along flat coefficients = flat_rows @ c, shape (num_flat, p).
         flat_inverse: inverse of the columns of `flat_rows` that belong to them.
-        inverse: pseudo-inverse of the Gram matrix, shape (p, p).
-        reference: least squares on the fixed coefficients alone from that on all.
+        reference: least squares on the fixed coefficients alone, from the coordinates of y along
+            the directions.
         location: prior means of the fixed coefficients, zero where flat.
         log_flat: log determinant of the Gram matrix of the flat coefficients.
         main: which mode block is u_1; -1 if there is none.
@@ -68,12 +72,14 @@ class Reduction(eqx.Module):
 
     eigenvalues: Float[Array, "..."] | np.ndarray
     others: Float[Array, "..."] | np.ndarray
-    rotation: Float[Array, "..."] | np.ndarray
+    directions: Float[Array, "..."] | np.ndarray
+    strength: Float[Array, "..."] | np.ndarray
+    turn: Float[Array, "..."] | np.ndarray
+    fixed: Float[Array, "..."] | np.ndarray
     back: Float[Array, "..."] | np.ndarray
     whitening: Float[Array, "..."] | np.ndarray
     flat_rows: Float[Array, "..."] | np.ndarray
     flat_inverse: Float[Array, "..."] | np.ndarray
-    inverse: Float[Array, "..."] | np.ndarray
     reference: Float[Array, "..."] | np.ndarray
     location: Float[Array, "..."] | np.ndarray
     log_flat: Float[Array, "..."] | np.ndarray
@@ -98,18 +104,24 @@ class Reduction(eqx.Module):
             transpose: v -> Phi' v.
         """
         xp, dtype = array_module(y), y.dtype
-        inverse = xp.asarray(self.inverse, dtype=dtype)
-        coefficients = inverse @ transpose(weights * y)
-        # Once more on the residual: takes off the rounding of the first solution.
-        coefficients += inverse @ transpose(weights * (y - evaluate(coefficients)))
-        residual = y - evaluate(coefficients)
-        reference = xp.asarray(self.reference, dtype=dtype) @ coefficients
-        num_fixed = reference.shape[0]
-        known = np.array([j not in self.flat for j in range(num_fixed)], dtype=bool)
+        # Directions that drown in the rounding of this dtype are left to the residual, which is
+        # right where the coefficients move y by less than the noise.
+        seen = self.strength > (100.0 * float(np.finfo(dtype).eps)) ** 2
+        whitening = xp.asarray(self.directions * seen, dtype=dtype)
+
+        def project(v: Any) -> Any:
+            return whitening.T @ transpose(weights * v)
+
+        along = project(y)
+        # Once more on the residual: takes off the rounding of the first projection.
+        along = along + project(y - evaluate(whitening @ along))
+        residual = y - evaluate(whitening @ along)
+        reference = xp.asarray(self.reference, dtype=dtype) @ along
+        known = np.array([j not in self.flat for j in range(reference.shape[0])], dtype=bool)
         taken = xp.where(known, reference, xp.zeros_like(reference))
-        shifted = xp.concatenate([coefficients[:num_fixed] - taken, coefficients[num_fixed:]])
-        rotated = xp.asarray(self.rotation, dtype=dtype) @ shifted
-        flat = xp.asarray(self.flat_rows, dtype=dtype) @ coefficients
+        turned = xp.asarray(self.turn, dtype=dtype) @ along
+        flat, rotated = turned[: len(self.flat)], turned[len(self.flat) :]
+        rotated = rotated - xp.asarray(self.fixed, dtype=dtype) @ taken
         return Statistics(rotated, flat, (weights * residual**2).sum(), taken)
 
 
@@ -154,18 +166,23 @@ def reduce(
     eigenvalues, others, triangle = _triangle(rotated, size)
     # u = (unit V)^-1 c = back' c / unit^2, as V is orthogonal.
     forward = back.T / unit**2
-    inverse = _pseudo_inverse(gram)
+    rotation = triangle @ forward
+    directions, strength = _principal_axes(gram)
+    turn = np.concatenate([flat_rows, rotation]) @ directions
     fixed = np.arange(num_fixed)
-    reference = _pseudo_inverse(gram[np.ix_(fixed, fixed)]) @ gram[fixed]
+    own, _ = _principal_axes(gram[np.ix_(fixed, fixed)])
+    reference = own @ own.T @ gram[fixed] @ directions
     return Reduction(
         eigenvalues,
         others,
-        triangle @ forward,
+        directions,
+        strength,
+        turn,
+        rotation[:, :num_fixed],
         back,
         forward[size:, :num_fixed],
         flat_rows,
         flat_inverse,
-        inverse,
         reference,
         location,
         np.asarray(log_flat),
@@ -205,19 +222,24 @@ def _triangle(gram: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.n
     diagonal = np.diag(gram)[:size]
     negligible = gram.shape[0] * np.finfo(float).eps * diagonal.max(initial=0.0)
     eigenvalues = np.where(diagonal > negligible, diagonal, 0.0)
-    root = np.sqrt(eigenvalues)
-    inverse_root = np.where(root > 0, 1.0 / np.where(root > 0, root, 1.0), 0.0)
-    upper = inverse_root[:, None] * gram[:size, size:]
+    upper = _inverse_root(eigenvalues)[:, None] * gram[:size, size:]
     variances, vectors = np.linalg.eigh(gram[size:, size:] - upper.T @ upper)
     lower = np.sqrt(np.maximum(variances, 0.0))[:, None] * vectors.T
     others = np.concatenate([upper, lower])
-    left = np.concatenate([np.diag(root), np.zeros((lower.shape[0], size))])
+    left = np.concatenate([np.diag(np.sqrt(eigenvalues)), np.zeros((lower.shape[0], size))])
     return eigenvalues, others, np.concatenate([left, others], axis=1)
 
 
-def _pseudo_inverse(gram: np.ndarray) -> np.ndarray:
-    """Inverse of a Gram matrix on its numerical range, after scaling its columns to one size."""
-    diagonal = np.diag(gram)
-    size = np.where(diagonal > 0, np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)
-    inverse = np.linalg.pinv(gram / np.outer(size, size), rcond=1e-13, hermitian=True)
-    return inverse / np.outer(size, size)
+def _principal_axes(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """D with D' gram D = I on the numerical range, else zero; and relative eigenvalues."""
+    inverse_size = _inverse_root(np.diag(gram))
+    variances, vectors = np.linalg.eigh(gram * np.outer(inverse_size, inverse_size))
+    strength = variances / max(variances.max(initial=0.0), np.finfo(float).tiny)
+    kept = strength > 1e-13
+    directions = inverse_size[:, None] * vectors * _inverse_root(np.where(kept, variances, 0.0))
+    return directions, np.where(kept, strength, 0.0)
+
+
+def _inverse_root(values: np.ndarray) -> np.ndarray:
+    """1 / sqrt where positive, else 0."""
+    return np.where(values > 0, 1.0 / np.sqrt(np.where(values > 0, values, 1.0)), 0.0)
