@@ -2,7 +2,10 @@
 
 from numpyro_splines import constraints as constraints
 from numpyro_splines import extrapolation as extrapolation
+from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots
+from numpyro_splines import marginal as marginal
+from numpyro_splines.additive import AdditivePredictor as AdditivePredictor
 from numpyro_splines.bases import AbstractBasis as AbstractBasis
 from numpyro_splines.bases import BernsteinBasis as BernsteinBasis
 from numpyro_splines.bases import BSplineBasis as BSplineBasis

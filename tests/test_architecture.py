@@ -24,7 +24,9 @@ LAYERS = [
     ("plotting",),
     ("posterior",),
     ("latent",),
+    ("fitting",),
     ("marginal",),
+    ("additive",),
     ("effects",),
     ("priors",),
     ("bases",),
@@ -44,7 +46,8 @@ RANK = {layer: rank for rank, row in enumerate(LAYERS) for layer in row}
 # The only layers that may import these packages.
 DEMO = {"__main__", "demo"}
 HOMES = {
-    "numpyro": {"priors", "effects", "latent", "marginal", "transforms"} | DEMO,
+    "numpyro": {"priors", "effects", "additive", "latent", "marginal", "fitting", "transforms"}
+    | DEMO,
     "matplotlib": {"plotting"},
     "arviz": {"posterior", "datasets"} | DEMO,
     "pandas": {"posterior", "datasets"} | DEMO,

@@ -10,6 +10,8 @@ import numpyro_splines as ns
 from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
+from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit
+from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
 from numpyro_splines.spectrum import karhunen_loeve
 
 KNOTS = ns.knots.clamped([0.0, 0.5, 1.0], 3)
@@ -17,6 +19,26 @@ BASIS = ns.BSplineBasis([0.0, 0.5, 1.0])
 CURVE = BASIS.curve(np.ones(5))
 LINE = ns.BSplineBasis([0.0, 1.0], degree=1)
 WAVE = ns.BSplineBasis([0.0, 1.0], extrapolation=ex.Periodic()).curve(np.ones(4))
+X = np.linspace(0.0, 1.0, 9)
+F = ns.SplineEffect("f", BASIS)
+NAN = ns.SplineEffect("f", ns.BSplineBasis([0.0, 1.0], extrapolation=ex.NaN()))
+FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
+ETA = ns.AdditivePredictor((F, X), intercept=dist.Normal())
+LEVEL = ns.AdditivePredictor((F, X), intercept=FLAT)
+MARGINAL = GaussianMarginal(ETA)
+
+
+class NotGaussian(ns.AbstractPrior):
+    def prepare(self, basis, measure):
+        return None
+
+    def sample(self, prepared, site):
+        return np.zeros(5)
+
+
+def linear(**terms):
+    return ns.AdditivePredictor((F, X), intercept=None, linear=terms)
+
 
 BAD = {
     "x_strings": (lambda: ns.bspline_basis(["a"], KNOTS), TypeError, "`x` must hold real numbers"),
@@ -429,6 +451,133 @@ BAD = {
         lambda: plotting.bands(None, [0.0, 1.0], np.zeros((4, 2)), probabilities=[1.5]),
         ValueError,
         r"`probabilities` must lie in \(0, 1\); got 1.5",
+    ),
+    "smooths_without_x": (
+        lambda: ns.AdditivePredictor(F, intercept=None),
+        TypeError,
+        r"`smooths` must be pairs \(SplineEffect, x\); got SplineEffect",
+    ),
+    "smooth_not_gaussian": (
+        lambda: ns.AdditivePredictor(
+            (ns.SplineEffect("f", BASIS, NotGaussian()), X), intercept=None
+        ),
+        TypeError,
+        "`f` must have a prior that is Gaussian given its scale.*got NotGaussian",
+    ),
+    "smooth_of_random_x": (
+        lambda: jax.jit(lambda x: ns.AdditivePredictor((F, x), intercept=None).inputs[0])(X),
+        TypeError,
+        "`x of f` must be concrete numbers; got a traced value",
+    ),
+    "smooth_undefined": (
+        lambda: ns.AdditivePredictor((NAN, X + 0.5), intercept=None),
+        ValueError,
+        r"`x of f` must lie where the curve is defined; got 1\.125 at index 5",
+    ),
+    "numbers_of_observations": (
+        lambda: linear(b=(X[1:], dist.Normal())),
+        ValueError,
+        r"one number of observations; got \[8, 9\]",
+    ),
+    "linear_three_dimensional": (
+        lambda: linear(b=(np.ones((9, 2, 2)), dist.Normal())),
+        ValueError,
+        r"`linear\['b'\]` must have shape \(n,\) or \(n, k\); got \(9, 2, 2\)",
+    ),
+    "linear_prior": (
+        lambda: linear(b=(X, dist.Cauchy())),
+        TypeError,
+        "Priors of fixed coefficients must be Normal.*got Cauchy",
+    ),
+    "sites_repeat": (
+        lambda: ns.AdditivePredictor((F, X), (F, X), intercept=None),
+        ValueError,
+        "Names of effects and `linear` terms must differ",
+    ),
+    "marginal_predictor": (
+        lambda: GaussianMarginal(F),
+        TypeError,
+        "`predictor` must be an AdditivePredictor; got SplineEffect",
+    ),
+    "marginal_weights": (
+        lambda: GaussianMarginal(ETA, X),
+        ValueError,
+        r"`weights` must be 9 positive numbers.*got shape \(9,\) and minimum 0",
+    ),
+    "marginal_not_identified": (
+        lambda: GaussianMarginal(
+            ns.AdditivePredictor(intercept=FLAT, linear={"b": (np.ones(9), FLAT)})
+        ),
+        ValueError,
+        "flat priors must be identified by the data",
+    ),
+    "marginal_y_shape": (
+        lambda: MarginalGaussian(MARGINAL, 1.0, [1.0]).log_prob(X[1:]),
+        ValueError,
+        r"`y` must hold 9 observations; got shape \(8,\)",
+    ),
+    "marginal_y_missing": (
+        lambda: MarginalGaussian(MARGINAL, 1.0, [1.0]).log_prob(np.where(X > 0.5, np.nan, X)),
+        ValueError,
+        "`y` must be finite; got nan at index 5",
+    ),
+    "marginal_improper": (
+        lambda: MarginalGaussian(GaussianMarginal(LEVEL), 1.0, [1.0]).sample(jax.random.key(0)),
+        NotImplementedError,
+        "`y` cannot be drawn from an improper prior",
+    ),
+    "marginal_draws": (
+        lambda: MARGINAL.draw(jax.random.key(0), {"sigma": np.ones(3)}, X, np.ones(3)),
+        KeyError,
+        r"`draws` must hold \['f.scale'\]",
+    ),
+    "fit_predictor": (lambda: penalized_fit(F, X), TypeError, "`predictor` must be an Additive"),
+    "fit_family": (
+        lambda: penalized_fit(ETA, X, "poisson"),
+        TypeError,
+        r"`family` must be an object such as Poisson\(\); got 'poisson'",
+    ),
+    "fit_y_shape": (
+        lambda: penalized_fit(ETA, X[1:]),
+        ValueError,
+        "`y` must hold 9 observations; got 8",
+    ),
+    "fit_y_constant": (lambda: penalized_fit(ETA, np.ones(9)), ValueError, "`y` must vary"),
+    "fit_weights": (
+        lambda: penalized_fit(ETA, X, Gaussian(np.ones(3))),
+        ValueError,
+        r"`weights` must be 9 positive numbers.*got shape \(3,\)",
+    ),
+    "fit_counts": (
+        lambda: penalized_fit(ETA, X, Poisson()),
+        ValueError,
+        r"`y` must hold numbers of counts; got 0\.125 at index 1",
+    ),
+    "fit_successes": (
+        lambda: penalized_fit(ETA, np.full(9, 3.0), Binomial(np.full(9, 2.0))),
+        ValueError,
+        "`y` must hold numbers of successes; got 3 at index 0",
+    ),
+    "fit_exposure": (lambda: Poisson([0.0]), ValueError, "`exposure` must be positive; got 0"),
+    "fit_trials": (lambda: Binomial([-1.0]), ValueError, "`trials` must not be negative; got -1"),
+    "fit_zero_column": (
+        lambda: penalized_fit(linear(b=(np.zeros(9), FLAT)), X),
+        ValueError,
+        "flat priors must be identified by the data; a column of the design is zero",
+    ),
+    "fit_separated": (
+        lambda: penalized_fit(
+            ns.AdditivePredictor(intercept=FLAT, linear={"b": (X - 0.45, FLAT)}),
+            (X > 0.45).astype(float),
+            Binomial(),
+        ),
+        ValueError,
+        "`penalized_fit` did not converge",
+    ),
+    "fit_sites": (
+        lambda: penalized_fit(ETA, X).inverse_mass_matrix("tau"),
+        KeyError,
+        r"`sites` must be among .*; got \['tau'\]",
     ),
 }
 

@@ -126,6 +126,16 @@ def test_extrema_at_kinks_and_flat_tops(x64):
     assert line.curve(np.ones(5)).inflections().shape == (0,)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rounding_has_no_extrema(scale, precision):
+    """A constant, and a line, far from zero."""
+    for basis in (ns.BSplineBasis(scale * POINTS), ns.NaturalBasis(scale * POINTS)):
+        for coefficients in basis.polynomials(2).T + 1000.0 * basis.polynomials(1).T:
+            curve = basis.curve(coefficients.astype(precision.dtype))
+            assert curve.extrema().x.size == 0
+            assert curve.inflections().size == 0
+
+
 def test_periodic_curves_join_their_ends(x64):
     wave = CubicSpline(
         np.linspace(0, 1, 9), np.cos(2 * np.pi * np.linspace(0, 1, 9)), bc_type="periodic"

@@ -168,8 +168,7 @@ class AbstractSolvable(AbstractEvaluable):
 
     def _sign_changes(self, order: int) -> tuple[Any, Any, Any]:
         table, breakpoints = self._flat_arrays()
-        wanted = piecewise.differentiate(table, breakpoints, order)
-        return solver.sign_changes(breakpoints, wanted, table, self.periodic)
+        return solver.sign_changes(breakpoints, table, order, self.periodic)
 
     def _arrays(self, *others: Any) -> tuple[Any, ...]:
         """Table, breakpoints and others in one dtype: NumPy's if all are concrete, else JAX's."""

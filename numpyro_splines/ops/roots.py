@@ -12,7 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numpyro_splines.ops.piecewise import array_module, horner, interval_of_row
+from numpyro_splines.ops.piecewise import (
+    array_module,
+    differentiate,
+    horner,
+    interval_of_row,
+    safe_reciprocal,
+)
 from numpyro_splines.ops.polynomials import (
     attach_derivatives,
     derivative,
@@ -67,41 +73,44 @@ def _shared_ends(rows: Any, scale: Any) -> Any:
     return xp.stack([start[:, :-1], end[:, 1:]], axis=-1)
 
 
-def sign_changes(
-    breakpoints: Any, table: Any, curve_table: Any, periodic: bool
-) -> tuple[Any, Any, Any]:
-    """Where a piecewise polynomial changes sign inside the domain.
+def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tuple[Any, Any, Any]:
+    """Where a derivative of a piecewise polynomial changes sign inside the domain.
 
-    Also across breakpoints where it jumps. A stretch of zeros between different signs counts once,
+    Values of the derivative that rounding of the table may have made count as zero. Also across breakpoints where it jumps. A stretch of zeros between different signs counts once,
     at its right end.
 
     Args:
         breakpoints: shape (B or 1, M + 1).
-        table: of the polynomial, shape (B, M + 2, degree + 1).
-        curve_table: of another one, to be evaluated there.
+        table: shape (B, M + 2, degree + 1).
+        order: of the derivative.
         periodic: whether the right end is followed by the left one.
 
     Returns:
-        Positions, values of the other polynomial, and the sign after, the rest NaN; each of shape
-        (B, M (degree + 1)), positions increasing.
+        Positions, values of the polynomial itself, and the sign after, the rest NaN; each of shape
+        (B, M (degree of the derivative + 1)), positions increasing.
     """
     xp = array_module(table)
-    rows = table[:, 1:-1]
-    fixed = _constant(rows)
-    found = unit_roots(fixed)[..., : rows.shape[-1] - 1]
+    rows = differentiate(table, breakpoints, order)[:, 1:-1]
+    width = xp.diff(breakpoints)
+    fixed, own = _constant(rows), _constant(table[:, 1:-1])
+    # What rounding of the table becomes in the derivative: each order multiplies by up to
+    # degree / width.
+    growth = safe_reciprocal(_constant(width)) * (table.shape[-1] - 1)
+    scale = size_of(own, xp.ones_like(own[..., 0])) * growth**order
+    found = unit_roots(fixed, scale)[..., : rows.shape[-1] - 1]
     u = _attached(rows[:, :, None, :], found)
     u = xp.concatenate([xp.zeros_like(rows[..., :1]), u], axis=-1)
     start = _constant(u)
     end = xp.concatenate([start[..., 1:], xp.full_like(start[..., :1], np.nan)], axis=-1)
     end = xp.where(xp.isnan(end), 1, end)
     value = horner(fixed[:, :, None, :], (start + end) / 2)
-    size = size_of(fixed, xp.ones_like(fixed[..., 0])).max(-1)[:, None, None]
-    silent = xp.isnan(start) | (end <= start) | (abs(value) <= rounding(size))
+    tiny = rounding(size_of(fixed, xp.ones_like(scale)) + scale)[..., None]
+    silent = xp.isnan(start) | (end <= start) | (abs(value) <= tiny)
     sign = xp.where(silent, 0, xp.sign(value)).reshape(len(table), -1)
-    x = breakpoints[:, :-1, None] + u * xp.diff(breakpoints)[..., None]
+    x = breakpoints[:, :-1, None] + u * width[..., None]
     changes = (sign != 0) & (_last_sign_before(sign, periodic) == -sign)
     inside = xp.where(changes.reshape(u.shape), u, 0)
-    other = horner(curve_table[:, 1:-1, None, :], inside).reshape(sign.shape)
+    other = horner(table[:, 1:-1, None, :], inside).reshape(sign.shape)
     result = [xp.where(changes, v, np.nan) for v in (x.reshape(sign.shape), other, sign)]
     order = xp.argsort(_constant(result[0]), axis=-1)
     x, other, sign = (xp.take_along_axis(v, order, axis=-1) for v in result)

@@ -59,15 +59,33 @@ class AbstractSmoothnessPrior(AbstractPrior):
             return Prepared(spectrum, linear, _informed_centering(spectrum, mu.num_observations))
         return Prepared(spectrum, linear, _check_centering(self.centering, spectrum))
 
+    def sample_scale(self, site: Callable[[str], str]) -> Float[Array, "*batch"]:
+        """Draw tau inside a model, or take it where it is fixed: all that is not Gaussian.
+
+        Args:
+            site: as in `AbstractPrior.sample`; site "scale".
+        """
+        scale = self.scale
+        if isinstance(scale, dist.Distribution):
+            scale = numpyro.sample(site("scale"), scale)
+        return jnp.asarray(scale, dtype=jnp.result_type(float))
+
+    def sampled_modes(self, prepared: Prepared) -> tuple[str, np.ndarray]:
+        """The site that samplers see for the modes, and its centering.
+
+        Returns:
+            Its short name, "modes" or "modes_decentered", and the power of tau by which modes are
+            divided there, shape () or one per mode.
+        """
+        power = 1.0 - np.asarray(prepared.centering)
+        return ("modes_decentered" if np.any(power > 0.0) else "modes"), power
+
     def sample(
         self, prepared: Prepared, site: Callable[[str], str]
     ) -> Float[Array, "*batch num_coefficients"]:
         """See `AbstractPrior.sample`; sites "scale", "linear" and "modes"."""
         spectrum = prepared.spectrum
-        scale = self.scale
-        if isinstance(scale, dist.Distribution):
-            scale = numpyro.sample(site("scale"), scale)
-        scale = jnp.asarray(scale, dtype=jnp.result_type(float))
+        scale = self.sample_scale(site)
         num_modes = spectrum.standard_deviations.shape[-1]
         modes = dist.Normal(jnp.zeros(num_modes), scale[..., None]).to_event(1)
         with numpyro.handlers.reparam(config={site("modes"): _reparam(prepared.centering)}):

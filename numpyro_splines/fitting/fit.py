@@ -1,0 +1,233 @@
+"""Point estimates of additive models, and what samplers can make of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from numpyro_splines.additive import AdditivePredictor
+from numpyro_splines.effects import SplineEffect
+from numpyro_splines.fitting import reml
+from numpyro_splines.fitting.families import (
+    AbstractCanonicalFamily,
+    AbstractFamily,
+    Gaussian,
+)
+
+
+class PenalizedFit(eqx.Module):
+    """A penalized fit with its scales chosen by restricted maximum likelihood; float64 NumPy.
+
+    Attributes:
+        values: estimates by site name: the coefficients (`<effect>.coefficients` too, so that
+            `effect.curve(fit.values)` is the estimated curve), scales, and sigma for Gaussian
+            responses.
+        covariance: of the coefficients in the predictor's order, given the scales, shape (p, p).
+        linear_predictor: eta at the observations, shape (n,).
+        edf: effective degrees of freedom of each effect, by name.
+        edf_total: those of the whole model, all terms.
+        log_marginal: log p(y | scales) at the estimates, by Laplace's method (the REML criterion,
+            up to the units of the coefficients with flat priors).
+        log_scale_variances: approximate posterior variances of log(scale) by site name.
+        predictor: what was fitted.
+    """
+
+    values: dict[str, np.ndarray]
+    covariance: np.ndarray
+    linear_predictor: np.ndarray
+    edf: dict[str, np.ndarray]
+    edf_total: np.ndarray
+    log_marginal: np.ndarray
+    log_scale_variances: dict[str, np.ndarray]
+    predictor: AdditivePredictor
+
+    def initial_values(self) -> dict[str, jax.Array]:
+        """Values of all sample sites for `numpyro.infer.init_to_value(values=...)`.
+
+        For models that draw the coefficients and for those that integrate them out alike: a
+        sampler takes what it needs. Sites are named as those of the predictor and its effects.
+        """
+        result = {k: v for k, v in self.values.items() if not k.endswith(".coefficients")}
+        for effect in self.predictor.effects:
+            site, power = _sampled_modes(effect)
+            result[site] = result[effect.site("modes")] / self._scale(effect) ** power
+        return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in result.items()}
+
+    def inverse_mass_matrix(self, *sites: str) -> dict[tuple[str, ...], jax.Array]:
+        """Diagonal inverse mass matrix for `NUTS(model, inverse_mass_matrix=...)`.
+
+        Approximate posterior variances in the unconstrained space of NumPyro. At very many
+        observations pass `adapt_mass_matrix=False` with it: NumPyro shrinks adapted variances
+        towards 1e-3, which is far above those of well-determined parameters.
+
+        Args:
+            *sites: the sample sites of the model; by default those of the model that draws all
+                coefficients. Name the scales and sigma only for one that integrates them out.
+
+        Returns:
+            One vector per site.
+
+        Raises:
+            KeyError: if a site is unknown.
+        """
+        variances: dict[str, Any] = {}
+        diagonal = np.diag(self.covariance)
+        for block in self.predictor.blocks:
+            variances[block.site] = diagonal[block.start : block.stop]
+        for effect in self.predictor.effects:
+            site, power = _sampled_modes(effect)
+            own = variances.pop(effect.site("modes"))
+            variances[site] = own / self._scale(effect) ** (2 * power)
+            if isinstance(support := _scale_support(effect), dist.constraints.Constraint):
+                name = effect.site("scale")
+                slope = _unconstrained_slope(support, float(self.values[name]))
+                variances[name] = np.atleast_1d(self.log_scale_variances[name] * slope**2)
+        for name, variance in self.log_scale_variances.items():
+            # The logarithm is how NumPyro frees a positive sigma.
+            variances.setdefault(name, np.atleast_1d(variance))
+        if unknown := [site for site in sites if site not in variances]:
+            raise KeyError(f"`sites` must be among {sorted(variances)}; got {unknown}.")
+        names = sites or tuple(variances)
+        return {(name,): jnp.asarray(variances[name], jnp.result_type(float)) for name in names}
+
+    def _scale(self, effect: SplineEffect) -> float:
+        fixed = _fixed_scale(effect)
+        return float(self.values[effect.site("scale")]) if np.isnan(fixed) else fixed
+
+
+def penalized_fit(
+    predictor: AdditivePredictor, y: Any, family: AbstractFamily | None = None
+) -> PenalizedFit:
+    r"""Fit an additive model in moments: posterior mode of the coefficients at the best scales.
+
+    The scales tau_j (and sigma) maximize log p(y | scales), the coefficients integrated out (exact
+    for Gaussian responses, by Laplace's method otherwise); the coefficients are the penalized
+    estimate there. Priors of the *scales* are ignored, numbers given for them respected; the
+    priors of the fixed coefficients count. With all of these flat (`ImproperUniform`) this is
+    mgcv's `gam(..., method="REML")`.
+
+    Args:
+        predictor: the additive predictor at the inputs.
+        y: observations, shape (n,).
+        family: `Gaussian()` if omitted, `Poisson()` or `Binomial()`, with logarithmic and logistic
+            links.
+
+    Returns:
+        The fit.
+
+    Raises:
+        TypeError: if `predictor` or `family` is of the wrong kind.
+        ValueError: if y is impossible under the family, or flat coefficients are not identified.
+
+    Example:
+        >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
+        >>> x = np.linspace(0.0, 1.0, 101)
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), measure=x)
+        >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))
+        >>> fit = ns.fitting.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
+        >>> print(fit.values["sigma"].round(2), f.curve(fit.values)(0.25).round(1))
+        0.07 0.9
+
+    References:
+        Wood (2011), Fast stable restricted maximum likelihood; Wood, Generalized Additive Models
+        (2017), section 6.2.
+    """
+    family = Gaussian() if family is None else family
+    if not isinstance(predictor, AdditivePredictor):
+        raise TypeError(
+            f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
+        )
+    if not isinstance(family, AbstractFamily):
+        raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
+    y = family.check(y, predictor.num_observations)
+    likelihood, start = _likelihood(predictor, family, y)
+    mean, precision = np.zeros((2, predictor.num_coefficients))
+    mean[: predictor.num_fixed] = predictor.location
+    precision[: predictor.num_fixed] = predictor.scale**-2.0
+    fixed = np.array([_fixed_scale(effect) for effect in predictor.effects])
+    criterion = reml.Criterion(likelihood, mean, precision, predictor.mode_blocks(), fixed)
+    num = criterion.free.size
+    tail = [start] if likelihood.has_dispersion else []
+    # On the link scale of counts a signal of one is large; for Gaussian y, half of the variance.
+    signal = start if likelihood.has_dispersion else 0.0
+    starts = [np.array([signal + shift] * num + tail) for shift in (0.0, -4.0, 4.0)]
+    # Scales may shrink to nothing or grow by e^10 = 2e4.
+    theta, variances = reml.maximize(criterion, starts, 20.0)
+    mode, _ = criterion.mode(theta)
+    values = dict(predictor.sites(mode.coefficients))
+    scales = criterion.scales(theta)
+    names = [predictor.effects[j].site("scale") for j in criterion.free]
+    values.update({n: np.asarray(scales[j]) for n, j in zip(names, criterion.free, strict=True)})
+    if isinstance(family, Gaussian):
+        values[family.site] = np.asarray(np.exp(0.5 * theta[-1]))
+        names.append(family.site)
+    freedom = (mode.inverse * mode.information).sum(axis=1)
+    return PenalizedFit(
+        values,
+        mode.inverse,
+        predictor.design() @ (predictor.local_matrix @ mode.coefficients),
+        {effect.name: _effect_freedom(predictor, effect, freedom) for effect in predictor.effects},
+        freedom.sum(),
+        np.asarray(-criterion(theta)[0]),
+        # theta is the logarithm of the square of a scale.
+        {name: np.asarray(v / 4.0) for name, v in zip(names, variances, strict=True)},
+        predictor,
+    )
+
+
+def _likelihood(
+    predictor: AdditivePredictor, family: AbstractFamily, y: np.ndarray
+) -> tuple[reml.AbstractLikelihood, float]:
+    """The likelihood and a first guess of log sigma^2."""
+    if isinstance(family, AbstractCanonicalFamily):
+        return reml.CanonicalLikelihood(predictor, family, y), 0.0
+    weights = np.ones(y.size)
+    if isinstance(family, Gaussian) and family.weights is not None:
+        weights = family.weights
+    if weights.shape != y.shape or not np.all(weights > 0.0):
+        raise ValueError(
+            f"`weights` must be {y.size} positive numbers, one per observation; got shape "
+            f"{weights.shape} and minimum {weights.min(initial=np.inf):.17g}."
+        )
+    likelihood = reml.GaussianLikelihood(predictor, predictor.gram(weights), y, weights)
+    center = (weights * y).sum() / weights.sum()
+    spread = float((weights * (y - center) ** 2).sum()) / y.size
+    if not spread > 0.0:
+        raise ValueError("`y` must vary for sigma to be estimated; got a constant.")
+    return likelihood, float(np.log(0.5 * spread))
+
+
+def _effect_freedom(
+    predictor: AdditivePredictor, effect: SplineEffect, freedom: np.ndarray
+) -> np.ndarray:
+    own = [b for b in predictor.blocks if b.site in (effect.site("linear"), effect.site("modes"))]
+    return np.asarray(sum(freedom[b.start : b.stop].sum() for b in own))
+
+
+def _fixed_scale(effect: SplineEffect) -> float:
+    """The scale of an effect if it is fixed, else NaN."""
+    prior: Any = effect.prior
+    return np.nan if isinstance(prior.scale, dist.Distribution) else float(prior.scale)
+
+
+def _scale_support(effect: SplineEffect) -> Any:
+    prior: Any = effect.prior
+    return prior.scale.support if isinstance(prior.scale, dist.Distribution) else None
+
+
+def _sampled_modes(effect: SplineEffect) -> tuple[str, np.ndarray]:
+    prior: Any = effect.prior
+    site, power = prior.sampled_modes(effect.prepared)
+    return effect.site(site), power
+
+
+def _unconstrained_slope(support: Any, scale: float) -> float:
+    """d u / d log(scale) of NumPyro's unconstrained coordinate u of a scale."""
+    transform = dist.biject_to(support)
+    value = jnp.asarray(scale, jnp.result_type(float))
+    return float(scale * jax.grad(lambda s: transform.inv(s).sum())(value))

@@ -1,0 +1,283 @@
+"""Gaussian responses with the coefficients integrated out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike
+
+from numpyro_splines.additive import AdditivePredictor
+from numpyro_splines.marginal.density import draw_coefficients, log_density
+from numpyro_splines.marginal.reduction import Reduction, Statistics, reduce
+from numpyro_splines.ops.piecewise import array_module
+from numpyro_splines.validation import float64_array, float_input, is_traced
+
+
+class GaussianMarginal(eqx.Module):
+    """Gaussian regression on an additive predictor with its coefficients integrated out.
+
+    Use it as the distribution of y in an ordinary model; `draw` adds the coefficients afterwards:
+
+        regression = ns.marginal.GaussianMarginal(ns.AdditivePredictor((f, x), intercept=...))
+
+        def model(y=None):
+            sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+            numpyro.sample("y", regression.distribution(sigma), obs=y)
+
+        mcmc.run(key, y)
+        draws = mcmc.get_samples(group_by_chain=True)
+        draws = regression.draw(key, draws, y, draws["sigma"])
+        curve = f.curve(draws)
+
+    `Predictive(model, draws)` on this model draws y from its distribution given the scales: with
+    new coefficients from their prior. For replicates of the data at hand, or new data, use the
+    drawn coefficients: `curve(x) + draws["intercept"][..., None]` plus noise.
+
+    The statistics of a *known* y (a NumPy or JAX array that is not traced, as NumPyro hands on what
+    the model gets) are worked out on the host in float64 while the model is traced, so the compiled
+    gradient does not see the data at all and its cost does not depend on n. A traced y (through
+    `jit_model_args=True`, or one that is computed from random variables) is handled by the same
+    formulas inside the compiled function, at O(n) per evaluation and in its dtype.
+
+    Args:
+        predictor: the additive predictor at the n inputs.
+        weights: known, positive: the variance of y_i is sigma^2 / weights[i]; None for ones. For
+            known variances v_i pass 1 / v_i and use sigma = 1.
+
+    Raises:
+        TypeError: if `predictor` is no AdditivePredictor.
+        ValueError: if weights are not positive or not n, or flat coefficients are not identified.
+
+    References:
+        Wood, Generalized Additive Models (2017), section 6.2; Rasmussen and Williams (2006),
+        section 2.7, for flat priors.
+    """
+
+    predictor: AdditivePredictor
+    weights: np.ndarray
+    reduction: Reduction
+
+    def __init__(self, predictor: AdditivePredictor, weights: ArrayLike | None = None):
+        if not isinstance(predictor, AdditivePredictor):
+            raise TypeError(
+                f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
+            )
+        n = predictor.num_observations
+        weights = np.ones(n) if weights is None else float64_array(weights, "weights", ndim=1)
+        if weights.shape != (n,) or not np.all(weights > 0.0):
+            raise ValueError(
+                f"`weights` must be {n} positive numbers, one per observation; got shape "
+                f"{weights.shape} and minimum {weights.min(initial=np.inf):.17g}."
+            )
+        self.predictor, self.weights = predictor, weights
+        gram = predictor.gram(weights)
+        self.reduction = reduce(
+            gram, predictor.location, predictor.scale, predictor.mode_blocks(), n
+        )
+
+    def distribution(self, sigma: ArrayLike) -> MarginalGaussian:
+        """Draw the scales of the effects (their usual sites) and return the distribution of y.
+
+        Args:
+            sigma: noise standard deviation (at weight one), in the units of y.
+        """
+        return MarginalGaussian(self, sigma, self.predictor.sample_scales())
+
+    def statistics(self, y: Any) -> Statistics:
+        """What the likelihood needs of y, shape (*batch, n): one pass over the data.
+
+        On the host in float64 where y is known, in JAX where it is traced.
+        """
+        if jnp.shape(y)[-1:] != (n := self.predictor.num_observations,):
+            raise ValueError(f"`y` must hold {n} observations; got shape {jnp.shape(y)}.")
+        leaves = jax.tree.leaves((y, self))
+        if any(is_traced(leaf) for leaf in leaves):
+            return jnp.vectorize(self._traced_statistics, signature="(n)->(r),(f),(),(q)")(y)
+        y = float64_array(y, "y")
+        rows = [self._known_statistics(row) for row in y.reshape(-1, y.shape[-1])]
+        parts = [np.stack(part) for part in zip(*rows, strict=True)]
+        return Statistics(*(p.reshape((*y.shape[:-1], *p.shape[1:])) for p in parts))
+
+    def draw(
+        self,
+        key: Array,
+        draws: Mapping[str, Any],
+        y: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        prefix: str = "",
+    ) -> dict[str, Any]:
+        """Exact posterior draws of all coefficients given draws of the scales and sigma.
+
+        Args:
+            key: random key.
+            draws: arrays by site name, with the scales of the effects; any leading axes (chain,
+                draw, ...).
+            y: the observations, shape (n,).
+            sigma: draws of the noise standard deviation, with the same leading axes.
+            prefix: what a `numpyro.handlers.scope` put before the site names, divider included.
+
+        Returns:
+            `draws` with the sites of the coefficients added ("intercept", those of the linear
+            terms, `<effect>.linear`, `<effect>.modes` and, where the prior is not centered,
+            `<effect>.modes_decentered`, `<effect>.coefficients`), as full sampling would give
+            them: `effect.curve(draws)` works, and `Predictive` on the model with
+            `predictor.sample()`.
+
+        Raises:
+            KeyError: if the draws of a scale are missing.
+        """
+        sigma = jnp.asarray(sigma)
+        own = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
+        seeded = numpyro.handlers.seed(self.predictor.sample_scales, rng_seed=0)
+        trace = numpyro.handlers.trace(seeded).get_trace()
+        names = [k for k, v in trace.items() if v["type"] == "sample"]
+        if missing := [name for name in names if name not in own]:
+            raise KeyError(f"`draws` must hold {names}; {missing} are missing among {sorted(own)}.")
+        values = {name: jnp.asarray(own[name]).reshape(-1) for name in names}
+        statistics = self.statistics(y)
+        keys = jax.random.split(key, sigma.size)
+
+        def one(key: Array, sigma: Array, values: dict[str, Array]) -> tuple[Array, Array]:
+            with numpyro.handlers.substitute(data=values):
+                scales = self.predictor.sample_scales()
+            given = MarginalGaussian(self, sigma, scales)
+            own = given.cast(statistics)
+            return scales, draw_coefficients(key, self.reduction, sigma, scales, own)
+
+        scales, coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
+        sites = self.predictor.sites(coefficients.reshape(*sigma.shape, coefficients.shape[-1]))
+        for j, effect in enumerate(self.predictor.effects):
+            prior: Any = effect.prior
+            name, power = prior.sampled_modes(effect.prepared)
+            scale = scales[:, j].reshape(*sigma.shape, 1)
+            power = jnp.asarray(power, scale.dtype)
+            sites[effect.site(name)] = sites[effect.site("modes")] / scale**power
+        return {**draws, **{prefix + name: value for name, value in sites.items()}}
+
+    def _known_statistics(self, y: np.ndarray) -> Statistics:
+        design, matrix = self.predictor.design(), self.predictor.local_matrix
+        return self.reduction.statistics(
+            y,
+            self.weights,
+            lambda c: design @ (matrix @ c),
+            lambda r: matrix.T @ (design.T @ r),
+        )
+
+    def _traced_statistics(self, y: Array) -> Statistics:
+        evaluate = self.predictor.evaluate
+        zero = jnp.zeros(self.predictor.num_coefficients, y.dtype)
+        _, transpose = jax.vjp(evaluate, zero)
+        weights = jnp.asarray(self.weights, y.dtype)
+        return self.reduction.statistics(y, weights, evaluate, lambda r: transpose(r)[0])
+
+
+class MarginalGaussian(dist.Distribution):
+    r"""Normal(Phi m, sigma^2 W^-1 + Phi D Phi'): y with its coefficients integrated out.
+
+    m and D are the prior mean and (diagonal) covariance of the coefficients given the scales. Made
+    by `GaussianMarginal.distribution`, which draws the scales; make it by hand for given ones.
+
+    With flat coefficients the prior of y is improper: `log_prob` is the logarithm of
+    int p(y | c) dc over them (the restricted likelihood, up to a constant), and `sample` refuses.
+
+    Args:
+        regression: design, priors and weights.
+        sigma: noise standard deviation, shape (*batch,).
+        scales: tau of each effect, shape (*batch, number of effects).
+        validate_args: as in every NumPyro distribution.
+
+    Example:
+        >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
+        >>> x = np.linspace(0.0, 1.0, 50)
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), measure=x)
+        >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal())
+        >>> y = MarginalGaussian(ns.marginal.GaussianMarginal(eta), 0.1, [1.0])
+        >>> print(y.event_shape, y.log_prob(np.sin(6 * x)))
+        (50,) 41.28
+    """
+
+    arg_constraints = {  # noqa: RUF012 - as every NumPyro distribution has it
+        "sigma": dist.constraints.positive,
+        "scales": dist.constraints.independent(dist.constraints.positive, 1),
+    }
+    pytree_data_fields = ("regression", "sigma", "scales")
+
+    def __init__(
+        self,
+        regression: GaussianMarginal,
+        sigma: ArrayLike,
+        scales: ArrayLike,
+        *,
+        validate_args: bool | None = None,
+    ):
+        self.regression = regression
+        sigma, scales = float_input(sigma, "sigma"), float_input(scales, "scales")
+        batch = jnp.broadcast_shapes(sigma.shape, scales.shape[:-1])
+        dtype = jnp.promote_types(sigma.dtype, scales.dtype)
+        self.sigma = jnp.broadcast_to(sigma, batch).astype(dtype)
+        self.scales = jnp.broadcast_to(scales, (*batch, scales.shape[-1])).astype(dtype)
+        event = (regression.predictor.num_observations,)
+        super().__init__(batch, event, validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        """All of R^n."""
+        return dist.constraints.real_vector
+
+    def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""
+        predictor = self.regression.predictor
+        if self.regression.reduction.flat:
+            raise NotImplementedError(
+                "`y` cannot be drawn from an improper prior; give the intercept and the linear "
+                "terms Normal priors to draw from the prior predictive distribution."
+            )
+        shape, dtype = (*sample_shape, *self.batch_shape), self.sigma.dtype
+        assert key is not None  # None is for distributions that draw nothing.
+        fixed_key, mode_key, noise_key = jax.random.split(key, 3)
+        num = predictor.num_fixed
+        fixed = jax.random.normal(fixed_key, (*shape, num), dtype)
+        fixed = jnp.asarray(predictor.location, dtype) + jnp.asarray(predictor.scale, dtype) * fixed
+        modes = jax.random.normal(mode_key, (*shape, predictor.num_coefficients - num), dtype)
+        sizes = np.array([b.stop - b.start for b in predictor.mode_blocks()], dtype=int)
+        modes = modes * self.scales[..., np.repeat(np.arange(sizes.size), sizes)]
+        coefficients = jnp.concatenate([fixed, modes], axis=-1)
+        mean = jnp.vectorize(predictor.evaluate, signature="(p)->(n)")(coefficients)
+        noise = jax.random.normal(noise_key, mean.shape, dtype)
+        noise = noise / jnp.sqrt(jnp.asarray(self.regression.weights, dtype))
+        return mean + self.sigma[..., None] * noise
+
+    def log_prob(self, value: ArrayLike, intermediates: Any = None) -> Array:
+        """Logarithm of the density; the statistics of a known value are no part of the graph."""
+        statistics = self.cast(self.regression.statistics(value))
+        reduction, weights = self.regression.reduction, self.regression.weights
+
+        def one(sigma: Array, scales: Array, *parts: Array) -> Array:
+            return log_density(reduction, sigma, scales, Statistics(*parts))
+
+        density = jnp.vectorize(one, signature="(),(e),(r),(f),(),(q)->()")
+        constant = 0.5 * array_module(weights).log(weights).sum()
+        return density(self.sigma, self.scales, *statistics) + jnp.asarray(
+            constant, self.sigma.dtype
+        )
+
+    @property
+    def mean(self) -> Array:
+        """Phi m, shape (*batch, n)."""
+        predictor, dtype = self.regression.predictor, self.sigma.dtype
+        location = np.zeros(predictor.num_coefficients)
+        location[: predictor.num_fixed] = predictor.location
+        mean = predictor.evaluate(jnp.asarray(location, dtype))
+        return jnp.broadcast_to(mean, self.shape())
+
+    def cast(self, statistics: Statistics) -> Statistics:
+        """Statistics as JAX arrays in the dtype of the distribution."""
+        return Statistics(*(jnp.asarray(part, self.sigma.dtype) for part in statistics))

@@ -1,0 +1,291 @@
+"""Penalized fits with REML scales: against mgcv, against the marginal density, into NUTS."""
+
+import json
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import scipy.stats
+from numpyro.infer import MCMC, NUTS, init_to_value
+from numpyro.infer.util import initialize_model
+
+import numpyro_splines as ns
+from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit, reml
+from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
+
+FOLDER = Path(__file__).parent / "oracles"
+FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
+TERM = re.compile(r's\((\w+), bs="(\w+)", k=(\d+)')
+
+
+def load():
+    for name in ("gam_fits", "gam_fits_more"):
+        for case in json.loads((FOLDER / f"{name}.json").read_text())["cases"]:
+            yield pytest.param(case, id=case["name"])
+
+
+def mgcv_effect(name, kind, k, x):
+    """mgcv's knots and penalties; the linear part flat."""
+    if kind == "cr":
+        basis = ns.CubicRegressionBasis(np.quantile(np.unique(x), np.linspace(0.0, 1.0, k)))
+        return ns.SplineEffect(name, basis, ns.SmoothnessPrior(linear=FLAT), measure=x)
+    margin = 1e-3 * np.ptp(x)
+    points = ns.knots.uniform(x.min() - margin, x.max() + margin, k - 2)
+    basis = ns.BSplineBasis(knots=ns.knots.extended(points, 3))
+    return ns.SplineEffect(name, basis, ns.RandomWalkPrior(linear=FLAT), measure=x)
+
+
+def mgcv_problem(case):
+    data = {k: np.array(v, dtype=float) for k, v in case["data"].items()}
+    terms = TERM.findall(case["formula"])
+    pairs = [(mgcv_effect(v, kind, int(k), data[v]), data[v]) for v, kind, k in terms]
+    predictor = ns.AdditivePredictor(*pairs, intercept=FLAT)
+    if case["family"] == "binomial":
+        return predictor, data["Menarche"], Binomial(data["Total"])
+    response = case["formula"].split("~")[0].strip()
+    return predictor, data[response], Poisson() if case["family"] == "poisson" else Gaussian()
+
+
+@pytest.mark.parametrize("case", list(load()))
+def test_fits_are_those_of_mgcv(case):
+    predictor, y, family = mgcv_problem(case)
+    fit = penalized_fit(predictor, y, family)
+    # mgcv stops its outer iteration at a relative change of 1e-6 of the criterion, where scales
+    # are still off by about its square root where the criterion is flat: the edf by 1e-3.
+    np.testing.assert_allclose(fit.edf_total, case["edf_total"], rtol=2e-4)
+    for effect, smooth in zip(predictor.effects, case["smooths"], strict=True):
+        np.testing.assert_allclose(fit.edf[effect.name], smooth["edf"], atol=2e-3)
+    error = np.abs(fit.linear_predictor - np.array(case["fitted_link"]))
+    deviation = np.array(case["fitted_link_se"])
+    assert np.all(error < 2e-3 * deviation)
+    if isinstance(family, Gaussian):
+        np.testing.assert_allclose(fit.values["sigma"] ** 2, case["reml_scale"], rtol=3e-5)
+        squares = ((y - fit.linear_predictor) ** 2).sum()
+        np.testing.assert_allclose(squares / (y.size - fit.edf_total), case["sig2"], rtol=3e-5)
+    # mgcv's standard errors given the smoothing parameters.
+    design = predictor.design() @ predictor.local_matrix
+    own = np.sqrt(np.einsum("ij,jk,ik->i", design, fit.covariance, design))
+    np.testing.assert_allclose(own, deviation, rtol=1e-3)
+
+
+def problem(family, n=80, seed=0, **prior):
+    rng = np.random.default_rng(seed)
+    x, z = rng.beta(2.0, 3.0, n), rng.normal(size=n)
+    f = ns.SplineEffect(
+        "f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 9)), ns.SmoothnessPrior(**prior), measure=x
+    )
+    g = ns.SplineEffect("g", ns.CubicRegressionBasis(ns.knots.quantile(z, 6)), measure=z)
+    predictor = ns.AdditivePredictor(
+        (f, x), (g, z), intercept=dist.Normal(0.5, 2.0), linear={"b": (rng.normal(size=n), FLAT)}
+    )
+    eta = 1.0 + np.sin(6 * x) + 0.3 * z**2
+    if isinstance(family, Poisson):
+        return predictor, rng.poisson(np.exp(eta)).astype(float)
+    if isinstance(family, Binomial):
+        trials = 1 if family.trials is None else family.trials.astype(int)
+        return predictor, rng.binomial(trials, 1 / (1 + np.exp(-eta))).astype(float)
+    return predictor, eta + 0.4 * rng.normal(size=n)
+
+
+FAMILIES = {
+    "gaussian": Gaussian(),
+    "weighted": Gaussian(np.linspace(0.5, 3.0, 80)),
+    "poisson": Poisson(),
+    "exposure": Poisson(np.linspace(0.5, 3.0, 80)),
+    "bernoulli": Binomial(),
+    "binomial": Binomial(np.arange(80.0)),
+}
+
+
+def criterion_of(predictor, y, family):
+    if isinstance(family, Gaussian):
+        weights = np.ones(80) if family.weights is None else family.weights
+        likelihood = reml.GaussianLikelihood(predictor, predictor.gram(weights), y, weights)
+    else:
+        likelihood = reml.CanonicalLikelihood(predictor, family, y)
+    mean, precision = np.zeros((2, predictor.num_coefficients))
+    mean[: predictor.num_fixed] = predictor.location
+    precision[: predictor.num_fixed] = predictor.scale**-2.0
+    blocks, fixed = predictor.mode_blocks(), np.full(2, np.nan)
+    return reml.Criterion(likelihood, mean, precision, blocks, fixed)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_gradient_of_the_criterion(name):
+    family = FAMILIES[name]
+    predictor, y = problem(family)
+    criterion = criterion_of(predictor, y, family)
+    theta = np.array([-1.0, 0.5, -1.5][: 3 if isinstance(family, Gaussian) else 2])
+    step = 1e-4 * np.eye(theta.size)
+    expected = [(criterion(theta + s)[0] - criterion(theta - s)[0]) / 2e-4 for s in step]
+    np.testing.assert_allclose(criterion(theta)[1], expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["poisson", "exposure", "bernoulli", "binomial"])
+def test_the_estimate_is_the_posterior_mode_and_the_criterion_laplaces(name, x64):
+    family = FAMILIES[name]
+    predictor, y = problem(family)
+    fit = penalized_fit(predictor, y, family)
+    names = [block.site for block in predictor.blocks]
+    scales = {k: fit.values[k] for k in ("f.scale", "g.scale")}
+    sites = {k: jnp.asarray(fit.values[k]) for k in names}
+
+    def log_joint(coefficients):
+        """Written with NumPyro's distributions, apart from flat priors, which add nothing."""
+        values = predictor.sites(coefficients)
+        total = dist.Normal(0.5, 2.0).log_prob(values["intercept"])
+        for effect in ("f", "g"):
+            total += dist.Normal(0.0, 1.0).log_prob(values[f"{effect}.linear"]).sum()
+            prior = dist.Normal(0.0, scales[f"{effect}.scale"])
+            total += prior.log_prob(values[f"{effect}.modes"]).sum()
+        eta = predictor.evaluate(coefficients)
+        if isinstance(family, Poisson):
+            exposure = 1.0 if family.exposure is None else family.exposure
+            return total + dist.Poisson(exposure * jnp.exp(eta)).log_prob(y).sum()
+        trials = np.ones(80, int) if family.trials is None else family.trials.astype(int)
+        likelihood = dist.BinomialLogits(eta, total_count=trials)
+        return total + likelihood.log_prob(y.astype(int)).sum()
+
+    at = jnp.concatenate([jnp.ravel(sites[k]) for k in names])
+    gradient, hessian = jax.jit(lambda c: (jax.grad(log_joint)(c), jax.hessian(log_joint)(c)))(at)
+    # In units of posterior standard deviations.
+    assert np.abs(gradient * np.sqrt(np.diag(fit.covariance))).max() < 1e-5
+    np.testing.assert_allclose(np.linalg.inv(-hessian), fit.covariance, rtol=1e-4, atol=1e-8)
+    laplace = log_joint(at) - 0.5 * np.linalg.slogdet(-hessian / (2 * np.pi))[1]
+    np.testing.assert_allclose(fit.log_marginal, laplace, rtol=1e-8)
+
+
+def test_gaussian_criterion_is_the_marginal_density(x64):
+    family = FAMILIES["weighted"]
+    predictor, y = problem(family)
+    fit = penalized_fit(predictor, y, family)
+    regression = GaussianMarginal(predictor, family.weights)
+    scales = np.array([fit.values["f.scale"], fit.values["g.scale"]])
+
+    def density(theta):
+        return MarginalGaussian(regression, jnp.exp(theta[0]), jnp.exp(theta[1:])).log_prob(y)
+
+    theta = np.log(np.array([fit.values["sigma"], *scales]))
+    np.testing.assert_allclose(fit.log_marginal, density(theta), rtol=1e-10)
+    np.testing.assert_allclose(jax.jit(jax.grad(density))(theta), 0.0, atol=1e-5)
+    variances = np.diag(np.linalg.inv(-jax.jit(jax.hessian(density))(theta)))
+    own = [fit.log_scale_variances[k] for k in ("sigma", "f.scale", "g.scale")]
+    np.testing.assert_allclose(own, variances, rtol=1e-4)
+
+
+def test_fixed_scales_are_respected():
+    predictor, y = problem(Gaussian(), scale=0.7)
+    fit = penalized_fit(predictor, y)
+    assert "f.scale" not in fit.values
+    assert set(fit.log_scale_variances) == {"g.scale", "sigma"}
+    criterion = criterion_of(predictor, y, Gaussian())
+    theta = 2 * np.log([0.7, fit.values["g.scale"], fit.values["sigma"]])
+    assert np.abs(criterion(theta)[1][1:]).max() < 1e-6
+
+
+def model_of(predictor, family, y):
+    def model():
+        eta = predictor.sample()
+        if isinstance(family, Poisson):
+            numpyro.sample("y", dist.Poisson(jnp.exp(eta)).to_event(1), obs=y)
+        else:
+            sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+            numpyro.sample("y", dist.Normal(eta, sigma).to_event(1), obs=y)
+
+    return model
+
+
+@pytest.mark.parametrize("centering", [None, 0.0, 1.0, 0.5])
+@pytest.mark.parametrize("name", ["gaussian", "poisson"])
+def test_starting_values_and_mass_matrix_fit_the_model(name, centering, x64):
+    family = FAMILIES[name]
+    predictor, y = problem(family, scale=dist.LogNormal(0.0, 1.0), centering=centering)
+    fit = penalized_fit(predictor, y, family)
+    model = model_of(predictor, family, y)
+    strategy = init_to_value(values=fit.initial_values())
+    info = initialize_model(jax.random.key(0), model, init_strategy=strategy)
+    start = info.param_info.z
+    matrix = fit.inverse_mass_matrix()
+    shapes = {names: np.shape(np.atleast_1d(start[names[0]])) for names in matrix}
+    assert {k: v.shape for k, v in matrix.items()} == shapes
+    assert {names[0] for names in matrix} == set(start)
+    values = info.postprocess_fn(start)
+    for site in ("f.scale", "f.modes", "f.linear", "f.coefficients", "g.coefficients", "b"):
+        np.testing.assert_allclose(values[site], fit.values[site], rtol=1e-6, atol=1e-8)
+    # Conditional variances of coefficients are inverse curvatures of the potential once whitened.
+    hessian = jax.jit(jax.hessian(info.potential_fn))(start)
+    site = "f.modes" if centering == 1.0 else "f.modes_decentered"
+    curvature = np.diag(hessian[site][site])
+    assert np.all(curvature * matrix[(site,)] > 0.99)
+    log_scale = hessian["f.scale"]["f.scale"]
+    assert np.isfinite(log_scale)
+    np.testing.assert_allclose(matrix[("f.scale",)], fit.log_scale_variances["f.scale"])
+
+
+def test_the_mass_matrix_of_a_scale_freed_by_another_transform(x64):
+    """LogNormal and HalfNormal are freed by the logarithm, a uniform scale by the logit."""
+    predictor, y = problem(Gaussian(), scale=dist.Uniform(0.0, 5.0))
+    fit = penalized_fit(predictor, y)
+    scale = float(fit.values["f.scale"])
+    slope = scale * (1 / scale + 1 / (5.0 - scale))  # of log(s / (5 - s)) in log(s)
+    expected = fit.log_scale_variances["f.scale"] * slope**2
+    np.testing.assert_allclose(fit.inverse_mass_matrix("f.scale")[("f.scale",)], expected)
+
+
+def test_nuts_starts_from_the_fit():
+    predictor, y = problem(Gaussian())
+    fit = penalized_fit(predictor, y)
+    regression = GaussianMarginal(predictor)
+
+    def model(y):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.sample("y", regression.distribution(sigma), obs=y)
+
+    kernel = NUTS(
+        model,
+        init_strategy=init_to_value(values=fit.initial_values()),
+        inverse_mass_matrix=fit.inverse_mass_matrix("sigma", "f.scale", "g.scale"),
+        adapt_mass_matrix=False,
+    )
+    mcmc = MCMC(
+        kernel, num_warmup=200, num_samples=1000, num_chains=2, chain_method="vectorized",
+        progress_bar=False,
+    )  # fmt: skip
+    mcmc.run(jax.random.key(0), y)
+    draws = mcmc.get_samples()
+    # The posterior of log(sigma) is nearly Gaussian around the REML estimate; 0.3 standard
+    # deviations are five standard errors at a fifth of the 2000 draws.
+    deviation = np.sqrt(fit.log_scale_variances["sigma"])
+    shift = np.mean(np.log(draws["sigma"])) - np.log(fit.values["sigma"])
+    assert abs(shift) < 0.5 * deviation
+    assert abs(np.std(np.log(draws["sigma"])) / deviation - 1.0) < 0.2
+
+
+def test_the_order_of_rows_does_not_matter():
+    """Permuting the data changes nothing but the order of the fitted values."""
+    predictor, y = problem(Gaussian())
+    order = np.random.default_rng(1).permutation(80)
+    pairs = [(e, x[order]) for e, x in zip(predictor.effects, predictor.inputs, strict=True)]
+    columns = predictor.columns[order, 1]
+    again = ns.AdditivePredictor(
+        *pairs, intercept=dist.Normal(0.5, 2.0), linear={"b": (columns, FLAT)}
+    )
+    fit, other = penalized_fit(predictor, y), penalized_fit(again, y[order])
+    np.testing.assert_allclose(other.linear_predictor, fit.linear_predictor[order], atol=1e-6)
+
+
+def test_edf_between_the_null_space_and_the_basis():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.0, 1.0, 400)
+    f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 12)), measure=x)
+    predictor = ns.AdditivePredictor((f, x), intercept=FLAT)
+    line = penalized_fit(predictor, 3 * x + 0.1 * rng.normal(size=400))
+    wave = penalized_fit(predictor, np.sin(40 * x) + 1e-3 * rng.normal(size=400))
+    assert 0.9 < line.edf["f"] < 2.5
+    assert wave.edf["f"] > 12.0
+    assert scipy.stats.pearsonr(f.curve(line.values)(x), x)[0] > 0.999

@@ -1,0 +1,462 @@
+"""Coefficients integrated out: the density, its gradients, draws of y and of the coefficients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+import scipy.stats
+from numpyro.infer import MCMC, NUTS, Predictive
+
+import numpyro_splines as ns
+from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
+
+FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
+NUM_DRAWS = 20_000
+# Many statistics are compared with their sampling error at once; 5 standard errors raise a false
+# alarm with probability 6e-7 each, below 1e-3 for the whole file. Seeds are fixed.
+ERRORS = 5.0
+
+
+def spline(name, num, measure=None, **prior):
+    basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, num))
+    return ns.SplineEffect(name, basis, ns.SmoothnessPrior(**prior), measure=measure)
+
+
+def data(n, seed=0):
+    rng = np.random.default_rng(seed)
+    x, z = rng.beta(2.0, 5.0, n), rng.uniform(0.0, 1.0, n)
+    columns = rng.normal(3.0, 1.0, (n, 2))
+    y = 5.0 + np.sin(8 * x) + z + 0.3 * rng.normal(size=n)
+    return x, z, columns, y
+
+
+def predictors(n=60):
+    """Designs by name: one or several effects, linear terms, rank deficiency, flat priors."""
+    x, z, columns, _ = data(n)
+    f, g = spline("f", 12, x), spline("g", 6, order=1)
+    same = spline("h", 9, x)
+    walk = ns.SplineEffect(
+        "w", ns.CubicRegressionBasis(ns.knots.quantile(z, 6)), ns.RandomWalkPrior(linear=0.5)
+    )
+    free = spline("f", 12, x, linear=FLAT)
+    b = {"b": (columns, dist.Normal(0.2, 2.0)), "level": (2.0, dist.Normal(0.0, 1.0))}
+    yield "one", ns.AdditivePredictor((f, x), intercept=dist.Normal(1.0, 3.0))
+    yield "far_from_zero", ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 1e4))
+    yield "no_intercept", ns.AdditivePredictor((f, x), intercept=None)
+    yield (
+        "several",
+        ns.AdditivePredictor((g, z), (f, x), (walk, z), intercept=dist.Normal(), linear=b),
+    )
+    yield "linear_only", ns.AdditivePredictor(intercept=dist.Normal(1.0, 2.0), linear=b)
+    # The same input twice, and far from all modes' support: columns that coincide or vanish.
+    yield "dependent", ns.AdditivePredictor((f, x), (same, x), intercept=dist.Normal(0.0, 3.0))
+    yield "few_distinct", ns.AdditivePredictor((f, np.round(x, 1)), intercept=dist.Normal())
+    yield "flat", ns.AdditivePredictor((free, x), intercept=FLAT)
+    yield (
+        "flat_and_proper",
+        ns.AdditivePredictor(
+            (f, x), (g, z), intercept=FLAT, linear={"b": (columns, dist.Normal(0.0, 2.0))}
+        ),
+    )
+
+
+PREDICTORS = dict(predictors())
+PROPER = [name for name in PREDICTORS if not name.startswith("flat")]
+
+
+def parts(predictor, scales):
+    """Phi, prior mean and prior variance of the coefficients, dense; infinite where flat."""
+    design = predictor.design() @ predictor.local_matrix
+    mean, variance = np.zeros((2, predictor.num_coefficients))
+    mean[: predictor.num_fixed] = predictor.location
+    variance[: predictor.num_fixed] = predictor.scale**2
+    for block, scale in zip(predictor.mode_blocks(), scales, strict=False):
+        variance[block] = scale**2
+    return design, mean, variance
+
+
+def dense_log_density(predictor, weights, sigma, scales, y):
+    """The n-dimensional normal; flat coefficients integrated by the textbook formula.
+
+    The covariance sigma^2 I + K K' of the weighted observations through the singular values of K,
+    because the matrix itself has condition numbers up to 1e14 here.
+    """
+    design, mean, variance = parts(predictor, scales)
+    root = np.sqrt(weights)
+    flat = np.isinf(variance)
+    known = root[:, None] * design[:, ~flat] * np.sqrt(variance[~flat])
+    vectors, singular, _ = np.linalg.svd(known, full_matrices=True)
+    variances = np.full(len(y), sigma**2)
+    variances[: len(singular)] += singular**2
+    residual = vectors.T @ (root * (y - design @ mean)) / np.sqrt(variances)
+    columns = vectors.T @ (root[:, None] * design[:, flat]) / np.sqrt(variances)[:, None]
+    value = np.log(weights).sum() - np.log(2 * np.pi * variances).sum()
+    if flat.any():
+        q, r = np.linalg.qr(columns)
+        residual = residual - q @ (q.T @ residual)
+        value += flat.sum() * np.log(2 * np.pi) - 2 * np.log(np.abs(np.diag(r))).sum()
+    return 0.5 * (value - residual @ residual)
+
+
+POINTS = [(0.3, [1.0, 0.5, 2.0]), (2.0, [1e-3, 30.0, 0.1]), (1e-2, [0.1, 1e-2, 5.0])]
+
+
+def densities(regression, y):
+    """log p(y | sigma, scales), compiled, for a known y and for a traced one."""
+
+    def density(sigma, scales, y):
+        return MarginalGaussian(regression, sigma, scales).log_prob(y)
+
+    known = jax.jit(lambda sigma, scales: density(sigma, scales, y))
+    return known, lambda *at: jax.jit(density)(*at, y)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", list(PREDICTORS))
+def test_density_is_that_of_the_dense_normal(name, weighted, x64):
+    predictor = PREDICTORS[name]
+    *_, y = data(60)
+    weights = np.random.default_rng(1).uniform(0.2, 3.0, 60) if weighted else np.ones(60)
+    known, traced = densities(GaussianMarginal(predictor, weights if weighted else None), y)
+    for sigma, scales in POINTS:
+        scales = np.array(scales[: len(predictor.effects)])
+        expected = dense_log_density(predictor, weights, sigma, scales, y)
+        # At sigma = 0.01 the density is about -1e5, and signal and noise are a factor of 1e7 apart
+        # in variance: the rounding of the Gram matrix counts that much more.
+        np.testing.assert_allclose(known(sigma, scales), expected, rtol=1e-10, atol=1e-8)
+        np.testing.assert_allclose(traced(sigma, scales), expected, rtol=1e-10, atol=1e-8)
+        if sigma > 0.1 and name in PROPER and name != "far_from_zero":
+            design, mean, variance = parts(predictor, scales)
+            covariance = (design * variance) @ design.T + np.diag(sigma**2 / weights)
+            textbook = scipy.stats.multivariate_normal(design @ mean, covariance).logpdf(y)
+            np.testing.assert_allclose(known(sigma, scales), textbook, rtol=1e-11, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["one", "several", "flat", "linear_only"])
+def test_more_coefficients_than_observations(name, x64):
+    predictor = dict(predictors(14))[name]
+    *_, y = data(14)
+    known, _ = densities(GaussianMarginal(predictor), y)
+    for sigma, scales in POINTS:
+        scales = np.array(scales[: len(predictor.effects)])
+        expected = dense_log_density(predictor, np.ones(14), sigma, scales, y)
+        np.testing.assert_allclose(known(sigma, scales), expected, rtol=1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["several", "flat"])
+def test_gradients_of_both_modes_and_second_order(name, x64):
+    predictor = PREDICTORS[name]
+    *_, y = data(60)
+    regression, num = GaussianMarginal(predictor), len(predictor.effects)
+
+    @jax.jit
+    def density(theta):
+        return MarginalGaussian(regression, jnp.exp(theta[0]), jnp.exp(theta[1:])).log_prob(y)
+
+    theta, step = np.linspace(-1.0, 0.5, num + 1), 1e-5
+    unit = np.eye(num + 1) * step
+    expected = [(density(theta + u) - density(theta - u)) / (2 * step) for u in unit]
+    gradient = jax.jit(jax.grad(density))
+    np.testing.assert_allclose(gradient(theta), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.jacfwd(density))(theta), expected, rtol=1e-6, atol=1e-6)
+    expected = [(gradient(theta + u) - gradient(theta - u)) / (2 * step) for u in unit]
+    hessian = jax.jit(jax.jacfwd(gradient))(theta)
+    np.testing.assert_allclose(hessian, expected, rtol=1e-5, atol=1e-5)
+
+
+def large(n):
+    x, _, _, y = data(n)
+    f = spline("f", 18, x)
+    return GaussianMarginal(ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))), y
+
+
+def test_float32_is_right_for_a_million_observations():
+    regression, y = large(1_000_000)
+    rng = np.random.default_rng(3)
+    # Around the posterior: sigma to 1e-3, the scale to 20 %.
+    theta = np.log([0.42, 0.4]) + np.array([1e-3, 0.2]) * rng.normal(size=(20, 2))
+
+    def density(theta):
+        return MarginalGaussian(regression, jnp.exp(theta[0]), jnp.exp(theta[1:])).log_prob(y)
+
+    narrow = theta.astype(np.float32)
+    both = jax.vmap(jax.value_and_grad(density))
+    values, gradients = (np.asarray(a, dtype=float) for a in jax.jit(both)(narrow))
+    with jax.enable_x64(True):
+        exact, slopes = (np.asarray(a) for a in jax.jit(both)(narrow.astype(float)))
+    # The value is about -550000, where float32 numbers are 1/16 apart; log(sigma) itself has a
+    # relative error of 1e-7, times a slope of 2000.
+    np.testing.assert_allclose(values, exact, rtol=0, atol=0.1)
+    # Errors of the gradient in units of the posterior's standard deviations, 7e-4 and 0.2.
+    error = np.abs(gradients - slopes) * np.array([7e-4, 0.2])
+    assert error.max() < 2e-3
+    assert np.abs(slopes * np.array([7e-4, 0.2])).max() > 1.0
+
+
+@pytest.mark.parametrize("name", ["large", "dependent", "several", "flat_and_proper"])
+def test_a_traced_y_in_float32(name):
+    """Directions that the data hardly determine must not amplify rounding."""
+    regression, y = large(5000) if name == "large" else (None, data(60)[-1])
+    regression = regression or GaussianMarginal(PREDICTORS[name])
+    scales = np.array([1.0, 0.5, 2.0][: len(regression.predictor.effects)])
+    narrow = scales.astype(np.float32)
+    density = jax.jit(lambda y: MarginalGaussian(regression, jnp.float32(0.3), narrow).log_prob(y))
+    value = float(density(y.astype(np.float32)))
+    with jax.enable_x64(True):
+        expected = float(MarginalGaussian(regression, np.float32(0.3), scales).log_prob(y))
+    # Relative to the sums of squares that make up the density.
+    np.testing.assert_allclose(value, expected, rtol=0, atol=1e-5 * (abs(expected) + y.size))
+
+
+def test_the_compiled_gradient_does_not_see_the_data():
+    regression, y = large(5000)
+
+    def model(y=None):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.sample("y", regression.distribution(sigma), obs=y)
+
+    for known in (y, jnp.asarray(y)):
+        values = {"sigma": 0.3, "f.scale": 1.0}
+        density = jax.make_jaxpr(
+            lambda v, known=known: numpyro.infer.util.log_density(model, (known,), {}, v)[0]
+        )(values)
+        sizes = [np.size(constant) for constant in density.consts]
+        sizes += [v.aval.size for equation in density.eqns for v in equation.outvars]
+        assert max(sizes) <= 22 * 22
+
+
+@pytest.mark.parametrize("name", ["far_from_zero", "several", "linear_only"])
+def test_draws_of_y_have_the_stated_moments(name):
+    predictor = dict(predictors(12))[name]
+    weights = np.linspace(0.5, 3.0, 12)
+    scales = [0.7, 1.5, 0.4][: len(predictor.effects)]
+    distribution = MarginalGaussian(GaussianMarginal(predictor, weights), 0.5, np.array(scales))
+    draws = np.asarray(distribution.sample(jax.random.key(0), (NUM_DRAWS,)), dtype=float)
+    design, mean, variance = parts(predictor, scales)
+    covariance = (design * variance) @ design.T + np.diag(0.25 / weights)
+    deviation = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(distribution.mean, design @ mean, rtol=1e-5, atol=1e-5)
+    standardized = (draws - design @ mean) / deviation
+    assert np.abs(standardized.mean(0)).max() < ERRORS / np.sqrt(NUM_DRAWS)
+    correlation = covariance / np.outer(deviation, deviation)
+    error = np.sqrt((1.0 + correlation**2) / NUM_DRAWS)
+    assert np.all(np.abs(standardized.T @ standardized / NUM_DRAWS - correlation) < ERRORS * error)
+
+
+@pytest.mark.parametrize("name", ["one", "several", "linear_only", "dependent", "flat_and_proper"])
+def test_draws_of_coefficients_have_the_conditional_moments(name, x64):
+    predictor = PREDICTORS[name]
+    *_, y = data(60)
+    weights = np.linspace(0.5, 3.0, 60)
+    sigma, scales = 0.4, [0.7, 1.5, 0.4][: len(predictor.effects)]
+    draws = {
+        e.site("scale"): np.full(NUM_DRAWS, s)
+        for e, s in zip(predictor.effects, scales, strict=True)
+    }
+    regression = GaussianMarginal(predictor, weights)
+    result = regression.draw(jax.random.key(1), draws, y, np.full(NUM_DRAWS, sigma))
+    sites = [np.asarray(result[b.site]).reshape(NUM_DRAWS, -1) for b in predictor.blocks]
+    sample = np.concatenate(sites, axis=1)
+    design, mean, variance = parts(predictor, scales)
+    precision = (design.T * weights) @ design / sigma**2 + np.diag(1.0 / variance)
+    covariance = np.linalg.inv(precision)
+    center = mean + covariance @ (design.T @ (weights * (y - design @ mean))) / sigma**2
+    # Whitened: every direction counts, however narrow.
+    standardized = (sample - center) @ np.linalg.cholesky(precision)
+    assert np.abs(standardized.mean(0)).max() < ERRORS / np.sqrt(NUM_DRAWS)
+    error = np.sqrt((1.0 + np.eye(len(mean))) / NUM_DRAWS)
+    products = standardized.T @ standardized / NUM_DRAWS
+    assert np.all(np.abs(products - np.eye(len(mean))) < ERRORS * error)
+    for effect, x in zip(predictor.effects, predictor.inputs, strict=True):
+        block = predictor.block(effect.site("modes"))
+        columns = np.zeros(predictor.num_coefficients, bool)
+        columns[block] = True
+        if effect.prepared.spectrum.polynomials.shape[1] > 1:
+            columns[predictor.block(effect.site("linear"))] = True
+        values = effect.curve(result)(x)[:5]
+        np.testing.assert_allclose(values, sample[:5, columns] @ design[:, columns].T, atol=1e-9)
+
+
+def test_float32_draws_far_from_zero(x64):
+    """A level of 1e4 at unit noise: coefficients keep the accuracy of the data."""
+    predictor = PREDICTORS["far_from_zero"]
+    *_, y = data(60)
+    regression = GaussianMarginal(predictor)
+    draws = {"f.scale": np.full(2000, 1.0)}
+    wide = regression.draw(jax.random.key(1), draws, 1e4 + y, np.full(2000, 0.3))
+    with jax.enable_x64(False):
+        key, sigma = jax.random.key(2), np.full(2000, 0.3, np.float32)
+        narrow = regression.draw(key, draws, 1e4 + y, sigma)
+        assert narrow["f.coefficients"].dtype == np.float32
+    error = 0.3 / np.sqrt(60) * ERRORS / np.sqrt(1000)
+    assert abs(np.mean(wide["intercept"]) - np.asarray(narrow["intercept"], float).mean()) < error
+
+
+def test_the_distribution_is_a_pytree_with_batches(x64):
+    regression = GaussianMarginal(PREDICTORS["several"])
+    *_, y = data(60)
+    sigma = np.array([0.3, 0.5])
+    scales = np.array([[1.0, 2.0, 0.5], [0.3, 0.4, 2.0]])
+    distribution = MarginalGaussian(regression, sigma, scales)
+    assert (distribution.batch_shape, distribution.event_shape) == ((2,), (60,))
+    assert distribution.sample(jax.random.key(0), (3,)).shape == (3, 2, 60)
+    expected = [MarginalGaussian(regression, *p).log_prob(y) for p in zip(sigma, scales)]  # noqa: B905
+    np.testing.assert_allclose(distribution.log_prob(y), expected)
+    both = np.stack([y, y + 1.0])
+    expected[1] = MarginalGaussian(regression, sigma[1], scales[1]).log_prob(y + 1.0)
+    np.testing.assert_allclose(distribution.log_prob(both), expected)
+    again = jax.tree.unflatten(*reversed(jax.tree.flatten(distribution)))
+    np.testing.assert_allclose(again.log_prob(both), expected)
+    # Through plain jit everything is traced, the design too.
+    value = jax.jit(lambda d, y: d.log_prob(y))(distribution, both)
+    np.testing.assert_allclose(value, expected, rtol=1e-8)
+    mapped = jax.vmap(lambda s, t: MarginalGaussian(regression, s, t).log_prob(y + 1.0))
+    np.testing.assert_allclose(mapped(sigma, scales)[1], expected[1])
+    assert distribution.expand((4, 2)).log_prob(y).shape == (4, 2)
+
+
+def test_pandas_in_and_prior_draws_out():
+    x, _, _, y = data(30)
+    frame = pd.DataFrame({"x": x, "y": y}, index=np.arange(30) + 100)
+    f = spline("f", 8, frame["x"])
+    predictor = ns.AdditivePredictor(
+        (f, frame["x"]), intercept=dist.Normal(), linear={"b": (frame["y"], dist.Normal())}
+    )
+    regression = GaussianMarginal(predictor, 1.0 + frame["x"])
+
+    def model(y=None):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.sample("y", regression.distribution(sigma), obs=y)
+
+    draws = Predictive(model, num_samples=4)(jax.random.key(0))
+    assert set(draws) == {"sigma", "f.scale", "y"}
+    assert draws["y"].shape == (4, 30)
+    scoped = Predictive(numpyro.handlers.scope(model, prefix="inner"), num_samples=4)(
+        jax.random.key(0)
+    )
+    result = regression.draw(
+        jax.random.key(1), scoped, frame["y"], scoped["inner/sigma"], prefix="inner/"
+    )
+    assert f.curve(result, prefix="inner/")(0.5).shape == (4,)
+    assert result["inner/b"].shape == (4,)
+
+
+def test_the_full_model_of_a_predictor_is_its_linear_form(x64):
+    predictor = PREDICTORS["several"]
+    seeded = numpyro.handlers.seed(predictor.sample, rng_seed=0)
+    trace = numpyro.handlers.trace(seeded).get_trace()
+    sites = [np.ravel(trace[block.site]["value"]) for block in predictor.blocks]
+    eta = np.asarray(numpyro.handlers.seed(predictor.sample, rng_seed=0)())
+    design, *_ = parts(predictor, [])
+    np.testing.assert_allclose(eta, design @ np.concatenate(sites), atol=1e-10)
+    np.testing.assert_allclose(eta, predictor.evaluate(jnp.concatenate(sites)), atol=1e-10)
+
+
+def test_draws_serve_the_full_model():
+    """`Predictive` on the model with all coefficients takes the draws as its own."""
+    predictor = PREDICTORS["several"]
+    *_, y = data(60)
+
+    def full():
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.deterministic("eta", predictor.sample())
+        numpyro.sample("y", dist.Normal(0.0, sigma))
+
+    prior = Predictive(full, num_samples=6)(jax.random.key(0))
+    scales = {name: prior[name] for name in ("sigma", "f.scale", "g.scale", "w.scale")}
+    draws = GaussianMarginal(predictor).draw(jax.random.key(1), scales, y, scales["sigma"])
+    assert set(draws) == set(prior) - {"eta", "y"}
+    eta = Predictive(full, draws)(jax.random.key(2))["eta"]
+    sites = [np.asarray(draws[b.site]).reshape(6, -1) for b in predictor.blocks]
+    design, *_ = parts(predictor, [])
+    np.testing.assert_allclose(eta, np.concatenate(sites, axis=1) @ design.T, atol=1e-3)
+
+
+def grid_posterior(regression, y, log_sigma, log_scale):
+    """log p(y | sigma, tau) + priors on a grid in the logarithms."""
+    density = jax.vmap(
+        lambda s, t: MarginalGaussian(regression, jnp.exp(s), jnp.exp(t)[None]).log_prob(y)
+    )
+    sigma, scale = (a.ravel() for a in np.meshgrid(log_sigma, log_scale, indexing="ij"))
+    prior = [scipy.stats.halfnorm.logpdf(np.exp(a)) + a for a in (sigma, scale)]
+    value = np.asarray(density(sigma, scale), dtype=float) + sum(prior)
+    weight = np.exp(value - value.max())
+    return sigma, scale, weight / weight.sum()
+
+
+@pytest.mark.slow
+def test_ranks_of_the_truth_are_uniform():
+    """Simulation-based calibration of scale, noise and f(0.3); exact posteriors on a grid."""
+    x = data(40)[0]
+    f = spline("f", 8, x)
+    regression = GaussianMarginal(ns.AdditivePredictor((f, x), intercept=dist.Normal()))
+    predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal())
+
+    def model():
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        eta = predictor.sample()
+        numpyro.sample("y", dist.Normal(eta, sigma).to_event(1))
+
+    truth = Predictive(model, num_samples=200)(jax.random.key(0))
+    curve = np.asarray(f.curve(truth)(0.3))
+    grid = np.linspace(-9.0, 1.8, 80)
+    rng, ranks = np.random.default_rng(0), []
+    for i in range(200):
+        y = np.asarray(truth["y"][i])
+        sigma, scale, weight = grid_posterior(regression, y, grid, grid)
+        index = rng.choice(weight.size, 200, p=weight)
+        # Draws are spread over their cells, so that the grid does not show in the ranks.
+        jitter = (rng.uniform(size=(2, 200)) - 0.5) * (grid[1] - grid[0])
+        sigma, scale = np.exp(sigma[index] + jitter[0]), np.exp(scale[index] + jitter[1])
+        draws = regression.draw(jax.random.key(i), {"f.scale": scale}, y, sigma)
+        truths = truth["sigma"][i], truth["f.scale"][i], curve[i]
+        samples = sigma, scale, np.asarray(f.curve(draws)(0.3))
+        ranks.append([np.mean(s < t) for s, t in zip(samples, truths, strict=True)])
+    # Three tests: a false alarm in 3e-4.
+    worst = min(scipy.stats.kstest(r, "uniform").pvalue for r in np.array(ranks).T)
+    assert worst > 1e-4
+
+
+@pytest.mark.slow
+def test_posterior_equals_that_of_full_sampling():
+    x, _, _, y = data(150)
+    f = spline("f", 8, x)
+    predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 5.0))
+    regression = GaussianMarginal(predictor)
+
+    def marginal(y=None):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.sample("y", regression.distribution(sigma), obs=y)
+
+    def full(y=None):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        eta = predictor.sample()
+        numpyro.sample("y", dist.Normal(eta, sigma).to_event(1), obs=y)
+
+    summaries = []
+    for model in (marginal, full):
+        kernel = NUTS(model, target_accept_prob=0.95)
+        mcmc = MCMC(
+            kernel,
+            num_warmup=1000,
+            num_samples=3000,
+            num_chains=2,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
+        mcmc.run(jax.random.key(0), y)
+        draws = mcmc.get_samples(group_by_chain=True)
+        if model is marginal:
+            draws = regression.draw(jax.random.key(1), draws, y, draws["sigma"])
+        values = [draws["f.scale"], draws["sigma"], draws["intercept"]]
+        values += list(np.moveaxis(np.asarray(f.curve(draws)(np.linspace(0.05, 0.95, 7))), -1, 0))
+        values = np.array(values, dtype=float)
+        values = np.concatenate([values, values**2])  # second moments too
+        size = np.array([numpyro.diagnostics.effective_sample_size(v) for v in values])
+        summaries.append((values.mean((1, 2)), values.var((1, 2)) / size))
+    (mean, error), (other, other_error) = summaries
+    # 20 comparisons at 4.5 standard errors: a false alarm in 2e-4.
+    assert np.all(np.abs(mean - other) < 4.5 * np.sqrt(error + other_error))
