@@ -76,8 +76,9 @@ def _shared_ends(rows: Any, scale: Any) -> Any:
 def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tuple[Any, Any, Any]:
     """Where a derivative of a piecewise polynomial changes sign inside the domain.
 
-    Values of the derivative that rounding of the table may have made count as zero. Also across breakpoints where it jumps. A stretch of zeros between different signs counts once,
-    at its right end.
+    Values of the derivative that rounding of the table may have made count as zero. Also across
+    breakpoints where it jumps. A stretch of zeros between different signs counts once, at its right
+    end.
 
     Args:
         breakpoints: shape (B or 1, M + 1).
