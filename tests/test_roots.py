@@ -84,10 +84,15 @@ def test_random_polynomials(roots):
 def test_stretches_at_the_level_and_jumps(x64):
     flat = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0], degree=1).curve([1.0, 0.0, 0.0, 1.0])
     np.testing.assert_allclose(flat.roots(), [1.0, 2.0])
+    long = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0, 4.0], degree=1).curve([0.0, 1.0, 2.0, 2.0, 2.0])
+    np.testing.assert_allclose(long.roots(2.0), [2.0, 4.0])
+    np.testing.assert_allclose(
+        ns.BSplineBasis([0.0, 1.0, 2.0]).curve(np.ones(5)).roots(1.0), [0.0, 2.0]
+    )
     jump = ns.BSplineBasis(knots=[0, 0, 1, 1, 2, 2], degree=1).curve([-1.0, -0.5, 0.5, 1.0])
     assert jump.roots().shape == (0,)
     step = ns.BSplineBasis([0.0, 1.0, 2.0], degree=0).curve([1.0, 2.0])
-    np.testing.assert_allclose(step.roots(2.0), [1.0])
+    np.testing.assert_allclose(step.roots(2.0), [1.0, 2.0])
 
 
 @pytest.mark.parametrize("degree", [2, 3, 4])
@@ -124,6 +129,16 @@ def test_extrema_at_kinks_and_flat_tops(x64):
     assert line.curve([0.0, 1.0, 2.0, 2.0, 3.0]).extrema().x.shape == (0,)
     assert line.curve(np.ones(5)).extrema().x.shape == (0,)
     assert line.curve(np.ones(5)).inflections().shape == (0,)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rounding_has_no_extrema(scale, precision):
+    """A constant, and a line, far from zero."""
+    for basis in (ns.BSplineBasis(scale * POINTS), ns.NaturalBasis(scale * POINTS)):
+        for coefficients in basis.polynomials(2).T + 1000.0 * basis.polynomials(1).T:
+            curve = basis.curve(coefficients.astype(precision.dtype))
+            assert curve.extrema().x.size == 0
+            assert curve.inflections().size == 0
 
 
 def test_periodic_curves_join_their_ends(x64):

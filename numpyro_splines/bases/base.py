@@ -27,8 +27,8 @@ from numpyro_splines.validation import float_input, integer_at_least
 # Gauss-Legendre panels per function, and the degree integrated exactly on each, for bases that are
 # not piecewise polynomials: near machine precision for functions as wiggly as their number allows.
 _PANELS, _PANEL_DEGREE = 4, 19
-# A sum this small relative to its terms is rounding.
-_ROUNDING = 1e-14
+# A sum this small relative to its terms is rounding: of the terms, and of knots far from zero.
+_ROUNDING = 1e-11
 
 
 class AbstractBasis(eqx.Module):

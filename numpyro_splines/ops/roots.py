@@ -12,7 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numpyro_splines.ops.piecewise import array_module, horner, interval_of_row
+from numpyro_splines.ops.piecewise import (
+    array_module,
+    differentiate,
+    horner,
+    interval_of_row,
+    safe_reciprocal,
+)
 from numpyro_splines.ops.polynomials import (
     attach_derivatives,
     derivative,
@@ -43,9 +49,15 @@ def roots(breakpoints: Any, table: Any, level: Any) -> Any:
     fixed = _constant(rows)
     scale = abs(_constant(level)) + abs(_constant(table[:, 1:-1, 0]))
     found = unit_roots(fixed, scale, _shared_ends(fixed, scale))
+    # Of a stretch of intervals at the level, only the two ends.
+    one = xp.ones_like(scale)
+    level_throughout = size_of(fixed, one) <= rounding(size_of(fixed, one) + scale)
+    inner = xp.concatenate([one[:, :1] < 0, level_throughout[:, :-1]], -1) & level_throughout
+    found = xp.where(inner[..., None], np.nan, found)
     u = _attached(rows[:, :, None, :], found)
     x = breakpoints[:, :-1, None] + u * xp.diff(breakpoints)[..., None]
-    x = xp.sort(x.reshape(len(table), -1), axis=-1)
+    end = xp.where(level_throughout[:, -1:], breakpoints[:, -1:], np.nan)
+    x = xp.sort(xp.concatenate([x.reshape(len(table), -1), end], -1), axis=-1)[:, :-1]
     # The root at a breakpoint belongs to two intervals.
     reach = rounding(abs(_constant(breakpoints)).max(-1, keepdims=True))
     again = xp.diff(x, axis=-1) <= 2 * reach
@@ -67,41 +79,45 @@ def _shared_ends(rows: Any, scale: Any) -> Any:
     return xp.stack([start[:, :-1], end[:, 1:]], axis=-1)
 
 
-def sign_changes(
-    breakpoints: Any, table: Any, curve_table: Any, periodic: bool
-) -> tuple[Any, Any, Any]:
-    """Where a piecewise polynomial changes sign inside the domain.
+def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tuple[Any, Any, Any]:
+    """Where a derivative of a piecewise polynomial changes sign inside the domain.
 
-    Also across breakpoints where it jumps. A stretch of zeros between different signs counts once,
-    at its right end.
+    Values of the derivative that rounding of the table may have made count as zero. Also across
+    breakpoints where it jumps. A stretch of zeros between different signs counts once, at its right
+    end.
 
     Args:
         breakpoints: shape (B or 1, M + 1).
-        table: of the polynomial, shape (B, M + 2, degree + 1).
-        curve_table: of another one, to be evaluated there.
+        table: shape (B, M + 2, degree + 1).
+        order: of the derivative.
         periodic: whether the right end is followed by the left one.
 
     Returns:
-        Positions, values of the other polynomial, and the sign after, the rest NaN; each of shape
-        (B, M (degree + 1)), positions increasing.
+        Positions, values of the polynomial itself, and the sign after, the rest NaN; each of shape
+        (B, M (degree of the derivative + 1)), positions increasing.
     """
     xp = array_module(table)
-    rows = table[:, 1:-1]
-    fixed = _constant(rows)
-    found = unit_roots(fixed)[..., : rows.shape[-1] - 1]
+    rows = differentiate(table, breakpoints, order)[:, 1:-1]
+    width = xp.diff(breakpoints)
+    fixed, own = _constant(rows), _constant(table[:, 1:-1])
+    # What rounding of the table becomes in the derivative: each order multiplies by up to
+    # degree / width.
+    growth = safe_reciprocal(_constant(width)) * (table.shape[-1] - 1)
+    scale = size_of(own, xp.ones_like(own[..., 0])) * growth**order
+    found = unit_roots(fixed, scale)[..., : rows.shape[-1] - 1]
     u = _attached(rows[:, :, None, :], found)
     u = xp.concatenate([xp.zeros_like(rows[..., :1]), u], axis=-1)
     start = _constant(u)
     end = xp.concatenate([start[..., 1:], xp.full_like(start[..., :1], np.nan)], axis=-1)
     end = xp.where(xp.isnan(end), 1, end)
     value = horner(fixed[:, :, None, :], (start + end) / 2)
-    size = size_of(fixed, xp.ones_like(fixed[..., 0])).max(-1)[:, None, None]
-    silent = xp.isnan(start) | (end <= start) | (abs(value) <= rounding(size))
+    tiny = rounding(size_of(fixed, xp.ones_like(scale)) + scale)[..., None]
+    silent = xp.isnan(start) | (end <= start) | (abs(value) <= tiny)
     sign = xp.where(silent, 0, xp.sign(value)).reshape(len(table), -1)
-    x = breakpoints[:, :-1, None] + u * xp.diff(breakpoints)[..., None]
+    x = breakpoints[:, :-1, None] + u * width[..., None]
     changes = (sign != 0) & (_last_sign_before(sign, periodic) == -sign)
     inside = xp.where(changes.reshape(u.shape), u, 0)
-    other = horner(curve_table[:, 1:-1, None, :], inside).reshape(sign.shape)
+    other = horner(table[:, 1:-1, None, :], inside).reshape(sign.shape)
     result = [xp.where(changes, v, np.nan) for v in (x.reshape(sign.shape), other, sign)]
     order = xp.argsort(_constant(result[0]), axis=-1)
     x, other, sign = (xp.take_along_axis(v, order, axis=-1) for v in result)
@@ -134,9 +150,10 @@ def invert(breakpoints: Any, table: Any, y: Any) -> Any:
     xp = array_module(table, y)
     fixed, target = _constant(table), _constant(y)
     num = fixed.shape[1] - 2
-    value = xp.concatenate([fixed[:, 1:-1, 0], fixed[:, -2:-1].sum(-1)], axis=-1)
-    sign = xp.where(value[:, -1:] >= value[:, :1], 1, -1).astype(value.dtype)
-    row = _count_below(sign * value, sign * target)
+    value, sign = _breakpoint_values(fixed, _constant(breakpoints))
+    row = _count_below(value, sign * target)
+    # The value at the left end belongs to the first interval, not to the continuation.
+    row = xp.where(sign * target == value[:, :1], 1, row)
     shifted = _lowered(xp.take_along_axis(table, row[..., None], axis=1), y)
     polynomial = _constant(shifted)
     tail = (row == 0) | (row == num + 1)
@@ -145,7 +162,14 @@ def invert(breakpoints: Any, table: Any, y: Any) -> Any:
     lower = xp.where(tail, inner, 0)
     upper = xp.where(tail, _reach(polynomial, inner, outward), 1)
     scale = abs(target) + abs(_constant(shifted)[..., 0] + target)
-    u = _attached(shifted, solve(polynomial, lower, upper, scale))
+    u = solve(polynomial, lower, upper, scale)
+    # A flat continuation attains no value but that of the end, which is in the domain.
+    flat = xp.all(polynomial[..., 1:] == 0, axis=-1)
+    u = xp.where(tail & flat, np.nan, u)
+    # After a jump the value at the breakpoint is that from the right.
+    after = xp.take_along_axis(value, xp.minimum(row, num), axis=1)
+    u = xp.where(xp.isnan(u) & ~tail & (after == sign * target), 1, u)
+    u = _attached(shifted, u)
     breakpoints = xp.broadcast_to(breakpoints, (len(table), num + 1))
     interval = xp.asarray(interval_of_row(num))[row]
     left = xp.take_along_axis(breakpoints, interval, axis=1)
@@ -153,12 +177,34 @@ def invert(breakpoints: Any, table: Any, y: Any) -> Any:
     return left + u * (right - left)
 
 
+def _breakpoint_values(table: Any, breakpoints: Any) -> tuple[Any, Any]:
+    """Values at the breakpoints times the direction, increasing; and the direction, 1 or -1.
+
+    Empty intervals, of knots that coalesce, have no values: they get that of the next one.
+    """
+    xp = array_module(table, breakpoints)
+    rows = table[:, 1:-1]
+    filled = xp.broadcast_to(xp.diff(breakpoints) > 0, rows.shape[:2])
+    number = np.arange(rows.shape[1])
+    last = xp.where(filled, number, 0).max(-1, keepdims=True)
+    first = xp.where(filled, number, rows.shape[1] - 1).min(-1, keepdims=True)
+    end = xp.take_along_axis(rows.sum(-1), last, axis=1)
+    start = xp.take_along_axis(rows[..., 0], first, axis=1)
+    sign = xp.where(end >= start, 1, -1).astype(table.dtype)
+    value = xp.where(filled, sign * rows[..., 0], np.inf)
+    value = xp.concatenate([value, sign * end], axis=-1)
+    # Rounding must not make them decrease either.
+    if xp is np:
+        return np.minimum.accumulate(value[:, ::-1], axis=1)[:, ::-1], sign
+    return jax.lax.cummin(value, axis=1, reverse=True), sign
+
+
 def _count_below(value: Any, target: Any) -> Any:
-    """How many values of each row are below each target, for values increasing up to rounding."""
+    """How many values of each row are below each target."""
     if isinstance(value, np.ndarray):
-        pairs = zip(np.maximum.accumulate(value, axis=1), target, strict=True)
+        pairs = zip(value, target, strict=True)
         return np.stack([np.searchsorted(v, t) for v, t in pairs])
-    return jax.vmap(jnp.searchsorted)(jax.lax.cummax(value, axis=1), target)
+    return jax.vmap(jnp.searchsorted)(value, target)
 
 
 def _reach(polynomial: Any, inner: Any, outward: Any) -> Any:
