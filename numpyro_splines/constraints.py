@@ -154,8 +154,11 @@ class Periodic(AbstractConstraint):
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
         orders = range(integer_at_least(self.derivatives, 0, "derivatives") + 1)
-        ends = [[ZeroAt(_end(basis, side), m).rows(basis) for m in orders] for side in (0, 1)]
-        return np.concatenate(ends[1]) - np.concatenate(ends[0])
+        ends = np.stack([_end(basis, 0), _end(basis, 1)])
+        # One functional for both ends, so that what cancels is seen to cancel.
+        return np.concatenate(
+            [basis.functional(lambda f, m=m: jnp.diff(f.derivative(m)(ends))) for m in orders]
+        )
 
 
 class Linear(AbstractConstraint):

@@ -29,6 +29,7 @@ def test_the_same_curve_in_other_forms(case, x64):
     np.testing.assert_array_equal(curve.elevate(case.degree + 2)(x), value)
     np.testing.assert_allclose((2.0 * curve - curve / 1.0)(x), value, atol=size)
     np.testing.assert_allclose((more + curve)(x), 2 * value, atol=size)
+    np.testing.assert_allclose((np.ones(2) * curve)(x), value, atol=size)
     shifted = 1.0 - curve + np.array([10.0, 20.0])
     np.testing.assert_allclose(shifted(x), 1 - value + [[10.0], [20.0]], atol=size + 1e-13)
     # SciPy takes the continuation at the right end, where some of these jump.

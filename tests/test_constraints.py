@@ -167,3 +167,17 @@ def test_a_basis_of_ones_own(x64):
     np.testing.assert_allclose(
         curve.derivative(2)(x), curve.derivative().derivative()(x), atol=1e-12
     )
+
+
+def test_constraints_that_hold_already_remove_nothing():
+    """Also where knots lie far from zero, so that their rounding is larger."""
+    for points in (np.linspace(0.0, 1.0, 7), 2e3 + np.linspace(0.0, 1.0, 7)):
+        for basis in (ns.CyclicBasis(points), ns.CyclicCubicRegressionBasis(points)):
+            for derivatives in range(3):
+                assert basis.constrained(cs.Periodic(derivatives)).num_coefficients == 6
+    uneven = 2e3 + np.array([0.0, 0.2, 0.3, 0.7, 1.0])
+    assert ns.NaturalBasis(uneven).constrained(cs.ZeroEnd(2)).num_coefficients == 5
+    assert ns.NaturalBasis(uneven).constrained(cs.Periodic()).num_coefficients == 3
+    quintic = ns.NaturalBasis(np.linspace(0.0, 1.0, 9), degree=5)
+    assert quintic.constrained(cs.ZeroEnd(4)).num_coefficients == 7
+    assert quintic.constrained(cs.Periodic(4)).num_coefficients == 5

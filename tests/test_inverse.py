@@ -149,3 +149,44 @@ def test_monotone_or_not(x64):
     # x in other units.
     small = ns.BSplineBasis([0.0, 1e-6, 2e-6]).curve([0.0, 1.0, 2.0, 3.0, 4.0])
     assert bool(small.is_monotone())
+
+
+def test_the_left_end_belongs_to_the_domain(x64):
+    for rule in (ex.NaN(), ex.Constant(), ex.Zero()):
+        for sign in (1.0, -1.0):
+            basis = ns.BSplineBasis([0.0, 1.0, 2.0], degree=1, extrapolation=rule)
+            curve = basis.curve(sign * np.array([1.0, 2.0, 3.0]))
+            np.testing.assert_allclose(curve.inverse(sign * np.array([1.0, 3.0])), [0.0, 2.0])
+            assert np.isnan(curve.inverse(0.0))
+            slope = jax.grad(jax.jit(lambda y, f=curve: f.inverse(y)))(sign)
+            np.testing.assert_allclose(slope, sign)
+
+
+def test_values_after_a_jump(x64):
+    basis = ns.BSplineBasis(knots=[0, 0, 0, 1, 1, 1, 2, 2, 2], degree=2)
+    curve = basis.curve(np.arange(6.0))
+    np.testing.assert_allclose(curve.inverse([2.0, 3.0]), [1.0, 1.0])
+    assert np.isnan(curve.inverse(2.5))
+
+
+@pytest.mark.parametrize(
+    "points", [[0.0, 0.5, 0.5, 2.0], [0.0, 0.5, 2.0, 2.0], [0.0, 0.0, 0.5, 2.0]]
+)
+def test_knots_that_coalesce(points, x64):
+    # From the value at the left end upward: an empty first interval leaves no continuation.
+    y = np.array([1.0, 2.0, 4.0])
+
+    def inverse(knots):
+        curve = ns.BSplineBasis(knots).curve(jnp.arange(6.0))
+        return curve.inverse(y), curve(curve.inverse(y)), curve.is_monotone()
+
+    x, back, monotone = jax.jit(inverse)(jnp.array(points))
+    assert np.all(np.isfinite(x))
+    np.testing.assert_allclose(back, y, atol=1e-10)
+    assert bool(monotone)
+
+
+def test_a_narrow_interval_excuses_nothing(precision):
+    curve = ns.BSplineBasis([0.0, 1e-5, 1.0, 2.0], degree=1)
+    curve = curve.curve(np.array([0.0, 0.1, 1.0, 0.5], precision.dtype))
+    assert not bool(curve.is_monotone())

@@ -84,10 +84,15 @@ def test_random_polynomials(roots):
 def test_stretches_at_the_level_and_jumps(x64):
     flat = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0], degree=1).curve([1.0, 0.0, 0.0, 1.0])
     np.testing.assert_allclose(flat.roots(), [1.0, 2.0])
+    long = ns.BSplineBasis([0.0, 1.0, 2.0, 3.0, 4.0], degree=1).curve([0.0, 1.0, 2.0, 2.0, 2.0])
+    np.testing.assert_allclose(long.roots(2.0), [2.0, 4.0])
+    np.testing.assert_allclose(
+        ns.BSplineBasis([0.0, 1.0, 2.0]).curve(np.ones(5)).roots(1.0), [0.0, 2.0]
+    )
     jump = ns.BSplineBasis(knots=[0, 0, 1, 1, 2, 2], degree=1).curve([-1.0, -0.5, 0.5, 1.0])
     assert jump.roots().shape == (0,)
     step = ns.BSplineBasis([0.0, 1.0, 2.0], degree=0).curve([1.0, 2.0])
-    np.testing.assert_allclose(step.roots(2.0), [1.0])
+    np.testing.assert_allclose(step.roots(2.0), [1.0, 2.0])
 
 
 @pytest.mark.parametrize("degree", [2, 3, 4])

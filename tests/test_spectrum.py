@@ -110,7 +110,8 @@ def integral(one, two, knots):
     return float(np.sum(half * weights * np.asarray(one(points)) * np.asarray(two(points))))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.id not in ("many", "skewed")])
+# The penalty of `shrunk` has a term more, which test_mgcv looks at.
+@pytest.mark.parametrize("case", [c for c in CASES if c.id not in ("many", "skewed", "shrunk")])
 def test_penalties_equal_quadrature(case, x64):
     basis, knots = case.basis, np.unique(case.spline.knots)
     lower, upper = basis.domain
@@ -119,7 +120,9 @@ def test_penalties_equal_quadrature(case, x64):
         c, d = case.coefficients(5), case.coefficients(6)
         one, two = basis.curve(c).derivative(order), basis.curve(d).derivative(order)
         expected = integral(one, two, knots)
-        size = np.sqrt(c @ basis.penalty(order) @ c * (d @ basis.penalty(order) @ d))
+        # Terms of the sum on the B-splines behind: for straight lines they cancel.
+        matrix, form = case.matrix, case.spline.penalty(order)
+        size = np.abs(matrix @ c) @ np.abs(form) @ np.abs(matrix @ d)
         np.testing.assert_allclose(c @ basis.penalty(order) @ d, expected, atol=1e-9 * size)
 
 

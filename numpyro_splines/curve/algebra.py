@@ -23,6 +23,9 @@ from numpyro_splines.validation import (
 class AbstractCombinable(AbstractSolvable):
     """Curves that add, scale, refine, restrict and elevate; see `Curve`."""
 
+    # So that NumPy arrays leave `array * curve` to the curve.
+    __array_ufunc__ = None
+
     def __add__(self, other: Any) -> Self:
         """The sum with another curve, or with a number for each curve of the batch.
 

@@ -13,7 +13,12 @@ from numpyro_splines.curve.algebra import AbstractCombinable
 from numpyro_splines.extrapolation import NaN, Periodic, Polynomial, extend
 from numpyro_splines.ops.algebra import on_breakpoints
 from numpyro_splines.ops.bspline import local_basis, spline_table
-from numpyro_splines.validation import check_knots, float64_array, real_array
+from numpyro_splines.validation import (
+    check_knots,
+    float64_array,
+    increasing,
+    real_array,
+)
 
 
 class Curve(AbstractCombinable):
@@ -129,7 +134,7 @@ class Curve(AbstractCombinable):
 
 def _ppoly_rows(spline: PPoly) -> tuple[np.ndarray, np.ndarray]:
     """Breakpoints and interval rows; SciPy's are highest power first, axes (power, interval)."""
-    points = float64_array(spline.x, "spline.x")
+    points = increasing(float64_array(spline.x, "spline.x"), "spline.x", strict=False)
     # NaN coefficients are allowed: they say that there is no value.
     powers = np.asarray(real_array(spline.c, "spline.c"), dtype=np.float64)
     kept = np.diff(points) > 0

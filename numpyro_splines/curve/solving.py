@@ -76,14 +76,18 @@ class AbstractSolvable(AbstractEvaluable):
         table, breakpoints = self._arrays()
         xp = piecewise.array_module(table, breakpoints)
         low, high = solver.extreme_values(piecewise.differentiate(table, breakpoints, 1))
-        rounding = 64 * float(np.finfo(table.dtype).eps) * abs(table[..., 1:-1, :]).max((-1, -2))
-        # Slopes are differences of table entries, over the narrowest interval at worst.
-        slack = rounding / xp.diff(breakpoints).min(-1)
-        jump = table[..., 2:-1, 0] - table[..., 1:-2, :].sum(-1)
-        level = rounding[..., None]
-        up = (low.min(-1) >= -slack) & xp.all(jump >= -level, axis=-1)
-        down = (high.max(-1) <= slack) & xp.all(jump <= level, axis=-1)
-        steep = xp.maximum(abs(low), abs(high)).max(-1) > slack
+        rows, width = table[..., 1:-1, :], xp.diff(breakpoints)
+        rounding = 64 * float(np.finfo(table.dtype).eps) * abs(rows).max(-1)
+        # Slopes are differences of table entries, over the width of the interval.
+        slack = rounding * piecewise.safe_reciprocal(width)
+        # Empty intervals, of knots that coalesce, say nothing.
+        low, high = (xp.where(width > 0, v, 0) for v in (low, high))
+        jump = rows[..., 1:, 0] - rows[..., :-1, :].sum(-1)
+        jump = xp.where((width[..., 1:] > 0) & (width[..., :-1] > 0), jump, 0)
+        level = xp.maximum(rounding[..., 1:], rounding[..., :-1])
+        up = xp.all(low >= -slack, axis=-1) & xp.all(jump >= -level, axis=-1)
+        down = xp.all(high <= slack, axis=-1) & xp.all(jump <= level, axis=-1)
+        steep = xp.any(xp.maximum(abs(low), abs(high)) > slack, axis=-1)
         return (up | down) & steep
 
     def _may_be_monotone(self) -> bool:

@@ -49,9 +49,15 @@ def roots(breakpoints: Any, table: Any, level: Any) -> Any:
     fixed = _constant(rows)
     scale = abs(_constant(level)) + abs(_constant(table[:, 1:-1, 0]))
     found = unit_roots(fixed, scale, _shared_ends(fixed, scale))
+    # Of a stretch of intervals at the level, only the two ends.
+    one = xp.ones_like(scale)
+    level_throughout = size_of(fixed, one) <= rounding(size_of(fixed, one) + scale)
+    inner = xp.concatenate([one[:, :1] < 0, level_throughout[:, :-1]], -1) & level_throughout
+    found = xp.where(inner[..., None], np.nan, found)
     u = _attached(rows[:, :, None, :], found)
     x = breakpoints[:, :-1, None] + u * xp.diff(breakpoints)[..., None]
-    x = xp.sort(x.reshape(len(table), -1), axis=-1)
+    end = xp.where(level_throughout[:, -1:], breakpoints[:, -1:], np.nan)
+    x = xp.sort(xp.concatenate([x.reshape(len(table), -1), end], -1), axis=-1)[:, :-1]
     # The root at a breakpoint belongs to two intervals.
     reach = rounding(abs(_constant(breakpoints)).max(-1, keepdims=True))
     again = xp.diff(x, axis=-1) <= 2 * reach
@@ -144,9 +150,10 @@ def invert(breakpoints: Any, table: Any, y: Any) -> Any:
     xp = array_module(table, y)
     fixed, target = _constant(table), _constant(y)
     num = fixed.shape[1] - 2
-    value = xp.concatenate([fixed[:, 1:-1, 0], fixed[:, -2:-1].sum(-1)], axis=-1)
-    sign = xp.where(value[:, -1:] >= value[:, :1], 1, -1).astype(value.dtype)
-    row = _count_below(sign * value, sign * target)
+    value, sign = _breakpoint_values(fixed, _constant(breakpoints))
+    row = _count_below(value, sign * target)
+    # The value at the left end belongs to the first interval, not to the continuation.
+    row = xp.where(sign * target == value[:, :1], 1, row)
     shifted = _lowered(xp.take_along_axis(table, row[..., None], axis=1), y)
     polynomial = _constant(shifted)
     tail = (row == 0) | (row == num + 1)
@@ -155,7 +162,14 @@ def invert(breakpoints: Any, table: Any, y: Any) -> Any:
     lower = xp.where(tail, inner, 0)
     upper = xp.where(tail, _reach(polynomial, inner, outward), 1)
     scale = abs(target) + abs(_constant(shifted)[..., 0] + target)
-    u = _attached(shifted, solve(polynomial, lower, upper, scale))
+    u = solve(polynomial, lower, upper, scale)
+    # A flat continuation attains no value but that of the end, which is in the domain.
+    flat = xp.all(polynomial[..., 1:] == 0, axis=-1)
+    u = xp.where(tail & flat, np.nan, u)
+    # After a jump the value at the breakpoint is that from the right.
+    after = xp.take_along_axis(value, xp.minimum(row, num), axis=1)
+    u = xp.where(xp.isnan(u) & ~tail & (after == sign * target), 1, u)
+    u = _attached(shifted, u)
     breakpoints = xp.broadcast_to(breakpoints, (len(table), num + 1))
     interval = xp.asarray(interval_of_row(num))[row]
     left = xp.take_along_axis(breakpoints, interval, axis=1)
@@ -163,12 +177,34 @@ def invert(breakpoints: Any, table: Any, y: Any) -> Any:
     return left + u * (right - left)
 
 
+def _breakpoint_values(table: Any, breakpoints: Any) -> tuple[Any, Any]:
+    """Values at the breakpoints times the direction, increasing; and the direction, 1 or -1.
+
+    Empty intervals, of knots that coalesce, have no values: they get that of the next one.
+    """
+    xp = array_module(table, breakpoints)
+    rows = table[:, 1:-1]
+    filled = xp.broadcast_to(xp.diff(breakpoints) > 0, rows.shape[:2])
+    number = np.arange(rows.shape[1])
+    last = xp.where(filled, number, 0).max(-1, keepdims=True)
+    first = xp.where(filled, number, rows.shape[1] - 1).min(-1, keepdims=True)
+    end = xp.take_along_axis(rows.sum(-1), last, axis=1)
+    start = xp.take_along_axis(rows[..., 0], first, axis=1)
+    sign = xp.where(end >= start, 1, -1).astype(table.dtype)
+    value = xp.where(filled, sign * rows[..., 0], np.inf)
+    value = xp.concatenate([value, sign * end], axis=-1)
+    # Rounding must not make them decrease either.
+    if xp is np:
+        return np.minimum.accumulate(value[:, ::-1], axis=1)[:, ::-1], sign
+    return jax.lax.cummin(value, axis=1, reverse=True), sign
+
+
 def _count_below(value: Any, target: Any) -> Any:
-    """How many values of each row are below each target, for values increasing up to rounding."""
+    """How many values of each row are below each target."""
     if isinstance(value, np.ndarray):
-        pairs = zip(np.maximum.accumulate(value, axis=1), target, strict=True)
+        pairs = zip(value, target, strict=True)
         return np.stack([np.searchsorted(v, t) for v, t in pairs])
-    return jax.vmap(jnp.searchsorted)(jax.lax.cummax(value, axis=1), target)
+    return jax.vmap(jnp.searchsorted)(value, target)
 
 
 def _reach(polynomial: Any, inner: Any, outward: Any) -> Any:
