@@ -26,15 +26,23 @@ from numpyro_splines.ops.bspline import bspline_basis as bspline_basis
 from numpyro_splines.ops.callback import scipy_bspline_basis as scipy_bspline_basis
 from numpyro_splines.ops.penalties import mgcv_penalty_scale as mgcv_penalty_scale
 from numpyro_splines.priors import AbstractPrior as AbstractPrior
+from numpyro_splines.priors import AdaptivePrior as AdaptivePrior
+from numpyro_splines.priors import ConvexPrior as ConvexPrior
+from numpyro_splines.priors import HorseshoePrior as HorseshoePrior
 from numpyro_splines.priors import IntrinsicGaussian as IntrinsicGaussian
 from numpyro_splines.priors import KroneckerGaussian as KroneckerGaussian
+from numpyro_splines.priors import MonotonePrior as MonotonePrior
+from numpyro_splines.priors import PositivePrior as PositivePrior
 from numpyro_splines.priors import RandomWalk as RandomWalk
 from numpyro_splines.priors import RandomWalkPrior as RandomWalkPrior
+from numpyro_splines.priors import SimplexPrior as SimplexPrior
 from numpyro_splines.priors import SmoothnessPrior as SmoothnessPrior
 from numpyro_splines.priors import gamma_precision as gamma_precision
 from numpyro_splines.priors import half_student_t as half_student_t
 from numpyro_splines.priors import inverse_gamma_variance as inverse_gamma_variance
 from numpyro_splines.priors import pc_scale as pc_scale
+from numpyro_splines.priors import regularized_horseshoe as regularized_horseshoe
+from numpyro_splines.priors import variance_partition as variance_partition
 from numpyro_splines.transforms import SplineTransform as SplineTransform
 
 __version__ = "0.1.0"

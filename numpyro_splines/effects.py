@@ -88,17 +88,52 @@ class SplineEffect(eqx.Module):
         """
         return f"{self.name}.{name}"
 
-    def sample(self) -> Curve:
+    def sample(self, **given: ArrayLike) -> Curve:
         """Draw the coefficients inside a model and return the curve.
 
         Inside plates it draws one curve for each of their members: call it *outside* the plate over
         observations, inside one over groups.
 
+        Args:
+            **given: values for sites of the prior, by short name, in place of drawing them here:
+                `f.sample(scale=tau)` and `g.sample(scale=tau)` share one scale drawn by the model.
+                They are recorded as deterministic sites; the prior's own distribution for them is
+                not used.
+
         Returns:
             A curve with the shape of the surrounding plates as batch shape.
+
+        Raises:
+            ValueError: if the prior draws no site of a given name.
+
+        Example:
+            >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+            >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
+            >>> with numpyro.handlers.seed(rng_seed=0):
+            ...     curve = f.sample(scale=numpyro.sample("tau", dist.HalfNormal(1.0)))
         """
-        coefficients = self.prior.sample(self.prepared, self.site)
+        coefficients = self._given(given) if given else self.prior.sample(self.prepared, self.site)
         return self.basis.curve(numpyro.deterministic(self.site("coefficients"), coefficients))
+
+    def _given(self, given: Mapping[str, ArrayLike]) -> Float[Array, "..."]:
+        """Coefficients from the prior with some of its sites given."""
+        values = {self.site(name): float_input(value, name) for name, value in given.items()}
+        # The block keeps the prior's own distributions of these sites out of the joint density.
+        with (
+            numpyro.handlers.block(hide=list(values)),
+            numpyro.handlers.trace() as trace,
+            numpyro.handlers.substitute(data=values),
+        ):
+            coefficients = self.prior.sample(self.prepared, self.site)
+        drawn = [name for name, site in trace.items() if site["type"] == "sample"]
+        if unknown := [name for name in given if self.site(name) not in drawn]:
+            raise ValueError(
+                f"`{self.name}.sample(...)` may be given only what its prior draws, {drawn}; got "
+                f"{unknown}. A scale that is fixed by a number is not drawn."
+            )
+        for site, value in values.items():
+            numpyro.deterministic(site, value)
+        return coefficients
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points"]:
         """Short for `effect.sample()(x)`: draw the one curve of the model, evaluate it at x.

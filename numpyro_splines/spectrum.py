@@ -68,8 +68,7 @@ def karhunen_loeve(gram: np.ndarray, penalty: np.ndarray, null_space: np.ndarray
             f"`penalty` must leave something to penalize; got {num} coefficients and a null space "
             f"of dimension {order}. Use more breakpoints or a lower order."
         )
-    inner = np.linalg.cholesky(null_space.T @ gram @ null_space)
-    polynomials = scipy.linalg.solve_triangular(inner, null_space.T, lower=True).T
+    polynomials = orthonormalized(null_space, gram)
     # Columns G-orthogonal to the null space.
     complement = np.linalg.qr(gram @ polynomials, mode="complete")[0][:, order:]
     reduced_gram = complement.T @ gram @ complement
@@ -87,6 +86,20 @@ def karhunen_loeve(gram: np.ndarray, penalty: np.ndarray, null_space: np.ndarray
     variances, vectors = variances[::-1], vectors[:, ::-1]
     modes = _canonical(complement @ (vectors / np.sqrt(variances)), variances)
     return Spectrum(polynomials, modes, np.sqrt(variances / variances.sum()))
+
+
+def orthonormalized(functions: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """Combinations of functions, each of itself and those before it, orthonormal in L2(mu).
+
+    Args:
+        functions: coefficients, shape (K, r).
+        gram: G, shape (K, K).
+
+    Returns:
+        Shape (K, r), with positive weight on the function itself.
+    """
+    inner = np.linalg.cholesky(functions.T @ gram @ functions)
+    return scipy.linalg.solve_triangular(inner, functions.T, lower=True).T
 
 
 def _canonical(modes: np.ndarray, variances: np.ndarray) -> np.ndarray:

@@ -82,13 +82,15 @@ class GaussianMarginal(eqx.Module):
             gram, predictor.location, predictor.scale, predictor.mode_blocks(), n
         )
 
-    def distribution(self, sigma: ArrayLike) -> MarginalGaussian:
+    def distribution(self, sigma: ArrayLike, scales: ArrayLike | None = None) -> MarginalGaussian:
         """Draw the scales of the effects (their usual sites) and return the distribution of y.
 
         Args:
             sigma: noise standard deviation (at weight one), in the units of y.
+            scales: tau of each effect from elsewhere in the model, as in
+                `AdditivePredictor.sample_scales`.
         """
-        return MarginalGaussian(self, sigma, self.predictor.sample_scales())
+        return MarginalGaussian(self, sigma, self.predictor.sample_scales(scales))
 
     def statistics(self, y: Any) -> Statistics:
         """What the likelihood needs of y, shape (*batch, n): one pass over the data.
@@ -138,6 +140,7 @@ class GaussianMarginal(eqx.Module):
         own = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         seeded = numpyro.handlers.seed(self.predictor.sample_scales, rng_seed=0)
         trace = numpyro.handlers.trace(seeded).get_trace()
+        # Scales that came from elsewhere in the model were recorded under the same names.
         names = [k for k, v in trace.items() if v["type"] == "sample"]
         if missing := [name for name in names if name not in own]:
             raise KeyError(f"`draws` must hold {names}; {missing} are missing among {sorted(own)}.")

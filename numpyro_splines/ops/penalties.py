@@ -92,8 +92,8 @@ def derivative_penalty(knots: np.ndarray, degree: int, order: int, edges: np.nda
     return gram_matrix(knots, degree, points, weights, order)
 
 
-def difference_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
-    """S = D' D with D the general differences of P-splines on any knots.
+def difference_matrix(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
+    """D, the general differences of P-splines on any knots.
 
     Row i of D c is the divided difference
 
@@ -112,7 +112,7 @@ def difference_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray
         order: order of the differences.
 
     Returns:
-        Positive semi-definite matrix of rank K - order, shape (K, K), without units.
+        Shape (K - order, K), of full rank, without units.
 
     References:
         Li and Cao, General P-splines for non-uniform B-splines (2022), section 2.
@@ -123,7 +123,12 @@ def difference_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray
         gap = _difference_gaps(knots, degree, k)
         matrix = np.diff(matrix, axis=0) / gap[:, None]
     spacing = (knots[num] - knots[degree]) / (num - degree)
-    matrix = matrix * spacing**order
+    return matrix * spacing**order
+
+
+def difference_penalty(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
+    """S = D' D, positive semi-definite of rank K - order; see `difference_matrix`."""
+    matrix = difference_matrix(knots, degree, order)
     return matrix.T @ matrix
 
 

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
-from numpyro.infer.reparam import LocScaleReparam
 
 from numpyro_splines.bases import AbstractBasis
+from numpyro_splines.measure import Measure
+from numpyro_splines.priors.arguments import check_coefficient, check_scale, check_unit_interval
 from numpyro_splines.priors.base import AbstractPrior
+from numpyro_splines.priors.modes import combine, informed_centering, scaled_normal
 from numpyro_splines.spectrum import Spectrum, karhunen_loeve
 from numpyro_splines.validation import float64_array, integer_at_least
 
@@ -28,20 +31,54 @@ class Prepared(eqx.Module):
         linear: coefficients of the unpenalized functions but the constant, which is left out: that
             centers f with respect to the measure. Shape (K, number of them).
         centering: in [0, 1], shape () or one per mode.
+        linear_centering: the same for coefficients of `linear` that have a scale of their own.
+        mean: coefficients of the curve around which f varies, shape (K,).
     """
 
     spectrum: Spectrum
     linear: Float[Array, "..."] | np.ndarray
     centering: Float[Array, "..."] | np.ndarray
+    linear_centering: Float[Array, ""] | np.ndarray
+    mean: Float[Array, "..."] | np.ndarray
 
 
 class AbstractSmoothnessPrior(AbstractPrior):
-    """A Gaussian smooth given by a penalty; subclasses say which."""
+    """A Gaussian smooth given by a penalty; subclasses say which, and document the arguments."""
 
-    order: eqx.AbstractVar[int]
-    scale: eqx.AbstractVar[Any]
-    linear: eqx.AbstractVar[Any]
-    centering: eqx.AbstractVar[Any]
+    order: int = eqx.field(static=True)
+    scale: Any
+    linear: dist.Distribution
+    linear_scale: dist.Distribution | None
+    mean: Any
+    centering: Any
+
+    def __init__(
+        self,
+        order: int,
+        scale: Any,
+        linear: Any,
+        linear_scale: Any,
+        mean: Any,
+        centering: Any,
+    ):
+        self.order = integer_at_least(order, 1, "order")
+        self.scale = check_scale(scale)
+        if linear is not None and linear_scale is not None:
+            raise TypeError(
+                "`linear` and `linear_scale` must not both be given: the second makes the first "
+                "Normal(0, linear_scale)."
+            )
+        if linear_scale is not None and not isinstance(linear_scale, dist.Distribution):
+            raise TypeError(
+                f"`linear_scale` must be a distribution; got {linear_scale!r}. A number that "
+                "fixes it goes to `linear`."
+            )
+        self.linear = check_coefficient(1.0 if linear is None else linear, "linear")
+        self.linear_scale = (
+            None if linear_scale is None else check_scale(linear_scale, "linear_scale")
+        )
+        self.mean = None if mean is None else _check_mean(mean)
+        self.centering = check_unit_interval(centering)
 
     @abc.abstractmethod
     def penalty(self, basis: AbstractBasis) -> np.ndarray:
@@ -50,14 +87,20 @@ class AbstractSmoothnessPrior(AbstractPrior):
     def prepare(self, basis: AbstractBasis, measure: Any) -> Prepared:
         """See `AbstractPrior.prepare`."""
         mu = basis.measure(measure)
-        null_space = basis.null_space(self.order)
-        spectrum = karhunen_loeve(basis.gram(mu), self.penalty(basis), null_space)
+        gram = basis.gram(mu)
+        spectrum = karhunen_loeve(gram, self.penalty(basis), basis.null_space(self.order))
         # The null space of some bases lacks the constant: constrained, shrunk, integrated ones.
         num_constant = basis.null_space(1).shape[-1]
-        linear = np.asarray(spectrum.polynomials)[:, num_constant:]
-        if self.centering is None:
-            return Prepared(spectrum, linear, _informed_centering(spectrum, mu.num_observations))
-        return Prepared(spectrum, linear, _check_centering(self.centering, spectrum))
+        polynomials = np.asarray(spectrum.polynomials)
+        constant, linear = polynomials[:, :num_constant], polynomials[:, num_constant:]
+        mean = np.zeros(len(gram)) if self.mean is None else _projection(self.mean, basis, mu, gram)
+        mean = mean - constant @ (constant.T @ (gram @ mean))
+        centering = informed_centering(spectrum.standard_deviations, mu.num_observations)
+        linear_centering = informed_centering(np.ones(()), mu.num_observations)
+        if self.centering is not None:
+            centering = _check_centering(self.centering, spectrum)
+            linear_centering = centering.mean()
+        return Prepared(spectrum, linear, centering, linear_centering, mean)
 
     def sample_scale(self, site: Callable[[str], str]) -> Float[Array, "*batch"]:
         """Draw tau inside a model, or take it where it is fixed: all that is not Gaussian.
@@ -83,21 +126,28 @@ class AbstractSmoothnessPrior(AbstractPrior):
     def sample(
         self, prepared: Prepared, site: Callable[[str], str]
     ) -> Float[Array, "*batch num_coefficients"]:
-        """See `AbstractPrior.sample`; sites "scale", "linear" and "modes"."""
+        """See `AbstractPrior.sample`."""
         spectrum = prepared.spectrum
-        scale = self.sample_scale(site)
         num_modes = spectrum.standard_deviations.shape[-1]
-        modes = dist.Normal(jnp.zeros(num_modes), scale[..., None]).to_event(1)
-        with numpyro.handlers.reparam(config={site("modes"): _reparam(prepared.centering)}):
-            modes = numpyro.sample(site("modes"), modes)
+        modes = scaled_normal(site("modes"), num_modes, self.sample_scale(site), prepared.centering)
         weighted = spectrum.modes * spectrum.standard_deviations
-        coefficients = _combine(weighted, modes)
-        num_linear = prepared.linear.shape[-1]
-        if num_linear > 0:
-            linear = self.linear.expand([num_linear]).to_event(1)
-            linear = numpyro.sample(site("linear"), linear)
-            coefficients = coefficients + _combine(prepared.linear, linear)
+        coefficients = combine(weighted, modes)
+        if prepared.linear.shape[-1] > 0:
+            coefficients = coefficients + combine(
+                prepared.linear, self._sample_linear(prepared, site)
+            )
+        if self.mean is not None:
+            coefficients = coefficients + jnp.asarray(prepared.mean, coefficients.dtype)
         return coefficients
+
+    def _sample_linear(self, prepared: Prepared, site: Callable[[str], str]) -> Array:
+        num = prepared.linear.shape[-1]
+        if self.linear_scale is None:
+            prior = self.linear.expand([num]).to_event(1)
+            return jnp.asarray(numpyro.sample(site("linear"), prior))
+        scale = numpyro.sample(site("linear_scale"), self.linear_scale)
+        scale = jnp.asarray(scale, jnp.result_type(float))
+        return scaled_normal(site("linear"), num, scale, prepared.linear_centering)
 
 
 class SmoothnessPrior(AbstractSmoothnessPrior):
@@ -115,6 +165,7 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
                                              over mu, in the units of f
         linear  ~ `linear`, order - 1 of     beta, root mean square of the polynomial part, in the
                   them (none at order 1)     units of f
+        linear_scale ~ `linear_scale`        where given: the standard deviation of beta
         modes   ~ Normal(0, tau), one per    tau z_m
                   mode
 
@@ -122,19 +173,28 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
         order: of the penalized derivative, from 1 to the degree of the basis; 2 penalizes
             curvature.
         scale: a distribution of positive numbers, or a number to fix tau.
-        linear: a univariate distribution for each beta_j, or a number s meaning Normal(0, s).
+        linear: a univariate distribution for each beta_j, or a number s meaning Normal(0, s); 1.0
+            if omitted.
+        linear_scale: a distribution of a standard deviation of the beta_j, instead of `linear`:
+            beta_j ~ Normal(0, linear_scale). The data may then shrink the whole effect to zero: the
+            "double penalty" of Marra and Wood (2011), mgcv's `select = TRUE`.
+        mean: shrink towards this curve instead of zero: a function of x in JAX or NumPy operations
+            (a `Curve` is one), taken to the nearest curve of the basis in L2(mu), or coefficients.
+            Its constant is dropped where f is centered.
         centering: how `modes` is parametrized for samplers, with NumPyro's `LocScaleReparam`: 1
             samples tau z_m itself (centered; right where data are informative), 0 samples z_m
             (non-centered), or anything between; one number or one per mode. None chooses
-            n sd_m^2 / (1 + n sd_m^2) with n the number of observations in the effect's measure:
-            how much n observations with noise of the size of tau say about mode m. The prior is
+            n sd_m^2 / (10 + n sd_m^2) with n the number of observations in the effect's measure:
+            how much n observations with noise about three times tau say about mode m. The prior is
             the same whatever the centering. To learn it under SVI, use 1 here and apply
             `numpyro.handlers.reparam(config={"f.modes": LocScaleReparam()})` to the model.
 
     Raises:
-        TypeError: if `scale` or `linear` is neither a number nor a univariate distribution.
-        ValueError: if the order is below 1, a number is not positive, the support of `scale`
-            reaches below zero, or the centering lies outside [0, 1].
+        TypeError: if `scale` or `linear` is neither a number nor a univariate distribution, or
+            both `linear` and `linear_scale` are given.
+        ValueError: if the order is below 1, a number is not positive, the support of a scale
+            reaches below zero, or the centering lies outside [0, 1]; when the effect is made, if
+            `mean` does not fit the basis.
 
     Example:
         >>> import numpyro.distributions as dist
@@ -146,23 +206,17 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
         Models (2017), section 5.4.
     """
 
-    order: int = eqx.field(static=True)
-    scale: Any
-    linear: dist.Distribution
-    centering: Any
-
     def __init__(
         self,
         order: int = 2,
         scale: Any = dist.HalfNormal(1.0),
-        linear: Any = 1.0,
+        linear: Any = None,
         *,
+        linear_scale: dist.Distribution | None = None,
+        mean: Any = None,
         centering: Any = None,
     ):
-        self.order = integer_at_least(order, 1, "order")
-        self.scale = _check_scale(scale)
-        self.linear = _check_linear(linear)
-        self.centering = _check_unit_interval(centering)
+        super().__init__(order, scale, linear, linear_scale, mean, centering)
 
     def penalty(self, basis: AbstractBasis) -> np.ndarray:
         """See `AbstractSmoothnessPrior.penalty`."""
@@ -182,6 +236,8 @@ class RandomWalkPrior(AbstractSmoothnessPrior):
         scale: as in `SmoothnessPrior`: the root mean square of the penalized part, *not* the
             standard deviation of the increments.
         linear: as in `SmoothnessPrior`.
+        linear_scale: as in `SmoothnessPrior`.
+        mean: as in `SmoothnessPrior`.
         centering: as in `SmoothnessPrior`.
 
     Raises:
@@ -196,44 +252,46 @@ class RandomWalkPrior(AbstractSmoothnessPrior):
         Lang and Brezger, Bayesian P-splines (2004); Eilers and Marx (1996).
     """
 
-    order: int = eqx.field(static=True)
-    scale: Any
-    linear: dist.Distribution
-    centering: Any
-
     def __init__(
         self,
         order: int = 2,
         scale: Any = dist.HalfNormal(1.0),
-        linear: Any = 1.0,
+        linear: Any = None,
         *,
+        linear_scale: dist.Distribution | None = None,
+        mean: Any = None,
         centering: Any = None,
     ):
-        self.order = integer_at_least(order, 1, "order")
-        self.scale = _check_scale(scale)
-        self.linear = _check_linear(linear)
-        self.centering = _check_unit_interval(centering)
+        super().__init__(order, scale, linear, linear_scale, mean, centering)
 
     def penalty(self, basis: AbstractBasis) -> np.ndarray:
         """See `AbstractSmoothnessPrior.penalty`."""
         return basis.difference_penalty(self.order)
 
 
-def _combine(columns: Any, weights: Any) -> Array:
-    """columns @ weights over any batch, in the dtype of the weights."""
-    return jnp.einsum("km,...m->...k", jnp.asarray(columns, weights.dtype), weights)
+def _check_mean(mean: Any) -> Any:
+    if isinstance(mean, eqx.Module):
+        return mean
+    # A plain function is no leaf that JAX can take through `jit`; a Partial has none.
+    return jax.tree_util.Partial(mean) if callable(mean) else float64_array(mean, "mean", ndim=1)
 
 
-def _informed_centering(spectrum: Spectrum, num_observations: float) -> np.ndarray:
-    information = num_observations * np.asarray(spectrum.standard_deviations) ** 2
-    return information / (1.0 + information)
-
-
-def _reparam(centering: Any) -> LocScaleReparam:
-    # Plain floats let NumPyro skip the transformation at both ends of the range.
-    if isinstance(centering, np.ndarray) and np.ptp(centering) == 0.0:
-        centering = float(centering.flat[0])
-    return LocScaleReparam(centering)
+def _projection(mean: Any, basis: AbstractBasis, mu: Measure, gram: np.ndarray) -> np.ndarray:
+    """Coefficients of the curve of the basis that is nearest in L2(mu) to `mean`."""
+    if not callable(mean):
+        if mean.shape != (basis.num_coefficients,):
+            raise ValueError(
+                f"`mean` must be a function or {basis.num_coefficients} coefficients of the "
+                f"basis; got shape {mean.shape}."
+            )
+        return mean
+    values = float64_array(mean(mu.points), "mean(x)")
+    if values.shape != mu.points.shape:
+        raise ValueError(
+            f"`mean` must give one number per point; got shape {values.shape} for "
+            f"{mu.points.size} points."
+        )
+    return np.linalg.solve(gram, basis.collocation(mu.points).T @ (mu.weights * values))
 
 
 def _check_centering(centering: np.ndarray, spectrum: Spectrum) -> np.ndarray:
@@ -246,49 +304,15 @@ def _check_centering(centering: np.ndarray, spectrum: Spectrum) -> np.ndarray:
     return centering
 
 
-def _check_unit_interval(centering: Any) -> np.ndarray | None:
-    if centering is None:
-        return None
-    centering = float64_array(centering, "centering")
-    if np.any((centering < 0.0) | (centering > 1.0)):
-        raise ValueError(f"`centering` must lie in [0, 1]; got {centering}.")
-    return centering
-
-
-def _check_scale(scale: Any) -> Any:
-    if isinstance(scale, dist.Distribution):
-        _check_univariate(scale, "scale")
-        support: Any = scale.support
-        if bool(jnp.any(support.check(jnp.asarray(-1e-6)))):
-            raise ValueError(
-                "`scale` is a standard deviation, so its distribution must be of positive numbers; "
-                f"got {type(scale).__name__}. Use for example HalfNormal(1.0)."
-            )
-        return scale
-    return _check_positive_number(scale, "scale")
-
-
-def _check_linear(linear: Any) -> dist.Distribution:
-    if isinstance(linear, dist.Distribution):
-        _check_univariate(linear, "linear")
-        return linear
-    return dist.Normal(0.0, float(_check_positive_number(linear, "linear")))
-
-
-def _check_univariate(distribution: dist.Distribution, name: str) -> None:
-    if distribution.event_shape != () or distribution.batch_shape != ():
+def check_smooth(smooth: Any, name: str) -> AbstractSmoothnessPrior:
+    """The prior of a logarithm; first-order random walk if None."""
+    if smooth is None:
+        # First-order, so that without data the curve is the plainest of its shape; non-centered,
+        # as data say little about single coefficients of a logarithm.
+        return RandomWalkPrior(order=1, centering=0.0)
+    if not isinstance(smooth, AbstractSmoothnessPrior):
         raise TypeError(
-            f"`{name}` must be a univariate distribution without batch dimensions; got "
-            f"{type(distribution).__name__} of shape {distribution.shape()}. Plates around "
-            "effect.sample() add the batch."
+            f"`{name}` must be a smoothness prior, such as RandomWalkPrior(order=1); got "
+            f"{smooth!r}."
         )
-
-
-def _check_positive_number(value: Any, name: str) -> np.ndarray:
-    value = float64_array(value, name)
-    if value.shape != () or not value > 0.0:
-        raise ValueError(
-            f"`{name}` must be a positive number or a distribution; got {value}. It is a standard "
-            "deviation in the units of f."
-        )
-    return value
+    return smooth

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import scipy.sparse
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
-from numpyro_splines.bases import AbstractBasis
+from numpyro_splines.additive.layout import (
+    Block,
+    check_pairs,
+    layout,
+    linear_columns,
+    local_powers,
+    normal_moments,
+    num_observations_of,
+)
 from numpyro_splines.effects import SplineEffect
-from numpyro_splines.ops import piecewise
 from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
-from numpyro_splines.validation import float64_array, is_traced
-
-
-class Block(NamedTuple):
-    """Where the coefficients of one site lie in the vector of all coefficients.
-
-    Attributes:
-        site: name of the site.
-        start: first entry.
-        stop: one past the last entry.
-        scalar: whether the site holds a number rather than a vector.
-    """
-
-    site: str
-    start: int
-    stop: int
-    scalar: bool = False
+from numpyro_splines.validation import float64_array, float_input
 
 
 class AdditivePredictor(eqx.Module):
@@ -89,14 +79,14 @@ class AdditivePredictor(eqx.Module):
         intercept: dist.Distribution | None,
         linear: Mapping[str, tuple[Any, dist.Distribution]] | None = None,
     ):
-        _check_pairs(smooths)
+        check_pairs(smooths)
         self.effects = tuple(effect for effect, _ in smooths)
         self.inputs = tuple(float64_array(x, f"x of {e.name}", ndim=1) for e, x in smooths)
         terms = dict(linear or {})
         if intercept is not None:
             terms = {"intercept": (1.0, intercept), **terms}
-        named = {name: _linear_columns(name, *term) for name, term in terms.items()}
-        n = _num_observations(self.inputs, named)
+        named = {name: linear_columns(name, *term) for name, term in terms.items()}
+        n = num_observations_of(self.inputs, named)
         self.columns = np.concatenate(
             [np.zeros((n, 0)), *(np.broadcast_to(v, (n, v.shape[-1])) for v in named.values())],
             axis=1,
@@ -104,10 +94,10 @@ class AdditivePredictor(eqx.Module):
         self.priors = tuple(prior for _, prior in terms.values())
         scalars = tuple(np.ndim(values) < 2 for values, _ in terms.values())
         sizes = tuple(v.shape[-1] for v in named.values())
-        self.blocks = _layout(self.effects, tuple(terms), sizes, scalars)
+        self.blocks = layout(self.effects, tuple(terms), sizes, scalars)
         fixed = [(prior, size) for prior, size in zip(self.priors, sizes, strict=True)]
         fixed += [(_prior(e).linear, e.prepared.linear.shape[1]) for e in self.effects]
-        moments = [_normal_moments(prior) for prior, size in fixed for _ in range(size)]
+        moments = [normal_moments(prior) for prior, size in fixed for _ in range(size)]
         self.location, self.scale = np.array(moments).reshape(-1, 2).T
         self.local_index, self.local_value, self.local_matrix = self._localize()
 
@@ -134,10 +124,13 @@ class AdditivePredictor(eqx.Module):
         """Where the modes of each effect lie in c."""
         return [self.block(effect.site("modes")) for effect in self.effects]
 
-    def sample(self) -> Float[Array, "..."]:
+    def sample(self, scales: ArrayLike | None = None) -> Float[Array, "..."]:
         """Draw all coefficients inside a model and return eta at the n observations.
 
         The full model, for any likelihood; call it outside the plate over observations.
+
+        Args:
+            scales: as in `sample_scales`.
         """
         linear = []
         terms = [b for b in self.blocks if b.stop <= self.columns.shape[1]]
@@ -149,16 +142,39 @@ class AdditivePredictor(eqx.Module):
         eta = jnp.zeros(self.num_observations, dtype)
         if linear:
             eta = eta + jnp.asarray(self.columns, dtype) @ jnp.concatenate(linear).astype(dtype)
-        for effect, x in zip(self.effects, self.inputs, strict=True):
-            eta = eta + effect.sample()(jnp.asarray(x, dtype))
+        given: list[dict[str, Array]] = [{} for _ in self.effects]
+        if scales is not None:
+            given = [{"scale": scale} for scale in jnp.moveaxis(self._check_scales(scales), -1, 0)]
+        for effect, x, values in zip(self.effects, self.inputs, given, strict=True):
+            eta = eta + effect.sample(**values)(jnp.asarray(x, dtype))
         return eta
 
-    def sample_scales(self) -> Float[Array, "*batch num_effects"]:
-        """Draw (or, where fixed, take) the scales of the effects inside a model, stacked."""
+    def sample_scales(self, scales: ArrayLike | None = None) -> Float[Array, "*batch num_effects"]:
+        """Draw (or, where fixed, take) the scales of the effects inside a model, stacked.
+
+        Args:
+            scales: tau of each effect, shape (..., number of effects), drawn elsewhere in the model
+                (shared, or from a joint prior such as `variance_partition`), instead of drawing
+                them here; recorded as deterministic sites `<effect>.scale`.
+        """
         dtype = jnp.result_type(float)
-        scales = [_prior(effect).sample_scale(effect.site) for effect in self.effects]
-        scales = jnp.broadcast_arrays(*(jnp.asarray(s, dtype) for s in scales))
-        return jnp.stack(scales, axis=-1) if scales else jnp.zeros(0, dtype)
+        if scales is not None:
+            scales = self._check_scales(scales)
+            for j, effect in enumerate(self.effects):
+                numpyro.deterministic(effect.site("scale"), scales[..., j])
+            return scales
+        drawn = [_prior(effect).sample_scale(effect.site) for effect in self.effects]
+        drawn = jnp.broadcast_arrays(*(jnp.asarray(s, dtype) for s in drawn))
+        return jnp.stack(drawn, axis=-1) if drawn else jnp.zeros(0, dtype)
+
+    def _check_scales(self, scales: ArrayLike) -> Array:
+        scales = float_input(scales, "scales")
+        if scales.shape[-1:] != (len(self.effects),):
+            raise ValueError(
+                f"`scales` must hold one scale for each of the {len(self.effects)} effects on its "
+                f"last axis; got shape {scales.shape}."
+            )
+        return scales
 
     def evaluate(self, coefficients: Float[Array, "..."]) -> Float[Array, "..."]:
         """Phi c in JAX, through the spline engine: cost O(n degree)."""
@@ -214,7 +230,7 @@ class AdditivePredictor(eqx.Module):
         value, rows = [self.columns], num
         tables = []
         for effect, x in zip(self.effects, self.inputs, strict=True):
-            row, powers, table = _local_powers(effect.basis, x, effect.name)
+            row, powers, table = local_powers(effect.basis, x, effect.name)
             degree = np.arange(powers.shape[1], dtype=np.int32)
             index.append(rows + row[:, None] * np.int32(len(degree)) + degree)
             value.append(powers)
@@ -230,30 +246,6 @@ class AdditivePredictor(eqx.Module):
         return index, np.concatenate(value, axis=1), matrix
 
 
-def _local_powers(
-    basis: AbstractBasis, x: np.ndarray, name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Table row and powers of the coordinate of each x, and the table of all basis functions."""
-    # The engine itself, in float64 whatever the setting and also while a model is being traced.
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        curve = basis.curve(np.eye(basis.num_coefficients))
-        points = jnp.asarray(x)
-        if curve.periodic:
-            points, _ = piecewise.wrap(points, curve.breakpoints)
-        row, u = piecewise.locate(points, curve.breakpoints)
-        row, u, table = np.asarray(row), np.asarray(u), np.asarray(curve.table)
-    broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
-    if broken[row].any():
-        raise ValueError(
-            f"`x of {name}` must lie where the curve is defined; got {x[broken[row]][0]:.17g} at "
-            f"index {int(np.flatnonzero(broken[row])[0])}, outside the domain {basis.domain}. "
-            "Use another extrapolation or a wider domain."
-        )
-    table = np.where(broken[:, None], 0.0, table)
-    powers = u[:, None] ** np.arange(table.shape[-1])
-    return row, powers, table.reshape(table.shape[0], -1).T
-
-
 def _spectrum(effect: SplineEffect) -> Any:
     return effect.prepared.spectrum
 
@@ -261,67 +253,3 @@ def _spectrum(effect: SplineEffect) -> Any:
 def _prior(effect: SplineEffect) -> AbstractSmoothnessPrior:
     prior: Any = effect.prior
     return prior
-
-
-def _layout(
-    effects: tuple[SplineEffect, ...],
-    names: tuple[str, ...],
-    sizes: tuple[int, ...],
-    scalars: tuple[bool, ...],
-) -> tuple[Block, ...]:
-    parts = list(zip(names, sizes, scalars, strict=True))
-    linear = [(e.site("linear"), e.prepared.linear.shape[1], False) for e in effects]
-    parts += [part for part in linear if part[1] > 0]
-    parts += [(e.site("modes"), _spectrum(e).modes.shape[1], False) for e in effects]
-    names = tuple(site for site, _, _ in parts)
-    if len(set(names)) < len(names):
-        raise ValueError(f"Names of effects and `linear` terms must differ; got sites {names}.")
-    stops = np.cumsum([size for _, size, _ in parts])
-    return tuple(
-        Block(site, int(stop) - size, int(stop), scalar)
-        for (site, size, scalar), stop in zip(parts, stops, strict=True)
-    )
-
-
-def _check_pairs(smooths: tuple[Any, ...]) -> None:
-    for pair in smooths:
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], SplineEffect)):
-            raise TypeError(
-                f"`smooths` must be pairs (SplineEffect, x); got {type(pair).__name__}."
-            )
-        if not isinstance(pair[0].prior, AbstractSmoothnessPrior):
-            raise TypeError(
-                f"`{pair[0].name}` must have a prior that is Gaussian given its scale, "
-                f"SmoothnessPrior or RandomWalkPrior; got {type(pair[0].prior).__name__}."
-            )
-
-
-def _linear_columns(name: str, values: Any, prior: Any) -> np.ndarray:
-    _normal_moments(prior)
-    columns = float64_array(values, f"linear[{name!r}]")
-    if columns.ndim > 2:
-        raise ValueError(f"`linear[{name!r}]` must have shape (n,) or (n, k); got {columns.shape}.")
-    return columns.reshape(1, 1) if columns.ndim == 0 else columns.reshape(len(columns), -1)
-
-
-def _num_observations(inputs: tuple[np.ndarray, ...], named: dict[str, np.ndarray]) -> int:
-    counts = {len(x) for x in inputs} | {len(v) for v in named.values() if len(v) != 1}
-    if len(counts) != 1:
-        raise ValueError(
-            "All `smooths` and `linear` terms must have one number of observations; got "
-            f"{sorted(counts)}."
-        )
-    return counts.pop()
-
-
-def _normal_moments(prior: Any) -> tuple[float, float]:
-    """Mean and standard deviation of the prior of a fixed coefficient; infinite where flat."""
-    if isinstance(prior, dist.ImproperUniform) and prior.event_shape == ():
-        return 0.0, np.inf
-    if not isinstance(prior, dist.Normal) or is_traced(prior.loc) or is_traced(prior.scale):
-        raise TypeError(
-            "Priors of fixed coefficients must be Normal with known numbers, or ImproperUniform on "
-            f"the real line for a flat one; got {type(prior).__name__}."
-        )
-    mean, deviation = np.asarray(prior.loc), np.asarray(prior.scale)
-    return float(mean), float(deviation)

@@ -1,0 +1,3 @@
+"""Additive predictors: an intercept, linear terms and smooth effects at known inputs."""
+
+from numpyro_splines.additive.predictor import AdditivePredictor as AdditivePredictor

@@ -1,0 +1,64 @@
+"""Checks of what priors are given: scales, coefficients, centering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from numpyro_splines.validation import float64_array
+
+
+def check_unit_interval(centering: Any) -> np.ndarray | None:
+    """A `centering=` argument: numbers in [0, 1], or None for the automatic choice."""
+    if centering is None:
+        return None
+    centering = float64_array(centering, "centering")
+    if np.any((centering < 0.0) | (centering > 1.0)):
+        raise ValueError(f"`centering` must lie in [0, 1]; got {centering}.")
+    return centering
+
+
+def check_scale(scale: Any, name: str = "scale") -> Any:
+    """A distribution of a standard deviation, or a positive number that fixes it."""
+    if isinstance(scale, dist.Distribution):
+        check_univariate(scale, name)
+        support: Any = scale.support
+        if bool(jnp.any(support.check(jnp.asarray(-1e-6)))):
+            raise ValueError(
+                f"`{name}` is a standard deviation, so its distribution must be of positive "
+                f"numbers; got {type(scale).__name__}. Use for example HalfNormal(1.0)."
+            )
+        return scale
+    return check_positive_number(scale, name)
+
+
+def check_coefficient(value: Any, name: str) -> dist.Distribution:
+    """A distribution of a coefficient; a number s means Normal(0, s)."""
+    if isinstance(value, dist.Distribution):
+        check_univariate(value, name)
+        return value
+    return dist.Normal(0.0, float(check_positive_number(value, name)))
+
+
+def check_univariate(distribution: dist.Distribution, name: str) -> None:
+    """Refuse distributions with batch or event axes."""
+    if distribution.event_shape != () or distribution.batch_shape != ():
+        raise TypeError(
+            f"`{name}` must be a univariate distribution without batch dimensions; got "
+            f"{type(distribution).__name__} of shape {distribution.shape()}. Plates around "
+            "effect.sample() add the batch."
+        )
+
+
+def check_positive_number(value: Any, name: str) -> np.ndarray:
+    """A positive number, where a distribution could have stood."""
+    value = float64_array(value, name)
+    if value.shape != () or not value > 0.0:
+        raise ValueError(
+            f"`{name}` must be a positive number or a distribution; got {value}. It is a standard "
+            "deviation in the units of f."
+        )
+    return value

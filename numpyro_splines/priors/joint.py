@@ -1,0 +1,121 @@
+"""Joint priors for the scales of several effects, drawn inside a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike, Float
+
+from numpyro_splines.priors.arguments import check_scale
+from numpyro_splines.priors.modes import draw
+from numpyro_splines.validation import float64_array, integer_at_least, positive_number
+
+
+def variance_partition(
+    name: str,
+    num: int,
+    total: Any = dist.HalfNormal(1.0),
+    *,
+    concentration: ArrayLike = 1.0,
+) -> Float[Array, "*batch num"]:
+    r"""Scales tau_j = total sqrt(share_j): a total, and how the variance is shared out.
+
+    total ~ `total`, share ~ Dirichlet(concentration, ..., concentration). As each tau_j^2 is the
+    prior mean square of the penalized part of its effect, total^2 is that of all effects together.
+
+    With `total` given as sigma * sqrt(r2 / (1 - r2)), r2 ~ Beta(a, b) drawn by the model, this is
+    the R2-D2 prior: r2 is the share of the variance of y that the effects explain.
+
+    Sites: `<name>.total` (where a distribution) and `<name>.shares`.
+
+    Args:
+        name: prefix of the sites.
+        num: number of scales, at least 2.
+        total: a distribution of positive numbers, or the value, in the units of f.
+        concentration: positive; one number, or one per effect. Below 1 few effects dominate,
+            above 1 they share alike.
+
+    Returns:
+        The scales, for `effect.sample(scale=scales[..., j])`.
+
+    Raises:
+        ValueError: if `num` is below 2 or a concentration is not positive.
+
+    Example:
+        >>> import numpyro, numpyro_splines as ns
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10))
+        >>> effects = [ns.SplineEffect(name, basis) for name in ("f", "g")]
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     scales = variance_partition("tau", 2)
+        ...     curves = [e.sample(scale=scales[j]) for j, e in enumerate(effects)]
+        >>> scales.shape
+        (2,)
+
+    References:
+        Zhang et al., Bayesian regression using a prior on the model fit: the R2-D2 shrinkage prior
+        (2022); Fuglstad et al., Intuitive joint priors for variance parameters (2020).
+    """
+    num = integer_at_least(num, 2, "num")
+    weights = float64_array(concentration, "concentration")
+    if weights.shape not in ((), (num,)) or not np.all(weights > 0.0):
+        raise ValueError(
+            f"`concentration` must be positive, one number or {num}, one per effect; got {weights}."
+        )
+    if isinstance(total, dist.Distribution):
+        total = check_scale(total, "total")
+    amount = draw(f"{name}.total", total)
+    prior = dist.Dirichlet(jnp.asarray(np.broadcast_to(weights, num), amount.dtype))
+    shares = numpyro.sample(f"{name}.shares", prior)
+    return amount[..., None] * jnp.sqrt(jnp.asarray(shares))
+
+
+def regularized_horseshoe(
+    name: str,
+    num: int,
+    global_scale: float,
+    *,
+    slab: Any = dist.HalfNormal(1.0),
+) -> Float[Array, "*batch num"]:
+    r"""Scales of many effects of which few matter.
+
+    tau_j = slab g l_j / sqrt(slab^2 + g^2 l_j^2) with g ~ HalfCauchy(global_scale) and
+    l_j ~ HalfCauchy(1): most scales are of the size of g, none is above the slab.
+
+    Sites: `<name>.global`, `<name>.local` and `<name>.slab` (where a distribution).
+
+    Args:
+        name: prefix of the sites.
+        num: number of scales.
+        global_scale: positive, in the units of f. With p0 effects of num expected to matter and
+            noise sigma, Piironen and Vehtari take p0 / (num - p0) sigma / sqrt(n).
+        slab: the largest scale: a distribution of positive numbers, or a number, in the units of f.
+
+    Returns:
+        The scales, for `effect.sample(scale=scales[..., j])`.
+
+    Raises:
+        ValueError: if `num` is below 1 or a number is not positive.
+
+    Example:
+        >>> import numpyro
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     scales = regularized_horseshoe("tau", 12, 0.1)
+        >>> scales.shape
+        (12,)
+
+    References:
+        Piironen and Vehtari, Sparsity information and regularization in the horseshoe and other
+        shrinkage priors (2017), equations (2.8) and (3.12).
+    """
+    num = integer_at_least(num, 1, "num")
+    center = float(positive_number(global_scale, "global_scale"))
+    shared = draw(f"{name}.global", dist.HalfCauchy(center))[..., None]
+    own = jnp.asarray(
+        numpyro.sample(f"{name}.local", dist.HalfCauchy(1.0).expand([num]).to_event(1))
+    )
+    largest = draw(f"{name}.slab", check_scale(slab, "slab"))[..., None]
+    return largest * shared * own / jnp.hypot(largest, shared * own)

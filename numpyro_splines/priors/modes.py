@@ -1,0 +1,51 @@
+"""Normal modes inside models: how they are parametrized for samplers, and what they add up to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array
+from numpyro.infer.reparam import LocScaleReparam
+
+# Noise variance, in units of tau^2, at which the automatic centering of a mode is one half: noise
+# about three times as large as the penalized part of f. Of the powers of ten it gave the fewest
+# divergences and leapfrogs over data sets of 50 to 10 000 observations.
+_NOISE = 10.0
+
+
+def combine(columns: Any, weights: Any) -> Array:
+    """columns @ weights over any batch, in the dtype of the weights."""
+    return jnp.einsum("km,...m->...k", jnp.asarray(columns, weights.dtype), weights)
+
+
+def scaled_normal(site: str, num: int, scale: Array, centering: Any) -> Array:
+    """Draw `num` numbers Normal(0, scale) inside a model, parametrized for samplers.
+
+    Args:
+        site: full name of the site.
+        num: how many.
+        scale: their standard deviation, any batch shape.
+        centering: in [0, 1], shape () or (num,).
+    """
+    # Plain floats let NumPyro skip the transformation at both ends of the range.
+    if isinstance(centering, np.ndarray) and np.ptp(centering) == 0.0:
+        centering = float(centering.flat[0])
+    prior = dist.Normal(jnp.zeros(num), scale[..., None]).to_event(1)
+    with numpyro.handlers.reparam(config={site: LocScaleReparam(centering)}):
+        return jnp.asarray(numpyro.sample(site, prior))
+
+
+def informed_centering(standard_deviations: Any, num_observations: float) -> np.ndarray:
+    """How much n observations say about modes with these prior standard deviations, in [0, 1)."""
+    information = num_observations * np.asarray(standard_deviations) ** 2
+    return information / (_NOISE + information)
+
+
+def draw(name: str, prior: Any) -> Array:
+    """Draw a number inside a model, or take it where it is fixed."""
+    value = numpyro.sample(name, prior) if isinstance(prior, dist.Distribution) else prior
+    return jnp.asarray(value, jnp.result_type(float))

@@ -1,0 +1,146 @@
+"""Priors of positive curves and of densities.
+
+c_j is proportional to exp(g_j), with g the coefficients of a Gaussian smooth on the same
+B-splines; g = 0 is the plainest curve, a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from numpyro_splines.bases import AbstractBasis, BSplineBasis, ISplineBasis, MSplineBasis
+from numpyro_splines.priors.arguments import check_scale
+from numpyro_splines.priors.base import AbstractPrior
+from numpyro_splines.priors.modes import draw
+from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, Prepared, check_smooth
+from numpyro_splines.validation import float64_array
+
+
+class PositivePrior(AbstractPrior):
+    r"""f = sum_j c_j B_j with c_j = level exp(g_j) > 0: positive curves.
+
+    Sites: those of `smooth` (a prior of the logarithm g, centered over the domain, so its scale is
+    the root mean square of the *relative* variation of f there, without units) and `level`.
+
+    Args:
+        level: a distribution of positive numbers, or a number, in the units of f: the curve
+            without variation.
+        smooth: prior of g; `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+
+    Raises:
+        TypeError: if `smooth` is no smoothness prior, or the basis is not made of non-negative
+            B-splines (`BSplineBasis`, `MSplineBasis`) when the effect is made.
+        ValueError: if `level` may be negative.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
+        >>> f = ns.SplineEffect("f", basis, PositivePrior(level=dist.LogNormal(0.0, 1.0)))
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     print(bool((f.sample()([0.0, 0.3, 1.0]) > 0).all()))
+        True
+    """
+
+    level: Any
+    smooth: AbstractSmoothnessPrior
+
+    def __init__(
+        self, level: Any = dist.LogNormal(0.0, 1.0), smooth: AbstractSmoothnessPrior | None = None
+    ):
+        self.level = check_scale(level, "level")
+        self.smooth = check_smooth(smooth, "smooth")
+
+    def prepare(self, basis: AbstractBasis, measure: Any) -> tuple[Prepared, np.ndarray]:
+        """See `AbstractPrior.prepare`."""
+        del measure
+        spline, integrals = _densities(self, basis)
+        if isinstance(basis, ISplineBasis):
+            raise TypeError(
+                "`basis` of a PositivePrior must be a BSplineBasis or an MSplineBasis; got "
+                "ISplineBasis. Use MonotonePrior or SimplexPrior."
+            )
+        sizes = integrals if isinstance(basis, MSplineBasis) else np.ones_like(integrals)
+        # Uniform whatever the effect's measure: without data an exponential must not explode.
+        return self.smooth.prepare(spline, None), sizes
+
+    def sample(self, prepared: Any, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractPrior.sample`."""
+        smooth, sizes = prepared
+        level = draw(site("level"), self.level)[..., None]
+        logarithms = self.smooth.sample(smooth, site)
+        return level * jnp.asarray(sizes, logarithms.dtype) * jnp.exp(logarithms)
+
+
+class SimplexPrior(AbstractPrior):
+    r"""Coefficients on the simplex, c_j \propto I_j exp(g_j): densities in M-splines.
+
+    With I_j the integral of B-spline j, f = sum_j c_j M_j \propto sum_j exp(g_j) B_j: a probability
+    density on the domain, uniform at g = 0. On an `ISplineBasis` the same coefficients give its
+    distribution function. The logarithm of the density is close to g, a Gaussian smooth.
+
+    Sites: those of `smooth`, the prior of g.
+
+    Args:
+        smooth: prior of g; its scale is the root mean square of the log density over the domain.
+            `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+
+    Raises:
+        TypeError: if `smooth` is no smoothness prior, or the basis is neither `MSplineBasis` nor
+            `ISplineBasis` when the effect is made.
+
+    Example:
+        >>> import numpyro, numpyro_splines as ns
+        >>> density = ns.SplineEffect("f", ns.MSplineBasis([0.0, 1.0, 3.0]), SimplexPrior())
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     print(density.sample().integrate(0.0, 3.0).round(5))
+        1.0
+
+    References:
+        Brilleman et al., Bayesian survival analysis using the rstanarm R package (2020), section 3,
+        for M-spline hazards with coefficients on the simplex.
+    """
+
+    smooth: AbstractSmoothnessPrior
+
+    def __init__(self, smooth: AbstractSmoothnessPrior | None = None):
+        self.smooth = check_smooth(smooth, "smooth")
+
+    def prepare(self, basis: AbstractBasis, measure: Any) -> tuple[Prepared, np.ndarray]:
+        """See `AbstractPrior.prepare`."""
+        del measure
+        spline, integrals = _densities(self, basis)
+        if spline is basis:
+            raise TypeError(
+                "`basis` of a SimplexPrior must be an MSplineBasis or an ISplineBasis; got "
+                f"{type(basis).__name__}, whose functions do not integrate to one."
+            )
+        return self.smooth.prepare(spline, None), np.log(integrals)
+
+    def sample(self, prepared: Any, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractPrior.sample`."""
+        smooth, sizes = prepared
+        logarithms = self.smooth.sample(smooth, site)
+        return jax.nn.softmax(logarithms + jnp.asarray(sizes, logarithms.dtype), axis=-1)
+
+
+def _densities(prior: AbstractPrior, basis: AbstractBasis) -> tuple[BSplineBasis, np.ndarray]:
+    """B-splines with sum_j exp(g_j) B_j the curve or density, and the integral of each."""
+    spline = basis.spline if isinstance(basis, MSplineBasis | ISplineBasis) else basis
+    if not isinstance(spline, BSplineBasis):
+        raise TypeError(
+            f"`basis` of a {type(prior).__name__} must be an MSplineBasis, or "
+            f"{'an ISplineBasis' if isinstance(prior, SimplexPrior) else 'a BSplineBasis'}; got "
+            f"{type(basis).__name__}."
+        )
+    knots, degree = float64_array(spline.knots, "knots"), spline.degree
+    if isinstance(basis, ISplineBasis):
+        knots, degree = knots[1:-1], degree - 1
+        spline = BSplineBasis(knots=knots, degree=degree)
+    return spline, (knots[degree + 1 :] - knots[: -degree - 1]) / (degree + 1)

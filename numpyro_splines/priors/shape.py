@@ -1,0 +1,326 @@
+"""Priors of monotone and convex curves.
+
+One idea: the first or second derivative of the curve is a B-spline with positive coefficients
+e_j = exp(g_j), hence positive; g is a Gaussian smooth with a prior of its own. Every curve of the
+shape whose coefficients show it can be reached, and g = 0 is the plainest one: a straight line, a
+parabola.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from numpyro_splines.bases import (
+    AbstractBasis,
+    AbstractCombinedBasis,
+    BSplineBasis,
+)
+from numpyro_splines.ops.penalties import difference_matrix
+from numpyro_splines.priors.arguments import check_coefficient, check_scale, check_univariate
+from numpyro_splines.priors.base import AbstractPrior
+from numpyro_splines.priors.modes import combine, draw
+from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, Prepared, check_smooth
+from numpyro_splines.spectrum import orthonormalized
+from numpyro_splines.validation import float64_array
+
+Matrix = Float[Array, "..."] | np.ndarray
+
+
+class Shaped(eqx.Module):
+    """What the priors of monotone and convex curves prepare.
+
+    Attributes:
+        smooth: of the prior of g, on the B-splines of the derivative.
+        matrix: basis coefficients from those of the derivative, shape (K, m).
+        functionals: linear functionals of basis coefficients, shape (r, K): f(a), f(b) and where f
+            can be centered int f d mu for monotone curves; for convex ones rows whose squares sum
+            to int f^2 d mu.
+        line: coefficients of a straight line that may be added, shape (K, at most 1).
+        constant: those of the constant, likewise.
+    """
+
+    smooth: Prepared
+    matrix: Matrix
+    functionals: Matrix
+    line: Matrix
+    constant: Matrix
+
+
+class MonotonePrior(AbstractPrior):
+    r"""Monotone curves: f' = ± rise sum_j exp(g_j) B'_j / its integral over the domain.
+
+    The B'_j are the B-splines of one degree less; g = 0 gives a straight line, and log f' is close
+    to g plus a constant. With `curvature`, f' is itself monotone: a share `straight` of the rise
+    is a straight line, the rest comes from a second derivative of this form.
+
+    On a `BSplineBasis` the curve is centered, int f d mu = 0, unless `start` or `finish` says where
+    it lies; on an `ISplineBasis` it starts at zero. It is monotone on the domain, and beyond it
+    with linear or constant extrapolation.
+
+    Sites: those of `smooth`, the prior of g (`scale` has no units: the root mean square of the log
+    slope over the domain), `rise`, and `start`, `finish`, `straight` where they are
+    distributions and used.
+
+    Args:
+        increasing: False for decreasing curves.
+        rise: distribution of |f(b) - f(a)| over the domain [a, b], or a number, in the units of f.
+        start: f(a), a number or a distribution; None to center f.
+        finish: f(b), likewise. With numbers for both, `rise` is their difference.
+        curvature: None, "convex" or "concave".
+        straight: distribution on (0, 1) of the straight share of the rise, with `curvature`.
+        smooth: prior of g; `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind; when the effect is made, if the basis is
+            not made of B-splines.
+        ValueError: if `rise` may be negative, the curvature is unknown, or start and finish
+            contradict each other or the basis.
+
+    Example:
+        >>> import numpyro, numpyro_splines as ns
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
+        >>> f = ns.SplineEffect("f", basis, MonotonePrior(start=0.0, finish=1.0))
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     curve = f.sample()
+        >>> curve.is_monotone, curve([0.0, 1.0]).round(4).tolist()
+        (True, [0.0, 1.0])
+
+    References:
+        Ramsay, Estimating smooth monotone functions (1998), for log slopes; Pya and Wood, Shape
+        constrained additive models (2015), for exponentials of B-spline coefficients.
+    """
+
+    increasing: bool = eqx.field(static=True)
+    rise: Any
+    start: Any
+    finish: Any
+    curvature: str | None = eqx.field(static=True)
+    straight: dist.Distribution
+    smooth: AbstractSmoothnessPrior
+
+    def __init__(
+        self,
+        increasing: bool = True,
+        rise: Any = dist.HalfNormal(1.0),
+        *,
+        start: Any = None,
+        finish: Any = None,
+        curvature: Literal["convex", "concave"] | None = None,
+        straight: dist.Distribution = dist.Uniform(0.0, 1.0),
+        smooth: AbstractSmoothnessPrior | None = None,
+    ):
+        if curvature not in (None, "convex", "concave"):
+            raise ValueError(f'`curvature` must be None, "convex" or "concave"; got {curvature!r}.')
+        self.increasing, self.curvature = bool(increasing), curvature
+        self.start, self.finish = _check_value(start, "start"), _check_value(finish, "finish")
+        if start is not None and finish is not None:
+            rise = _difference(self.start, self.finish, self.increasing)
+        self.rise = check_scale(rise, "rise")
+        if not isinstance(straight, dist.Distribution):
+            raise TypeError(f"`straight` must be a distribution on (0, 1); got {straight!r}.")
+        check_univariate(straight, "straight")
+        self.straight, self.smooth = straight, check_smooth(smooth, "smooth")
+
+    def prepare(self, basis: AbstractBasis, measure: Any) -> Shaped:
+        """See `AbstractPrior.prepare`."""
+        order = 1 if self.curvature is None else 2
+        smooth, matrix = _from_derivative(self, basis, order)
+        ends = np.array([float(end) for end in basis.domain])
+        values, constant = basis.collocation(ends), basis.polynomials(1)
+        fixed = self.start is not None or self.finish is not None
+        if fixed and constant.shape[1] == 0:
+            raise ValueError(
+                "`start` and `finish` must be None on a basis without the constant; got "
+                f"{type(basis).__name__}, whose curves start at zero. Add f to an intercept."
+            )
+        line = constant[:, :0]
+        if self.curvature is not None:
+            line = _line(basis)
+            # Where the curve is least steep its slope is zero: at the start for increasing convex
+            # and decreasing concave curves, at the end for the others.
+            flat = ends[:1] if self.increasing == (self.curvature == "convex") else ends[1:]
+            slopes = basis.collocation(flat, 1)
+            matrix = matrix - line @ (slopes @ matrix) / (slopes @ line)
+        mean = constant.T @ basis.gram(measure)
+        return Shaped(smooth, matrix, np.concatenate([values, mean]), line, constant)
+
+    def sample(self, prepared: Shaped, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractPrior.sample`."""
+        shape = _positive_combination(self.smooth, prepared, site)
+        functionals = jnp.asarray(prepared.functionals, shape.dtype)
+        shape = _unit_rise(shape, functionals)
+        if self.curvature is not None:
+            straight = draw(site("straight"), self.straight)[..., None]
+            line = _unit_rise(jnp.asarray(prepared.line[:, 0], shape.dtype), functionals)
+            shape = straight * line + (1.0 - straight) * shape
+        rise = draw(site("rise"), self.rise)[..., None]
+        curve = (rise if self.increasing else -rise) * shape
+        if prepared.constant.shape[-1] == 0:
+            return curve
+        functional, value = functionals[2], 0.0
+        if self.start is not None:
+            functional, value = functionals[0], draw(site("start"), self.start)
+        elif self.finish is not None:
+            functional, value = functionals[1], draw(site("finish"), self.finish)
+        shift = value - jnp.einsum("k,...k->...", functional, curve)
+        return curve + shift[..., None] * jnp.asarray(prepared.constant[:, 0], curve.dtype)
+
+
+class ConvexPrior(AbstractPrior):
+    r"""Convex (or concave) curves: f'' = ± bend sum_j exp(g_j) B''_j / a normalizing constant.
+
+    f is centered, plus a straight line beta phi_1 with phi_1 orthonormal in L2(mu) (as in
+    `SmoothnessPrior`), plus the bent part, whose own line is taken out: `bend` is the root mean
+    square over mu of the departure from a straight line, in the units of f; g = 0 gives a parabola,
+    and log f'' is close to g plus a constant. On a `CSplineBasis`, whose curves start at zero and
+    flat, there is neither line nor centering.
+
+    Sites: those of `smooth`, the prior of g (`scale` has no units: the root mean square of
+    log f'' over the domain), `bend`, and `slope` for beta.
+
+    Args:
+        convex: False for concave curves.
+        bend: distribution of positive numbers, or a number, in the units of f.
+        slope: distribution of beta, or a number s meaning Normal(0, s), in the units of f.
+        smooth: prior of g; `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind; when the effect is made, if the basis is
+            not made of B-splines of degree 2 or higher.
+        ValueError: if `bend` may be negative.
+
+    Example:
+        >>> import numpyro, numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6)), ConvexPrior())
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     curve = f.sample()
+        >>> bool((curve.derivative(2)([0.0, 0.3, 0.7, 1.0]) > 0).all())
+        True
+    """
+
+    convex: bool = eqx.field(static=True)
+    bend: Any
+    slope: dist.Distribution
+    smooth: AbstractSmoothnessPrior
+
+    def __init__(
+        self,
+        convex: bool = True,
+        bend: Any = dist.HalfNormal(1.0),
+        slope: Any = 1.0,
+        *,
+        smooth: AbstractSmoothnessPrior | None = None,
+    ):
+        self.convex = bool(convex)
+        self.bend = check_scale(bend, "bend")
+        self.slope = check_coefficient(slope, "slope")
+        self.smooth = check_smooth(smooth, "smooth")
+
+    def prepare(self, basis: AbstractBasis, measure: Any) -> Shaped:
+        """See `AbstractPrior.prepare`."""
+        smooth, matrix = _from_derivative(self, basis, 2)
+        gram = basis.gram(measure)
+        orthonormal = orthonormalized(basis.polynomials(2), gram)
+        matrix = matrix - orthonormal @ (orthonormal.T @ gram @ matrix)
+        line, constant = orthonormal[:, 1:], orthonormal[:, :0]
+        return Shaped(smooth, matrix, np.linalg.cholesky(gram).T, line, constant)
+
+    def sample(self, prepared: Shaped, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractPrior.sample`."""
+        shape = _positive_combination(self.smooth, prepared, site)
+        size = jnp.linalg.norm(combine(prepared.functionals, shape), axis=-1, keepdims=True)
+        bend = draw(site("bend"), self.bend)[..., None]
+        curve = (bend if self.convex else -bend) * shape / size
+        if prepared.line.shape[-1] > 0:
+            slope = draw(site("slope"), self.slope)[..., None]
+            curve = curve + combine(prepared.line, slope)
+        return curve
+
+
+def _from_derivative(
+    prior: MonotonePrior | ConvexPrior, basis: AbstractBasis, order: int
+) -> tuple[Prepared, np.ndarray]:
+    """The prepared prior of g, and basis coefficients from e, up to polynomials."""
+    name = type(prior).__name__
+    spline = basis.spline if isinstance(basis, AbstractCombinedBasis) else basis
+    if not isinstance(spline, BSplineBasis) or spline.degree < order:
+        raise TypeError(
+            f"`basis` of this {name} must be made of B-splines of degree {order} or higher; got "
+            f"{basis!r}."
+        )
+    knots = float64_array(spline.knots, "knots")
+    inner = BSplineBasis(knots=knots[order : len(knots) - order], degree=spline.degree - order)
+    # Uniform whatever the effect's measure: without data an exponential must not explode.
+    smooth = prior.smooth.prepare(inner, None)
+    integrals = np.linalg.pinv(difference_matrix(knots, spline.degree, order))
+    if not isinstance(basis, AbstractCombinedBasis):
+        return smooth, integrals
+    matrix = np.asarray(basis.matrix)
+    if basis.polynomials(order).shape[1] == 0:
+        matrix = np.concatenate([matrix, spline.polynomials(order)], axis=1)
+    found = np.linalg.lstsq(matrix, integrals, rcond=None)[0]
+    if np.abs(matrix @ found - integrals).max() > 1e-8 * np.abs(integrals).max():
+        raise TypeError(
+            f"`basis` of a {name} must hold all splines of this shape, as BSplineBasis, "
+            f"ISplineBasis (monotone) and CSplineBasis (convex) do; got {type(basis).__name__}."
+        )
+    return smooth, found[: basis.num_coefficients]
+
+
+def _positive_combination(
+    smooth: AbstractSmoothnessPrior, prepared: Shaped, site: Callable[[str], str]
+) -> Array:
+    """Basis coefficients of the curve whose derivative has coefficients e, up to a factor."""
+    logarithms = smooth.sample(prepared.smooth, site)
+    # The factor cancels later, so it may be what keeps exp from overflowing.
+    largest = jax.lax.stop_gradient(logarithms.max(-1, keepdims=True))
+    return combine(prepared.matrix, jnp.exp(logarithms - largest))
+
+
+def _unit_rise(shape: Array, rows: Array) -> Array:
+    """Coefficients scaled so that f(b) - f(a) = 1."""
+    rise = jnp.einsum("k,...k->...", rows[1] - rows[0], shape)
+    return shape / rise[..., None]
+
+
+def _line(basis: AbstractBasis) -> np.ndarray:
+    """Coefficients of a straight line of the basis that is not constant, shape (K, 1)."""
+    polynomials = basis.polynomials(2)
+    if polynomials.shape[1] < 2:
+        raise TypeError(
+            "`curvature` needs a basis that holds straight lines, such as BSplineBasis; got "
+            f"{type(basis).__name__}. Use ConvexPrior on a CSplineBasis."
+        )
+    return polynomials[:, 1:]
+
+
+def _check_value(value: Any, name: str) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, dist.Distribution):
+        check_univariate(value, name)
+        return value
+    return float64_array(value, name, ndim=0)
+
+
+def _difference(start: Any, finish: Any, increasing: bool) -> np.ndarray:
+    if isinstance(start, dist.Distribution) or isinstance(finish, dist.Distribution):
+        raise TypeError(
+            "`start` and `finish` must both be numbers if both are given, so that the sign of the "
+            "rise is known; or give one of them and `rise`."
+        )
+    rise = finish - start if increasing else start - finish
+    if not rise > 0.0:
+        raise ValueError(
+            f"`start` and `finish` must be {'increasing' if increasing else 'decreasing'}; got "
+            f"{start} and {finish}."
+        )
+    return rise
