@@ -20,6 +20,8 @@ from numpyro_splines.validation import float64_array, integer_at_least
 
 # Rows of unit length whose singular values are below this say the same thing twice.
 _RANK_TOLERANCE = 1e-10
+# A sum this small relative to its terms is rounding: of the terms, and of knots far from zero.
+_ROUNDING = 1e-11
 
 
 class AbstractConstraint(eqx.Module):
@@ -154,11 +156,11 @@ class Periodic(AbstractConstraint):
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
         orders = range(integer_at_least(self.derivatives, 0, "derivatives") + 1)
-        ends = np.stack([_end(basis, 0), _end(basis, 1)])
-        # One functional for both ends, so that what cancels is seen to cancel.
-        return np.concatenate(
-            [basis.functional(lambda f, m=m: jnp.diff(f.derivative(m)(ends))) for m in orders]
+        start, end = (
+            np.concatenate([ZeroAt(_end(basis, side), order).rows(basis) for order in orders])
+            for side in (0, 1)
         )
+        return without_rounding(end - start, np.abs(start) + np.abs(end))
 
 
 class Linear(AbstractConstraint):
@@ -241,6 +243,18 @@ def null_space(rows: np.ndarray) -> np.ndarray:
     reflected = np.linalg.qr(rows[:, active].T, mode="complete").Q[:, rank:]
     full[np.ix_(active, active[: active.size - rank])] = reflected
     return full[:, kept]
+
+
+def without_rounding(rows: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Rows of sums with exact zeros where the terms cancel but for rounding.
+
+    Args:
+        rows: the sums, shape (r, K).
+        size: sums of the absolute values of the terms, same shape.
+    """
+    # Terms that should be zero may be rounding of larger ones, hence the share of the largest.
+    size = np.maximum(size, 1e-3 * size.max(axis=-1, keepdims=True))
+    return np.where(np.abs(rows) > _ROUNDING * size, rows, 0.0)
 
 
 def gradient(function: Callable[[Any], Any], num: int) -> np.ndarray:

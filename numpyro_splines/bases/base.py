@@ -18,6 +18,7 @@ from numpyro_splines.constraints import (
     ZeroIntegral,
     gradient,
     null_space,
+    without_rounding,
 )
 from numpyro_splines.measure import Measure, clipped, quadrature, reference_measure
 from numpyro_splines.ops import penalties
@@ -27,8 +28,6 @@ from numpyro_splines.validation import float_input, integer_at_least
 # Gauss-Legendre panels per function, and the degree integrated exactly on each, for bases that are
 # not piecewise polynomials: near machine precision for functions as wiggly as their number allows.
 _PANELS, _PANEL_DEGREE = 4, 19
-# A sum this small relative to its terms is rounding: of the terms, and of knots far from zero.
-_ROUNDING = 1e-11
 
 
 class AbstractBasis(eqx.Module):
@@ -282,9 +281,7 @@ class AbstractCombinedBasis(AbstractBasis):
         """See `AbstractBasis.functional`; what cancels but for rounding is exactly zero."""
         inner, matrix = self.spline.functional(function), np.asarray(self.matrix)
         rows, size = inner @ matrix, np.abs(inner) @ np.abs(matrix)
-        # Terms that should be zero may be rounding of larger ones, hence the share of the largest.
-        size = np.maximum(size, 1e-3 * size.max(axis=-1, keepdims=True))
-        return np.where(np.abs(rows) > _ROUNDING * size, rows, 0.0)
+        return without_rounding(rows, size)
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """See `AbstractBasis.gram`."""
