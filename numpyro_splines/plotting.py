@@ -121,3 +121,54 @@ def curve_and_slope(
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
     return figure, upper, lower
+
+
+def prior(
+    check: Any,
+    *,
+    num_curves: int = 30,
+    degrees_of_freedom: tuple[Any, Any] | None = None,
+    input_label: str = "x",
+) -> Figure:
+    """What a prior says before data: draws of f, their root mean square, their turning points.
+
+    Args:
+        check: what `numpyro_splines.prior_checks.check_prior` returned.
+        num_curves: how many of the draws to show as lines, over bands of all of them.
+        degrees_of_freedom: a pair (scales, values) for one panel more, the effective degrees of
+            freedom as a function of the scale.
+        input_label: of the horizontal axis of the curves, with units.
+
+    Returns:
+        The figure, its axes in the order of the panels.
+
+    Example:
+        >>> import jax, numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
+        >>> check = ns.prior_checks.check_prior(f, jax.random.key(0), num_draws=100)
+        >>> len(prior(check).axes)
+        3
+    """
+    extra = degrees_of_freedom is not None
+    figure = Figure(figsize=(13.0 if extra else 10.5, 3.4), layout="constrained")
+    panels = figure.subplots(1, 4 if extra else 3, width_ratios=[1.6, 1.0, 1.0, 1.0][: 3 + extra])
+    curves, rms, turns = panels[:3]
+    bands(curves, check.grid, check.curves, label="prior mean")
+    curves.plot(check.grid, check.curves[:num_curves].T, color=GRAY, linewidth=0.6, alpha=0.6)
+    curves.set(xlabel=input_label, ylabel="f", title="draws of f")
+    curves.legend(fontsize="small")
+    # The tail of a scale's prior would squeeze all the rest into one bar.
+    shown = check.rms[check.rms <= np.quantile(check.rms, 0.99)]
+    rms.hist(shown, bins=30, color=BLUE, alpha=0.7)
+    rms.axvline(np.median(check.rms), color=ORANGE, label=f"median {np.median(check.rms):.2g}")
+    rms.set(xlabel="root mean square of f", ylabel="draws", title="size (lower 99 %)")
+    rms.legend(fontsize="small")
+    values, counts = np.unique(check.turning_points, return_counts=True)
+    turns.bar(values, counts, color=BLUE, alpha=0.7)
+    turns.set(xlabel="turning points of f", ylabel="draws", title="wiggliness")
+    if degrees_of_freedom is not None:
+        panels[3].plot(*degrees_of_freedom, color=BLUE)
+        panels[3].set(xscale="log", xlabel="scale", title="effective degrees of freedom")
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure

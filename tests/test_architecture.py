@@ -26,7 +26,7 @@ LAYERS = [
     ("latent",),
     ("fitting",),
     ("marginal",),
-    ("additive",),
+    ("additive", "prior_checks"),
     ("effects",),
     ("priors",),
     ("bases",),
@@ -46,7 +46,16 @@ RANK = {layer: rank for rank, row in enumerate(LAYERS) for layer in row}
 # The only layers that may import these packages.
 DEMO = {"__main__", "demo"}
 HOMES = {
-    "numpyro": {"priors", "effects", "additive", "latent", "marginal", "fitting", "transforms"}
+    "numpyro": {
+        "priors",
+        "effects",
+        "additive",
+        "latent",
+        "marginal",
+        "fitting",
+        "transforms",
+        "prior_checks",
+    }
     | DEMO,
     "matplotlib": {"plotting"},
     "arviz": {"posterior", "datasets"} | DEMO,

@@ -169,9 +169,8 @@ def reduce(
     rotation = triangle @ forward
     directions, strength = _principal_axes(gram)
     turn = np.concatenate([flat_rows, rotation]) @ directions
-    fixed = np.arange(num_fixed)
-    own, _ = _principal_axes(gram[np.ix_(fixed, fixed)])
-    reference = own @ own.T @ gram[fixed] @ directions
+    own, _ = _principal_axes(gram[:num_fixed, :num_fixed])
+    reference = own @ own.T @ gram[:num_fixed] @ directions
     return Reduction(
         eigenvalues,
         others,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.validation import float64_array
+from numpyro_splines.validation import float64_array, is_traced
 
 
 def check_unit_interval(centering: Any) -> np.ndarray | None:
@@ -26,7 +25,9 @@ def check_scale(scale: Any, name: str = "scale") -> Any:
     if isinstance(scale, dist.Distribution):
         check_univariate(scale, name)
         support: Any = scale.support
-        if bool(jnp.any(support.check(jnp.asarray(-1e-6)))):
+        # In NumPy, so that it also works while a model is traced.
+        below = support(np.asarray(-1e-6))
+        if not is_traced(below) and np.any(below):
             raise ValueError(
                 f"`{name}` is a standard deviation, so its distribution must be of positive "
                 f"numbers; got {type(scale).__name__}. Use for example HalfNormal(1.0)."

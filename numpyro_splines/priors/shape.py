@@ -90,7 +90,7 @@ class MonotonePrior(AbstractPrior):
         >>> f = ns.SplineEffect("f", basis, MonotonePrior(start=0.0, finish=1.0))
         >>> with numpyro.handlers.seed(rng_seed=0):
         ...     curve = f.sample()
-        >>> curve.is_monotone, curve([0.0, 1.0]).round(4).tolist()
+        >>> bool(curve.is_monotone()), curve([0.0, 1.0]).round(4).tolist()
         (True, [0.0, 1.0])
 
     References:

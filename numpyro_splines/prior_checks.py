@@ -1,0 +1,133 @@
+"""What a prior says before data: draws of f, their size and wiggliness, degrees of freedom."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike
+from numpyro.infer import Predictive
+
+from numpyro_splines.effects import SplineEffect
+from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
+from numpyro_splines.validation import float64_array, integer_at_least, positive_number
+
+
+class PriorCheck(NamedTuple):
+    """Draws of a curve from its prior, and what they look like.
+
+    Attributes:
+        grid: points over the domain, shape (g,).
+        curves: f on the grid, shape (draws, g).
+        rms: root mean square of each curve over the measure, in the units of f, shape (draws,).
+        turning_points: how often each curve changes between rising and falling inside the domain.
+        sites: draws of the sites of the prior, by name.
+    """
+
+    grid: np.ndarray
+    curves: np.ndarray
+    rms: np.ndarray
+    turning_points: np.ndarray
+    sites: dict[str, np.ndarray]
+
+
+def check_prior(
+    effect: SplineEffect,
+    key: Array,
+    *,
+    num_draws: int = 500,
+    num_points: int = 401,
+    measure: Any = None,
+) -> PriorCheck:
+    """Draw curves from the prior of an effect and describe them.
+
+    Args:
+        effect: the effect, with any prior.
+        key: random key.
+        num_draws: how many curves.
+        num_points: of the even grid over the domain, at least 3; turning points closer than its
+            gaps are not seen.
+        measure: what the root mean square is over, as in `SplineEffect`: give the effect's own to
+            compare it with the scale of the prior. Uniform on the domain if omitted.
+
+    Raises:
+        ValueError: if a number is too small.
+
+    Example:
+        >>> import jax, numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
+        >>> check = check_prior(f, jax.random.key(0), num_draws=200)
+        >>> check.curves.shape, bool(0.5 < np.median(check.rms) < 2.5)
+        ((200, 401), True)
+
+    References:
+        Gabry et al., Visualization in Bayesian workflow (2019), section 3.
+    """
+    num_draws = integer_at_least(num_draws, 1, "num_draws")
+    grid = np.linspace(*effect.basis.domain, integer_at_least(num_points, 3, "num_points"))
+    draws = jax.jit(Predictive(effect.sample, num_samples=num_draws))(key)
+    curve = effect.curve(draws)
+    slope = np.sign(np.asarray(curve.derivative()(grid)))
+    # A flat stretch keeps the direction before it.
+    last = np.maximum.accumulate(np.where(slope != 0, np.arange(slope.shape[1]), 0), axis=1)
+    direction = np.take_along_axis(slope, last, axis=1)
+    turns = np.sum(direction[:, 1:] * direction[:, :-1] < 0, axis=1)
+    mu = effect.basis.measure(measure)
+    squares = np.asarray(curve(mu.points), dtype=np.float64) ** 2
+    sites = {name: np.asarray(value) for name, value in draws.items()}
+    return PriorCheck(grid, np.asarray(curve(grid)), np.sqrt(squares @ mu.weights), turns, sites)
+
+
+def degrees_of_freedom(
+    effect: SplineEffect, scale: ArrayLike, *, sigma: float, num_observations: float
+) -> np.ndarray:
+    r"""Effective degrees of freedom of a smooth given its scale, before data.
+
+        sum_m n tau^2 sd_m^2 / (n tau^2 sd_m^2 + sigma^2)
+
+    plus the same for the unpenalized functions with their own prior: the trace of the smoother
+    matrix for n Gaussian observations of f with noise sigma, whose x have the distribution of the
+    effect's measure. For other responses sigma^2 is the variance of the working response, such as
+    1 / mean for counts, 1 / (p (1 - p)) for binary data.
+
+    Args:
+        effect: an effect with a smoothness prior.
+        scale: tau, any shape, positive, in the units of f.
+        sigma: noise standard deviation, in the units of f.
+        num_observations: n.
+
+    Returns:
+        The shape of `scale`.
+
+    Raises:
+        TypeError: if the prior of the effect is no smoothness prior.
+        ValueError: if a number is not positive.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 20)))
+        >>> degrees_of_freedom(f, [0.01, 0.1, 1.0], sigma=0.5, num_observations=200).round(1)
+        array([1.1, 2.7, 8.3])
+
+    References:
+        Wood, Generalized Additive Models (2017), section 5.4.2.
+    """
+    prior = effect.prior
+    if not isinstance(prior, AbstractSmoothnessPrior):
+        raise TypeError(
+            f"`effect` must have a smoothness prior, whose scale sets the degrees of freedom; got "
+            f"{type(prior).__name__}."
+        )
+    tau = float64_array(scale, "scale")
+    if not np.all(tau > 0.0):
+        raise ValueError(f"`scale` must be positive; got {tau.min()}.")
+    noise = float(positive_number(sigma, "sigma")) ** 2
+    n = float(positive_number(num_observations, "num_observations"))
+    deviations = np.asarray(effect.prepared.spectrum.standard_deviations)
+    signal = n * (tau[..., None] * deviations) ** 2
+    linear = prior.linear
+    spread = np.inf if isinstance(linear, dist.ImproperUniform) else float(linear.variance)
+    known = 1.0 if np.isinf(spread) else n * spread / (n * spread + noise)
+    return (signal / (signal + noise)).sum(-1) + known * effect.prepared.linear.shape[1]
