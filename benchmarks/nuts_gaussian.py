@@ -1,0 +1,139 @@
+"""NUTS on one Gaussian smooth, parametrized in five ways; part of `make bench-nuts`.
+
+The posterior of the curve is (nearly) the same throughout; what differs is what the sampler sees:
+the usual mixed-model form written by hand (P-spline, penalty split by its eigenvectors, dense
+design matrix), the Karhunen-Loeve modes non-centered, centered and with the automatic choice, and
+the coefficients integrated out. Effective sample sizes are those of f on a grid and of the scales.
+"""
+
+import argparse
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from numpyro.diagnostics import effective_sample_size
+from numpyro.infer import MCMC, NUTS
+
+import numpyro_splines as ns
+
+GRID = np.linspace(0.05, 0.95, 40)
+
+
+def simulate(n):
+    """x with an uneven distribution, a wiggly curve, noise of 0.5."""
+    rng = np.random.default_rng(0)
+    x = rng.beta(2.0, 5.0, n)
+    return x, 0.3 + np.sin(9.0 * x) * np.exp(-x) + 0.5 * rng.normal(size=n)
+
+
+def by_hand(basis, x):
+    """y = X b + Z u, u ~ Normal(0, tau): eigenvectors of the difference penalty."""
+    values, vectors = np.linalg.eigh(basis.difference_penalty(2))
+    random = vectors[:, 2:] / np.sqrt(values[2:])
+    spline = np.asarray(basis(x), np.float32)
+    design = np.concatenate([np.ones((x.size, 1)), x[:, None], spline @ random], 1)
+    grid = np.concatenate([np.ones((GRID.size, 1)), GRID[:, None], basis(GRID) @ random], 1)
+    num = random.shape[1]
+
+    def model(y):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        tau = numpyro.sample("tau", dist.HalfNormal(1.0))
+        b = numpyro.sample("b", dist.Normal(0.0, 5.0).expand([2]).to_event(1))
+        z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([num]).to_event(1))
+        mean = jnp.asarray(design, jnp.float32) @ jnp.concatenate([b, tau * z])
+        numpyro.sample("y", dist.Normal(mean, sigma), obs=y)
+
+    def values_of(draws, key, y):
+        columns = np.concatenate([draws["b"], draws["tau"][..., None] * draws["z"]], -1)
+        return columns @ grid.T, draws["tau"]
+
+    return model, values_of
+
+
+def package(basis, x, centering):
+    """All coefficients sampled, through the package."""
+    prior = ns.RandomWalkPrior(linear=5.0, centering=centering)
+    f = ns.SplineEffect("f", basis, prior, measure=x)
+    points = jnp.asarray(x, jnp.float32)
+
+    def model(y):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        level = numpyro.sample("level", dist.Normal(0.0, 5.0))
+        curve = f.sample()
+        numpyro.sample("y", dist.Normal(level + curve(points), sigma), obs=y)
+
+    def values_of(draws, key, y):
+        return f.curve(draws)(GRID) + draws["level"][..., None], draws["f.scale"]
+
+    return model, values_of
+
+
+def integrated(basis, x):
+    """Coefficients integrated out and drawn afterwards."""
+    f = ns.SplineEffect("f", basis, ns.RandomWalkPrior(linear=5.0), measure=x)
+    predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 5.0))
+    regression = ns.marginal.GaussianMarginal(predictor)
+
+    def model(y):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.sample("y", regression.distribution(sigma), obs=y)
+
+    def values_of(draws, key, y):
+        draws = regression.draw(key, draws, y, draws["sigma"])
+        return f.curve(draws)(GRID) + draws["intercept"][..., None], draws["f.scale"]
+
+    return model, values_of
+
+
+def run(model, values_of, y, warmup, draws):
+    """Leapfrogs per draw, divergences, worst effective sample size, seconds in all."""
+    start = time.perf_counter()
+    mcmc = MCMC(
+        NUTS(model), num_warmup=warmup, num_samples=draws, num_chains=4,
+        chain_method="vectorized", progress_bar=False,
+    )  # fmt: skip
+    mcmc.run(jax.random.key(0), y, extra_fields=("num_steps", "diverging"))
+    fields = mcmc.get_extra_fields()
+    curve, scale = values_of(mcmc.get_samples(group_by_chain=True), jax.random.key(1), y)
+    quantities = np.concatenate([np.asarray(curve), np.asarray(scale)[..., None]], axis=-1)
+    seconds = time.perf_counter() - start
+    worst = float(np.min(effective_sample_size(quantities)))
+    return fields["num_steps"].mean(), int(fields["diverging"].sum()), worst, seconds
+
+
+def main():
+    """Print a table for each number of observations."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--observations", type=int, nargs="+", default=[50, 500, 10_000])
+    parser.add_argument("--warmup", type=int, default=500)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--skip-by-hand", action="store_true")
+    arguments = parser.parse_args()
+    basis = ns.BSplineBasis(knots=ns.knots.extended(ns.knots.uniform(0.0, 1.0, 18), 3))
+    for n in arguments.observations:
+        x, y = simulate(n)
+        contestants = {
+            "mixed model by hand": lambda x=x: by_hand(basis, x),
+            "modes, non-centered": lambda x=x: package(basis, x, 0.0),
+            "modes, centered": lambda x=x: package(basis, x, 1.0),
+            "modes, automatic": lambda x=x: package(basis, x, None),
+            "integrated out": lambda x=x: integrated(basis, x),
+        }
+        if arguments.skip_by_hand:
+            del contestants["mixed model by hand"]
+        print(f"\nn = {n}, K = {basis.num_coefficients}, 4 chains of {arguments.draws}, float32")
+        print(f"{'':22}{'leapfrogs/draw':>15}{'divergences':>13}{'min ESS':>9}{'s':>7}{'ESS/s':>8}")
+        for name, make in contestants.items():
+            model, values_of = make()
+            steps, bad, worst, seconds = run(model, values_of, y, arguments.warmup, arguments.draws)
+            print(
+                f"{name:22}{steps:15.1f}{bad:13d}{worst:9.0f}{seconds:7.1f}{worst / seconds:8.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
