@@ -41,8 +41,9 @@ lint: $(READY) ## check format, style and types
 bench: $(READY) ## time the engine against the alternatives
 	$(RUN) pytest -o pythonpath=benchmarks benchmarks $(PYTEST_ARGS)
 
-bench-nuts: $(READY) ## time whole NUTS runs over latent inputs
+bench-nuts: $(READY) ## time whole NUTS runs: latent inputs, parametrizations of a smooth
 	$(VENV)/bin/python benchmarks/nuts_latent.py $(ARGS)
+	$(VENV)/bin/python benchmarks/nuts_gaussian.py
 
 # tqdm would ask for ipywidgets in a warning that puts a path of this machine into the notebook.
 notebooks: export PYTHONWARNINGS = ignore:IProgress not found
