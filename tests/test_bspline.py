@@ -86,7 +86,8 @@ def problems(draw):
     knots = np.repeat(points, repeats)
     seed = draw(st.integers(0, 2**16))
     rng = np.random.default_rng(seed)
-    x = np.concatenate([points, rng.uniform(points[0] - 0.5, points[-1] + 0.5, 6)])
+    # As many in all whatever the number of knots: what has their shape is compiled once.
+    x = np.concatenate([points, rng.uniform(points[0] - 0.5, points[-1] + 0.5, 13 - num)])
     return (
         degree,
         knots,
