@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 import pytest
 from scipy.interpolate import BSpline
@@ -11,6 +12,14 @@ from numpyro_splines import extrapolation as ex
 
 UNEVEN = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
 EVEN = ns.knots.uniform(0.0, 2.0, 9)
+
+
+def compiled(function, *arguments):
+    """function(*arguments) as one program: eagerly, each operation is compiled by itself.
+
+    Points, coefficients and curves are arguments, lest the compiler evaluates constants itself.
+    """
+    return jax.jit(function)(*arguments)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.interpolate as si
-from cases import CASES
+from cases import CASES, compiled
 
 import numpyro_splines as ns
 from numpyro_splines import extrapolation as ex
@@ -17,28 +17,35 @@ POINTS = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_curve_in_other_forms(case, x64):
-    rng = np.random.default_rng(0)
-    curve = case.basis.curve(rng.normal(size=(2, case.basis.num_coefficients)))
+    coefficients = np.random.default_rng(0).normal(size=(2, case.basis.num_coefficients))
     x = np.concatenate(case.points())
     lower, upper = case.basis.domain
-    value = np.asarray(curve(x))
+
+    def evaluate(c, at):
+        curve = case.basis.curve(c)
+        more = curve.refine(lower + (upper - lower) * np.array([0.01, 0.37, 0.5, 1.0]))
+        assert more.breakpoints.size > curve.breakpoints.size
+        same = [more, 2.0 * curve - curve / 1.0, np.ones(2) * curve]
+        shifted = 1.0 - curve + np.array([10.0, 20.0])
+        elevated = curve.elevate(case.degree + 2)
+        same = [f(at) for f in same]
+        return curve, curve(at), same, (more + curve)(at), shifted(at), elevated(at)
+
+    curve, value, same, double, shifted, elevated = compiled(evaluate, coefficients, x)
+    value = np.asarray(value)
     size = np.nanmax(np.abs(value)) * 1e-12
-    more = curve.refine(lower + (upper - lower) * np.array([0.01, 0.37, 0.5, 1.0]))
-    np.testing.assert_allclose(more(x), value, atol=size)
-    assert more.breakpoints.size > curve.breakpoints.size
-    np.testing.assert_array_equal(curve.elevate(case.degree + 2)(x), value)
-    np.testing.assert_allclose((2.0 * curve - curve / 1.0)(x), value, atol=size)
-    np.testing.assert_allclose((more + curve)(x), 2 * value, atol=size)
-    np.testing.assert_allclose((np.ones(2) * curve)(x), value, atol=size)
-    shifted = 1.0 - curve + np.array([10.0, 20.0])
-    np.testing.assert_allclose(shifted(x), 1 - value + [[10.0], [20.0]], atol=size + 1e-13)
+    np.testing.assert_array_equal(elevated, value)
+    for values in same:
+        np.testing.assert_allclose(values, value, atol=size)
+    np.testing.assert_allclose(double, 2 * value, atol=size)
+    np.testing.assert_allclose(shifted, 1 - value + [[10.0], [20.0]], atol=size + 1e-13)
     # SciPy takes the continuation at the right end, where some of these jump.
+    value = value[:, x != upper]
     x = x[x != upper]
-    value = np.asarray(curve(x))
     spline = curve.to_scipy()
     np.testing.assert_allclose(np.moveaxis(spline(x), -1, 0), value, atol=size)
     back = ns.Curve.from_scipy(spline)
-    np.testing.assert_allclose(back(x), value, atol=size)
+    np.testing.assert_allclose(compiled(lambda f, at: f(at), back, x), value, atol=size)
     if not isinstance(case.spline.extrapolation[0], NaN):
         b_spline = curve.to_scipy(si.BSpline)
         np.testing.assert_allclose(np.moveaxis(b_spline(x), -1, 0), value, atol=size)
@@ -46,16 +53,21 @@ def test_the_same_curve_in_other_forms(case, x64):
 
 @pytest.mark.parametrize("case", CASES)
 def test_restriction(case, x64):
-    curve = case.basis.curve(case.coefficients())
     lower, upper = case.basis.domain
     ends = lower + (upper - lower) * np.array([0.13, 0.71])
-    part = curve.restrict(*ends)
-    assert part.domain == tuple(ends)
     x = np.linspace(*ends, 50)[1:-1]
-    np.testing.assert_allclose(part(x), curve(x), atol=1e-11)
+
+    def evaluate(c, at, end):
+        curve = case.basis.curve(c)
+        part = curve.restrict(*ends)
+        assert part.domain == tuple(ends)
+        slope = part.derivative()(end)
+        return curve(at), part(at), part(end) + slope * 0.5, part(end + 0.5)
+
+    value, part, tail, beyond = compiled(evaluate, case.coefficients(), x, ends[1])
+    np.testing.assert_allclose(part, value, atol=1e-11)
     if case.degree > 0:
-        tail = part(ends[1]) + part.derivative()(ends[1]) * 0.5
-        np.testing.assert_allclose(part(ends[1] + 0.5), tail, rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(beyond, tail, rtol=1e-10, atol=1e-11)
 
 
 def test_sums_on_different_breakpoints_degrees_and_domains(x64):

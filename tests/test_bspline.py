@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
@@ -63,14 +64,17 @@ def test_each_table_is_the_derivative_of_the_one_before(basis, order, x64):
     def columns(x):
         return basis(x, KNOTS, 3, order)[..., 1:]
 
-    gradient, hessian = jax.jit(lambda x: (jax.grad(total)(x), jax.hessian(total)(x)))(X)
+    def evaluate(x):
+        _, tangent = jax.jvp(columns, (x,), (np.ones(3),))
+        both = jax.vmap(jax.vmap(columns))(jnp.stack([x, x]))
+        mapped = jax.vmap(jax.jacfwd(columns))(x)
+        return jax.grad(total)(x), jax.hessian(total)(x), tangent, mapped, both
+
+    gradient, hessian, tangent, mapped, both = compiled(evaluate, X)
     np.testing.assert_allclose(gradient, WEIGHTS @ following, rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(hessian, np.diag(WEIGHTS @ after), rtol=1e-9, atol=1e-9)
-    _, tangent = jax.jvp(columns, (X,), (np.ones(3),))
     np.testing.assert_allclose(tangent.T, following, rtol=1e-9, atol=1e-10)
-    mapped = jax.vmap(jax.jacfwd(columns))(X)
     np.testing.assert_allclose(mapped.T, following, rtol=1e-9, atol=1e-10)
-    both = jax.vmap(jax.vmap(columns))(np.stack([X, X]))
     np.testing.assert_allclose(both[1].T, TABLES[order], rtol=1e-9, atol=1e-12)
 
 
@@ -86,7 +90,8 @@ def problems(draw):
     knots = np.repeat(points, repeats)
     seed = draw(st.integers(0, 2**16))
     rng = np.random.default_rng(seed)
-    x = np.concatenate([points, rng.uniform(points[0] - 0.5, points[-1] + 0.5, 6)])
+    # As many in all whatever the number of knots: what has their shape is compiled once.
+    x = np.concatenate([points, rng.uniform(points[0] - 0.5, points[-1] + 0.5, 13 - num)])
     return (
         degree,
         knots,
@@ -120,12 +125,21 @@ def test_traced_knots_give_the_same_values(degree, x64):
     knots = np.concatenate([np.repeat(points[0], degree), points, np.repeat(points[-1], degree)])
     x = np.linspace(-1.5, 2.5, 33)
     coefficients = np.random.default_rng(0).normal(size=len(knots) - degree - 1)
-    for order in range(degree + 2):
-        traced = jax.jit(lambda t, m=order: ns.bspline(x, t, coefficients, degree, m))(knots)
-        concrete = ns.bspline(x, knots, coefficients, degree, order)
-        np.testing.assert_allclose(traced, concrete, rtol=1e-12, atol=1e-11)
-        design = jax.jit(lambda t, m=order: ns.bspline_basis(x, t, degree, m))(knots)
-        np.testing.assert_allclose(design @ coefficients, concrete, rtol=1e-11, atol=1e-11)
+    orders = range(degree + 2)
+
+    def splines(t, at, c):
+        return [ns.bspline(at, t, c, degree, order) for order in orders]
+
+    def designs(t, at):
+        return [ns.bspline_basis(at, t, degree, order) for order in orders]
+
+    concrete = compiled(lambda at, c: splines(knots, at, c), x, coefficients)
+    traced = compiled(splines, knots, x, coefficients)
+    design = compiled(designs, knots, x)
+    for order in orders:
+        np.testing.assert_allclose(traced[order], concrete[order], rtol=1e-12, atol=1e-11)
+        product = design[order] @ coefficients
+        np.testing.assert_allclose(product, concrete[order], rtol=1e-11, atol=1e-11)
 
 
 def test_gradient_in_knots_equals_finite_differences(x64):
@@ -142,24 +156,25 @@ def test_gradient_in_knots_equals_finite_differences(x64):
     numeric = [
         (loss(inner.at[i].add(step)) - loss(inner.at[i].add(-step))) / (2 * step) for i in range(3)
     ]
-    np.testing.assert_allclose(jax.grad(loss)(inner), numeric, rtol=1e-6)
-    np.testing.assert_allclose(jax.jacfwd(loss)(inner), numeric, rtol=1e-6)
-    hessians = jax.jit(jax.hessian(loss))(inner), jax.jit(jax.jacrev(jax.jacfwd(loss)))(inner)
+    modes = jax.grad(loss), jax.jacfwd(loss), jax.hessian(loss), jax.jacrev(jax.jacfwd(loss))
+    reverse, forward, *hessians = compiled(lambda at: [mode(at) for mode in modes], inner)
+    np.testing.assert_allclose(reverse, numeric, rtol=1e-6)
+    np.testing.assert_allclose(forward, numeric, rtol=1e-6)
     np.testing.assert_allclose(*hessians, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("gap", [0.0, 1e-30, 1e-8])
-def test_coalescing_knots_give_finite_gradients(gap):
+def test_coalescing_knots_give_finite_gradients():
     x = np.linspace(-0.1, 1.1, 25)
 
-    @jax.jit
     def loss(inner):
         full = jnp.concatenate([jnp.zeros(4), inner, jnp.ones(4)])
         return jnp.sum(ns.bspline(x, full, jnp.arange(6.0)) ** 2)
 
-    inner = jnp.array([0.5, 0.5 + gap])
-    for gradient in (jax.grad(loss), jax.jacfwd(loss), jax.hessian(loss)):
-        assert np.all(np.isfinite(jax.jit(gradient)(inner)))
+    modes = jax.grad(loss), jax.jacfwd(loss), jax.hessian(loss)
+    gradients = jax.jit(lambda inner: [mode(inner) for mode in modes])
+    for gap in (0.0, 1e-30, 1e-8):
+        for gradient in gradients(jnp.array([0.5, 0.5 + gap])):
+            assert np.all(np.isfinite(gradient)), gap
 
 
 @pytest.mark.parametrize("degree", [0, 1, 3])

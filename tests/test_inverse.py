@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import compiled
 
 import numpyro_splines as ns
 from numpyro_splines import extrapolation as ex
@@ -51,28 +52,29 @@ def test_derivatives(basis, heights, x64):
     lower, upper = basis.domain
     x = np.linspace(lower, upper, 7)[1:-1] + 1e-3
     heights = jnp.asarray(heights)
-    y = basis.curve(heights)(x)
+
+    def evaluate(c, at):
+        curve = basis.curve(c)
+        return curve(at), curve.derivative()(at), curve.derivative(2)(at), basis(at)
 
     def inverse(c, v):
         return basis.curve(c).inverse(v)
 
-    curve = basis.curve(heights)
-    slope, bend = curve.derivative()(x), curve.derivative(2)(x)
+    y, slope, bend, design = (np.asarray(values) for values in compiled(evaluate, heights, x))
     modes = (jax.jacfwd, jax.jacrev)
     everything = [jax.grad(inverse, 1), *(o(i(inverse, 1), 1) for o in modes for i in modes)]
     everything = [jax.vmap(g, (None, 0)) for g in everything]
-    first, *seconds = jax.jit(lambda c, v: [g(c, v) for g in everything])(heights, y)
+    everything += [mode(inverse) for mode in modes]
+    first, *seconds, forward, reverse = compiled(
+        lambda c, v: [g(c, v) for g in everything], heights, y
+    )
     np.testing.assert_allclose(first, 1 / slope, rtol=1e-7)
     for second in seconds:
         np.testing.assert_allclose(second, -bend / slope**3, rtol=1e-5, atol=1e-6)
-    expected = -np.asarray(basis(x)) / np.asarray(slope)[:, None]
-    for mode in modes:
-        np.testing.assert_allclose(
-            jax.jit(mode(inverse))(heights, y),
-            expected,
-            rtol=1e-6,
-            atol=1e-8 * np.abs(expected).max(),
-        )
+    expected = -design / slope[:, None]
+    atol = 1e-8 * np.abs(expected).max()
+    for values in (forward, reverse):
+        np.testing.assert_allclose(values, expected, rtol=1e-6, atol=atol)
 
 
 def test_second_derivatives_in_the_coefficients(x64):

@@ -2,10 +2,9 @@
 
 import itertools
 
-import jax
 import numpy as np
 import pytest
-from cases import CASES
+from cases import CASES, compiled
 from scipy.integrate import quad
 
 from numpyro_splines.extrapolation import NaN
@@ -13,7 +12,7 @@ from numpyro_splines.extrapolation import NaN
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.values[0].sums_to_one])
 def test_functions_sum_to_one_on_the_domain(case, precision):
-    design = case.basis(case.points()[0].astype(precision.dtype))
+    design = compiled(lambda at: case.basis(at), case.points()[0].astype(precision.dtype))
     np.testing.assert_allclose(design.sum(-1), 1.0, atol=2e-15 * precision.factor)
     # Horner in u adds terms of both signs: up to binomial(8, 4) at degree 8.
     if case.non_negative:
@@ -29,7 +28,8 @@ def test_polynomials_up_to_the_degree_are_reproduced(case, x64):
     x = (knots[:-1, None] + np.diff(knots)[:, None] * share).ravel()
     z = (2 * x - lower - upper) / (upper - lower)
     found = case.basis.polynomials(case.degree + 1)
-    values = np.asarray(case.basis.curve(found.T)(x)).T
+    values, design = compiled(lambda c, at: (case.basis.curve(c)(at).T, case.basis(at)), found.T, x)
+    values, design = np.asarray(values), np.asarray(design)
     monomials = np.vander(z, case.degree + 1, increasing=True)
     if case.sums_to_one:
         np.testing.assert_allclose(values, monomials[:, : values.shape[1]], atol=1e-13)
@@ -37,7 +37,6 @@ def test_polynomials_up_to_the_degree_are_reproduced(case, x64):
     fit = np.linalg.lstsq(monomials, values, rcond=None)[0]
     np.testing.assert_allclose(monomials @ fit, values, atol=1e-12)
     assert np.linalg.matrix_rank(fit) == found.shape[1]
-    design = np.asarray(case.basis(x))
     both = np.linalg.matrix_rank(np.column_stack([design, monomials]), tol=1e-7)
     assert found.shape[1] == case.basis.num_coefficients + case.degree + 1 - both
 
@@ -45,14 +44,15 @@ def test_polynomials_up_to_the_degree_are_reproduced(case, x64):
 @pytest.mark.parametrize("case", CASES)
 def test_integrals_equal_quadrature(case, x64):
     coefficients = case.coefficients(3)
-    curve = case.basis.curve(coefficients)
     lower, upper = case.basis.domain
     width = upper - lower
     bounds = np.array([(0.0, 1.0), (0.1, 0.65), (0.8, 0.2), (-0.5, 0.3), (0.9, 1.6), (-2.3, 1.9)])
     if isinstance(case.spline.extrapolation[0], NaN):
         bounds = bounds[:3]
     a, b = (lower + width * bounds).T
-    values = np.asarray(jax.jit(lambda low, high: curve.integrate(low, high))(a, b))
+    values = np.asarray(
+        compiled(lambda c, low, high: case.basis.curve(c).integrate(low, high), coefficients, a, b)
+    )
     breaks = np.unique(case.spline.knots)
     breaks = np.concatenate([breaks + k * width for k in range(-4, 4)])
     for value, start, end in zip(values, a, b, strict=True):
@@ -68,13 +68,20 @@ def test_integrals_equal_quadrature(case, x64):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_antiderivative_is_continuous_and_differentiates_back(case, x64):
-    curve = case.basis.curve(case.coefficients(4))
-    x = case.points()[0]
-    antiderivative = curve.antiderivative()
-    np.testing.assert_allclose(antiderivative.derivative()(x), curve(x), rtol=1e-10, atol=1e-10)
-    ends = np.asarray(case.basis.domain)
-    assert abs(float(antiderivative(ends[0]))) < 1e-14
-    # From the left and from the right; NaN outside stays NaN.
+    x, (lower, _) = case.points()[0], case.basis.domain
     knots = np.unique(x)[1:-1]
-    left, right = antiderivative(np.nextafter(knots, np.array([[-np.inf], [np.inf]])))
+    sides = np.nextafter(knots, np.array([[-np.inf], [np.inf]]))
+
+    def evaluate(coefficients, at, start, near):
+        curve = case.basis.curve(coefficients)
+        antiderivative = curve.antiderivative()
+        back = antiderivative.derivative()(at)
+        return curve(at), back, antiderivative(start), antiderivative(near)
+
+    value, back, first, (left, right) = compiled(
+        evaluate, case.coefficients(4), x, np.asarray(lower), sides
+    )
+    np.testing.assert_allclose(back, value, rtol=1e-10, atol=1e-10)
+    assert abs(float(first)) < 1e-14
+    # From the left and from the right; NaN outside stays NaN.
     np.testing.assert_allclose(left, right, atol=1e-12 * (1 + np.abs(right).max()))
