@@ -56,6 +56,11 @@ class SplineTransform(Transform):
                 "`curve` must increase or decrease over its whole domain; got one that does not. "
                 "I-splines with positive coefficients, or B-splines with increasing ones, do."
             )
+        if concrete and (stretch := _flat_stretch(curve)) is not None:
+            raise ValueError(
+                "`curve` must be invertible; got one that is flat between "
+                f"{stretch[0]:.17g} and {stretch[1]:.17g}. Let its coefficients increase strictly."
+            )
         if bounded is None:
             bounded = concrete and not _goes_on(np.asarray(curve.table))
         self.curve, self.bounded = curve, bool(bounded)
@@ -118,3 +123,10 @@ def _goes_on(table: np.ndarray) -> bool:
     """Whether both continuations have somewhere to go."""
     tails = table[[0, -1], 1:]
     return bool(np.all(np.isfinite(tails)) and np.all(np.any(tails != 0, axis=1)))
+
+
+def _flat_stretch(curve: Curve) -> np.ndarray | None:
+    """Ends of an interval on which the curve is exactly constant, if there is one."""
+    points, table = np.asarray(curve.breakpoints), np.asarray(curve.table)
+    flat = np.all(table[1:-1, 1:] == 0, axis=1) & (np.diff(points) > 0)
+    return points[np.argmax(flat) :][:2] if flat.any() else None

@@ -362,6 +362,13 @@ BAD = {
         ValueError,
         "`to_scipy` needs common breakpoints and no gain per period",
     ),
+    "transform_flat": (
+        lambda: ns.SplineTransform(
+            ns.BSplineBasis([0.0, 1.0, 2.0, 3.0], degree=1).curve([0.0, 1.0, 1.0, 2.0])
+        ),
+        ValueError,
+        "must be invertible; got one that is flat between 1 and 2",
+    ),
     "transform_not_monotone": (
         lambda: ns.SplineTransform(BASIS.curve([0.0, 2.0, 1.0, 3.0, 0.0])),
         ValueError,
