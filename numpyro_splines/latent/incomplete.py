@@ -1,0 +1,178 @@
+"""Inputs of which only a part is known: rounded, in classes, censored, missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike, Float
+
+from numpyro_splines.latent.errors import check_population
+from numpyro_splines.validation import real_array
+
+# Draws of the population before a draw in an interval is given up, for `Within.sample`.
+_TRIES = 10_000
+
+
+class Within(dist.Distribution):
+    """x of a population, and the event that it lies in an interval: what coarse data are.
+
+    `log_prob(x)` is log p(x), the joint density of x and the event that x lies between `lower` and
+    `upper`, for x there. It is not divided by the probability of the interval, because that the
+    interval was observed is information about the population. `sample` draws x given the event.
+
+    Args:
+        population: a univariate distribution.
+        lower: left ends, any shape, all finite or all minus infinity.
+        upper: right ends, broadcast against them, all finite or all infinity.
+        validate_args: as in every NumPyro distribution.
+
+    Example:
+        >>> import numpyro.distributions as dist
+        >>> within = Within(dist.Normal(), [0.0, 1.0], [1.0, 2.0])
+        >>> print(within.log_prob(jnp.array([0.5, 1.5])).round(3))
+        [-1.044 -2.044]
+    """
+
+    pytree_data_fields = ("population", "lower", "upper")
+    pytree_aux_fields = ("bounded",)
+
+    def __init__(
+        self,
+        population: dist.Distribution,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        *,
+        validate_args: bool | None = None,
+    ):
+        # Known on the host, as the support depends on it, also while a model is traced.
+        self.bounded = (_is_finite(lower, "lower"), _is_finite(upper, "upper"))
+        dtype = jnp.result_type(float)
+        ends = jnp.broadcast_arrays(jnp.asarray(lower, dtype), jnp.asarray(upper, dtype))
+        self.population, (self.lower, self.upper) = population, ends
+        super().__init__(self.lower.shape, (), validate_args=validate_args)
+
+    @dist.constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
+    def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The intervals."""
+        if all(self.bounded):
+            return dist.constraints.interval(self.lower, self.upper)
+        if self.bounded[0]:
+            return dist.constraints.greater_than(self.lower)
+        return dist.constraints.less_than(self.upper) if self.bounded[1] else dist.constraints.real
+
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
+        """log p(value)."""
+        del intermediates
+        return jnp.broadcast_to(self.population.log_prob(value), jnp.shape(value))
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
+        """Draws of the population until they lie in the interval; an end after 10 000 tries."""
+        shape = (*sample_shape, *self.batch_shape)
+        fallback = jnp.clip(jnp.zeros(shape, self.lower.dtype), self.lower, self.upper)
+
+        def missing(state: tuple[Any, ...]) -> Any:
+            return (state[0] < _TRIES) & ~jnp.all(state[2])
+
+        def attempt(state: tuple[Any, ...]) -> tuple[Any, ...]:
+            step, value, done = state
+            new = self.population.sample(jax.random.fold_in(key, step), shape)
+            inside = (new >= self.lower) & (new <= self.upper)
+            return step + 1, jnp.where(done, value, new), done | inside
+
+        start = (0, fallback, jnp.zeros(shape, bool))
+        _, value, done = jax.lax.while_loop(missing, attempt, start)
+        return jnp.where(done, value, jnp.clip(value, self.lower, self.upper))
+
+
+def coarse(name: str, lower: Any, upper: Any, population: dist.Distribution) -> Float[Array, "..."]:
+    """Inputs known up to an interval: lower_i <= x_i <= upper_i, x_i ~ population.
+
+    Rounded values (x - 0.5, x + 0.5), classes, censored values (an infinite end), missing ones
+    (both ends infinite, or NaN), and known ones (equal ends), in one vector. Only what is not
+    known is sampled. How often each interval was observed informs the population.
+
+    Call it outside any plate over observations; it has plates of its own over the rows.
+
+    Sites: `<name>.within` for rows between two finite ends, `<name>.above`, `<name>.below` and
+    `<name>.missing` for the others, `<name>.known`, and the deterministic `<name>` (all x).
+
+    Args:
+        name: prefix of the sites.
+        lower: left ends, shape (n,).
+        upper: right ends, shape (n,).
+        population: a univariate distribution, whose parameters may be random.
+
+    Returns:
+        x, shape (n,).
+
+    Raises:
+        TypeError: if `population` is no univariate distribution.
+        ValueError: if a lower end is above its upper one, or shapes differ.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     x = coarse("x", [0.5, 2.0, 1.0], [1.5, np.inf, 1.0], dist.Normal(1.0, 1.0))
+        >>> print(x[2])
+        1.0
+
+    References:
+        Heitjan and Rubin, Ignorability and coarse data (1991).
+    """
+    check_population(population)
+    low, high = _ends(lower, "lower", -np.inf), _ends(upper, "upper", np.inf)
+    if low.shape != high.shape:
+        raise ValueError(
+            f"`lower` and `upper` must have one shape; got {low.shape} and {high.shape}."
+        )
+    if np.any(low > high):
+        row = int(np.argmax(low > high))
+        raise ValueError(
+            f"`lower` must not be above `upper`; got {low[row]} and {high[row]} in row {row}."
+        )
+    dtype = jnp.result_type(float)
+    known = low == high
+    x = jnp.asarray(np.where(known, low, 0.0), dtype)
+    groups = {
+        "known": known,
+        "within": np.isfinite(low) & np.isfinite(high) & ~known,
+        "above": np.isfinite(low) & np.isinf(high),
+        "below": np.isinf(low) & np.isfinite(high),
+        "missing": np.isinf(low) & np.isinf(high),
+    }
+    for kind, chosen in groups.items():
+        rows = np.flatnonzero(chosen)
+        if not rows.size:
+            continue
+        with numpyro.plate(f"{name}.{kind}_rows", rows.size):
+            if kind == "known":
+                numpyro.sample(f"{name}.known", population, obs=x[rows])
+            elif kind == "missing":
+                x = x.at[rows].set(numpyro.sample(f"{name}.missing", population))
+            else:
+                within = Within(population, low[rows], high[rows])
+                x = x.at[rows].set(numpyro.sample(f"{name}.{kind}", within))
+    return numpyro.deterministic(name, x)
+
+
+def _is_finite(ends: Any, name: str) -> bool:
+    finite = np.isfinite(np.asarray(real_array(ends, name)))
+    if finite.any() and not finite.all():
+        raise ValueError(
+            f"`{name}` must be finite everywhere or infinite everywhere; got a mixture. `coarse` "
+            "sorts the rows."
+        )
+    return bool(finite.all())
+
+
+def _ends(values: Any, name: str, missing: float) -> np.ndarray:
+    """Float64 of shape (n,) with NaN replaced by the infinite end."""
+    ends = np.asarray(real_array(values, name), dtype=np.float64)
+    if ends.ndim != 1:
+        raise ValueError(f"`{name}` must have one axis, one entry per row; got shape {ends.shape}.")
+    return np.where(np.isnan(ends), missing, ends)
