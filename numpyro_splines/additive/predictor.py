@@ -106,6 +106,21 @@ class AdditivePredictor(eqx.Module):
         """The number n of observations."""
         return self.columns.shape[0]
 
+    def observation_weights(self, weights: ArrayLike | None) -> np.ndarray:
+        """Checked weights of the observations in float64, ones if None.
+
+        Raises:
+            ValueError: if they are not n positive numbers.
+        """
+        n = self.num_observations
+        result = np.ones(n) if weights is None else float64_array(weights, "weights", ndim=1)
+        if result.shape != (n,) or not np.all(result > 0.0):
+            raise ValueError(
+                f"`weights` must be {n} positive numbers, one per observation; got shape "
+                f"{result.shape} and minimum {result.min(initial=np.inf):.17g}."
+            )
+        return result
+
     @property
     def num_fixed(self) -> int:
         """How many of the coefficients are fixed effects; they come first."""
@@ -214,7 +229,7 @@ class AdditivePredictor(eqx.Module):
 
     def _effect_coefficients(self, effect: SplineEffect, coefficients: Any) -> Any:
         """Basis coefficients of one effect from c."""
-        spectrum = _spectrum(effect)
+        spectrum = effect.prepared.spectrum
         modes = coefficients[..., self.block(effect.site("modes"))]
         weighted = spectrum.modes * spectrum.standard_deviations
         result = modes @ weighted.T.astype(modes.dtype)
@@ -244,10 +259,6 @@ class AdditivePredictor(eqx.Module):
             matrix[start : start + table.shape[0]] = table @ columns
         index = np.concatenate(index, axis=1).astype(np.int32)
         return index, np.concatenate(value, axis=1), matrix
-
-
-def _spectrum(effect: SplineEffect) -> Any:
-    return effect.prepared.spectrum
 
 
 def _prior(effect: SplineEffect) -> AbstractSmoothnessPrior:

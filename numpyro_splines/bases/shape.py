@@ -12,6 +12,7 @@ from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
 from numpyro_splines.bases.cyclic import CyclicBasis
 from numpyro_splines.extrapolation import Linear
+from numpyro_splines.ops.penalties import bspline_integrals
 from numpyro_splines.validation import breakpoint_array, integer_at_least
 
 
@@ -51,7 +52,7 @@ class MSplineBasis(AbstractCombinedBasis):
     def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Linear()):
         knots = _clamped(breakpoints, degree)
         self.spline = BSplineBasis(knots=knots, degree=degree, extrapolation=extrapolation)
-        self.matrix = np.diag(1.0 / _integrals(knots, degree))
+        self.matrix = np.diag(1.0 / bspline_integrals(knots, degree))
 
 
 class CyclicMSplineBasis(AbstractCombinedBasis):
@@ -183,7 +184,8 @@ class CSplineBasis(AbstractCombinedBasis):
         knots = _clamped(breakpoints, degree + 2)
         self.spline = BSplineBasis(knots=knots, degree=degree + 2, extrapolation=extrapolation)
         # The coefficients of an integral are cumulative sums of coefficients times integrals.
-        weights = _integrals(_clamped(breakpoints, degree + 1), degree + 1)[:, None] * rising.matrix
+        integrals = bspline_integrals(_clamped(breakpoints, degree + 1), degree + 1)
+        weights = integrals[:, None] * rising.matrix
         matrix = np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights, axis=0)])
         self.matrix = matrix / matrix[-1] if scaled else matrix
 
@@ -191,8 +193,3 @@ class CSplineBasis(AbstractCombinedBasis):
 def _clamped(breakpoints: ArrayLike, degree: int) -> np.ndarray:
     degree = integer_at_least(degree, 0, "degree")
     return knot_rules.clamped(breakpoint_array(breakpoints), degree)
-
-
-def _integrals(knots: np.ndarray, degree: int) -> np.ndarray:
-    """Integral of each B-spline, (t_{j+degree+1} - t_j) / (degree + 1)."""
-    return (knots[degree + 1 :] - knots[: -degree - 1]) / (degree + 1)

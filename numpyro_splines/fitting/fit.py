@@ -186,14 +186,8 @@ def _likelihood(
     """The likelihood and a first guess of log sigma^2."""
     if isinstance(family, AbstractCanonicalFamily):
         return reml.CanonicalLikelihood(predictor, family, y), 0.0
-    weights = np.ones(y.size)
-    if isinstance(family, Gaussian) and family.weights is not None:
-        weights = family.weights
-    if weights.shape != y.shape or not np.all(weights > 0.0):
-        raise ValueError(
-            f"`weights` must be {y.size} positive numbers, one per observation; got shape "
-            f"{weights.shape} and minimum {weights.min(initial=np.inf):.17g}."
-        )
+    given = family.weights if isinstance(family, Gaussian) else None
+    weights = predictor.observation_weights(given)
     likelihood = reml.GaussianLikelihood(predictor, predictor.gram(weights), y, weights)
     center = (weights * y).sum() / weights.sum()
     spread = float((weights * (y - center) ** 2).sum()) / y.size

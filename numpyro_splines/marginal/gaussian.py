@@ -69,17 +69,13 @@ class GaussianMarginal(eqx.Module):
             raise TypeError(
                 f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
             )
-        n = predictor.num_observations
-        weights = np.ones(n) if weights is None else float64_array(weights, "weights", ndim=1)
-        if weights.shape != (n,) or not np.all(weights > 0.0):
-            raise ValueError(
-                f"`weights` must be {n} positive numbers, one per observation; got shape "
-                f"{weights.shape} and minimum {weights.min(initial=np.inf):.17g}."
-            )
-        self.predictor, self.weights = predictor, weights
-        gram = predictor.gram(weights)
+        self.predictor, self.weights = predictor, predictor.observation_weights(weights)
         self.reduction = reduce(
-            gram, predictor.location, predictor.scale, predictor.mode_blocks(), n
+            predictor.gram(self.weights),
+            predictor.location,
+            predictor.scale,
+            predictor.mode_blocks(),
+            predictor.num_observations,
         )
 
     def distribution(self, sigma: ArrayLike, scales: ArrayLike | None = None) -> MarginalGaussian:

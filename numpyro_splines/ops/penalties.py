@@ -92,6 +92,11 @@ def derivative_penalty(knots: np.ndarray, degree: int, order: int, edges: np.nda
     return gram_matrix(knots, degree, points, weights, order)
 
 
+def bspline_integrals(knots: np.ndarray, degree: int) -> np.ndarray:
+    """Integral of each B-spline over all of its support, (t_{j+degree+1} - t_j) / (degree + 1)."""
+    return (knots[degree + 1 :] - knots[: -degree - 1]) / (degree + 1)
+
+
 def difference_matrix(knots: np.ndarray, degree: int, order: int) -> np.ndarray:
     """D, the general differences of P-splines on any knots.
 

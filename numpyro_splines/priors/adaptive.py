@@ -9,7 +9,6 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
@@ -18,7 +17,7 @@ from numpyro_splines.bases import AbstractBasis, BSplineBasis
 from numpyro_splines.ops.penalties import difference_matrix
 from numpyro_splines.priors.arguments import check_coefficient, check_positive_number, check_scale
 from numpyro_splines.priors.base import AbstractPrior
-from numpyro_splines.priors.modes import combine, draw
+from numpyro_splines.priors.modes import combine, draw, draw_vector, limited
 from numpyro_splines.priors.smoothness import (
     AbstractSmoothnessPrior,
     check_smooth,
@@ -86,12 +85,10 @@ class AbstractStepPrior(AbstractPrior):
     def sample(self, prepared: Steps, site: Callable[[str], str]) -> Float[Array, "..."]:
         """See `AbstractPrior.sample`."""
         sizes = self._sizes(prepared, draw(site("scale"), self.scale), site)
-        normal = dist.Normal(0.0, 1.0).expand([prepared.matrix.shape[-1]]).to_event(1)
-        steps = jnp.asarray(numpyro.sample(site("steps"), normal))
+        steps = draw_vector(site("steps"), prepared.matrix.shape[-1], dist.Normal(0.0, 1.0))
         coefficients = combine(prepared.matrix, sizes * steps)
         if prepared.linear.shape[-1] > 0:
-            prior = self.linear.expand([prepared.linear.shape[-1]]).to_event(1)
-            linear = jnp.asarray(numpyro.sample(site("linear"), prior))
+            linear = draw_vector(site("linear"), prepared.linear.shape[-1], self.linear)
             coefficients = coefficients + combine(prepared.linear, linear)
         return coefficients
 
@@ -223,8 +220,5 @@ class HorseshoePrior(AbstractStepPrior):
         self.slab = check_positive_number(slab, "slab")
 
     def _sizes(self, prepared: Steps, scale: Array, site: Callable[[str], str]) -> Array:
-        prior = dist.HalfCauchy(1.0).expand([prepared.matrix.shape[-1]]).to_event(1)
-        local = jnp.asarray(numpyro.sample(site("local"), prior))
-        slab = jnp.asarray(self.slab, local.dtype)
-        # slab l / sqrt(slab^2 + l^2) without squares of l that overflow.
-        return scale[..., None] * slab * local / jnp.hypot(slab, local)
+        local = draw_vector(site("local"), prepared.matrix.shape[-1], dist.HalfCauchy(1.0))
+        return scale[..., None] * limited(local, self.slab)

@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.priors.arguments import check_scale
-from numpyro_splines.priors.modes import draw
+from numpyro_splines.priors.modes import draw, draw_vector, limited
 from numpyro_splines.validation import float64_array, integer_at_least, positive_number
 
 
@@ -114,8 +114,6 @@ def regularized_horseshoe(
     num = integer_at_least(num, 1, "num")
     center = float(positive_number(global_scale, "global_scale"))
     shared = draw(f"{name}.global", dist.HalfCauchy(center))[..., None]
-    own = jnp.asarray(
-        numpyro.sample(f"{name}.local", dist.HalfCauchy(1.0).expand([num]).to_event(1))
-    )
+    own = draw_vector(f"{name}.local", num, dist.HalfCauchy(1.0))
     largest = draw(f"{name}.slab", check_scale(slab, "slab"))[..., None]
-    return largest * shared * own / jnp.hypot(largest, shared * own)
+    return limited(shared * own, largest)

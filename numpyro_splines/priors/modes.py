@@ -46,6 +46,20 @@ def informed_centering(standard_deviations: Any, num_observations: float) -> np.
     return information / (_NOISE + information)
 
 
+def draw_vector(site: str, num: int, prior: dist.Distribution) -> Array:
+    """Draw `num` independent numbers of a univariate distribution inside a model."""
+    return jnp.asarray(numpyro.sample(site, prior.expand([num]).to_event(1)))
+
+
+def limited(size: Array, limit: Any) -> Array:
+    """1 / sqrt(1 / size^2 + 1 / limit^2), the regularization of the horseshoe, for positive sizes.
+
+    Piironen and Vehtari (2017), equation (2.8); without squares that overflow.
+    """
+    limit = jnp.asarray(limit, size.dtype)
+    return limit * size / jnp.hypot(limit, size)
+
+
 def draw(name: str, prior: Any) -> Array:
     """Draw a number inside a model, or take it where it is fixed."""
     value = numpyro.sample(name, prior) if isinstance(prior, dist.Distribution) else prior

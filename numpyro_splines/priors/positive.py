@@ -16,6 +16,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from numpyro_splines.bases import AbstractBasis, BSplineBasis, ISplineBasis, MSplineBasis
+from numpyro_splines.ops.penalties import bspline_integrals
 from numpyro_splines.priors.arguments import check_scale
 from numpyro_splines.priors.base import AbstractPrior
 from numpyro_splines.priors.modes import draw
@@ -143,4 +144,4 @@ def _densities(prior: AbstractPrior, basis: AbstractBasis) -> tuple[BSplineBasis
     if isinstance(basis, ISplineBasis):
         knots, degree = knots[1:-1], degree - 1
         spline = BSplineBasis(knots=knots, degree=degree)
-    return spline, (knots[degree + 1 :] - knots[: -degree - 1]) / (degree + 1)
+    return spline, bspline_integrals(knots, degree)

@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
@@ -18,7 +17,13 @@ from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.measure import Measure
 from numpyro_splines.priors.arguments import check_coefficient, check_scale, check_unit_interval
 from numpyro_splines.priors.base import AbstractPrior
-from numpyro_splines.priors.modes import combine, informed_centering, scaled_normal
+from numpyro_splines.priors.modes import (
+    combine,
+    draw,
+    draw_vector,
+    informed_centering,
+    scaled_normal,
+)
 from numpyro_splines.spectrum import Spectrum, karhunen_loeve
 from numpyro_splines.validation import float64_array, integer_at_least
 
@@ -108,10 +113,7 @@ class AbstractSmoothnessPrior(AbstractPrior):
         Args:
             site: as in `AbstractPrior.sample`; site "scale".
         """
-        scale = self.scale
-        if isinstance(scale, dist.Distribution):
-            scale = numpyro.sample(site("scale"), scale)
-        return jnp.asarray(scale, dtype=jnp.result_type(float))
+        return draw(site("scale"), self.scale)
 
     def sampled_modes(self, prepared: Prepared) -> tuple[str, np.ndarray]:
         """The site that samplers see for the modes, and its centering.
@@ -143,10 +145,8 @@ class AbstractSmoothnessPrior(AbstractPrior):
     def _sample_linear(self, prepared: Prepared, site: Callable[[str], str]) -> Array:
         num = prepared.linear.shape[-1]
         if self.linear_scale is None:
-            prior = self.linear.expand([num]).to_event(1)
-            return jnp.asarray(numpyro.sample(site("linear"), prior))
-        scale = numpyro.sample(site("linear_scale"), self.linear_scale)
-        scale = jnp.asarray(scale, jnp.result_type(float))
+            return draw_vector(site("linear"), num, self.linear)
+        scale = draw(site("linear_scale"), self.linear_scale)
         return scaled_normal(site("linear"), num, scale, prepared.linear_centering)
 
 
