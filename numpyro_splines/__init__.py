@@ -4,6 +4,7 @@ from numpyro_splines import constraints as constraints
 from numpyro_splines import extrapolation as extrapolation
 from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots
+from numpyro_splines import latent as latent
 from numpyro_splines import marginal as marginal
 from numpyro_splines import prior_checks as prior_checks
 from numpyro_splines.additive import AdditivePredictor as AdditivePredictor

@@ -1,49 +1,75 @@
-"""Inputs measured with error: with a known error, in replicates, by assignment (Berkson)."""
+"""Inputs measured with error: with a known error, in replicates, missing, assigned (Berkson)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jax.nn import logsumexp
+from jaxtyping import Array
 from numpyro.distributions.transforms import AffineTransform
 
-from numpyro_splines.validation import float_input, is_traced, real_array
+from numpyro_splines.latent.coordinates import (
+    check_population,
+    coordinates,
+    rows_of,
+    standardized,
+)
+from numpyro_splines.latent.measurements import Measurements, checked_errors, measurements
+from numpyro_splines.latent.quadrature import (
+    IntegratedInput,
+    Piece,
+    Quadrature,
+    known_piece,
+    line_piece,
+)
+from numpyro_splines.validation import float_input, is_traced
 
 
 def measured(
-    name: str, observed: Any, error_sd: Any, population: dist.Distribution
-) -> Float[Array, "..."]:
+    name: str,
+    observed: Any,
+    error_sd: Any,
+    population: dist.Distribution,
+    *,
+    group: Any = None,
+    quadrature: Quadrature | None = None,
+) -> Any:
     r"""Inputs with classical error: x_i ~ population, observed_ij ~ Normal(x_i, error_sd).
 
     One measurement per row, or several (replicates, as many as there are). Rows without any are
     missing: they have their population alone. Rows whose `error_sd` is zero (a concrete one) are
-    known exactly and are not sampled. Samplers see u_i with x_i = center_i + spread_i u_i, around
-    the mean of the measurements and by the size of its error, so they start where x can be and
-    with a step size that fits.
+    known exactly and are not sampled. Samplers see u_i with x_i = T(c_i + s_i u_i): T takes the
+    line to the support of the population (exp for positive inputs), c_i is where the measurements
+    put x_i and s_i how exactly they do, so samplers start where x can be, with a step that fits.
 
     Call it outside any plate over observations; it has plates of its own over the rows.
 
     Sites: `<name>.standardized` (u of the rows that are not known), `<name>.observed`, the
-    deterministic `<name>` (all x), and `<name>.known` where rows are known exactly.
+    deterministic `<name>` (all x), and `<name>.known` where rows are known exactly. With
+    `quadrature` only `<name>.observed` (the measurements with x integrated out) and `<name>.known`.
 
     Args:
         name: prefix of the sites.
-        observed: what was measured, shape (n,), or (n, r) for up to r replicates; NaN where
-            nothing was.
-        error_sd: standard deviation of the error of one measurement: a number or one per row, in
-            the units of x; may be a random variable of the model.
-        population: where inputs come from: a univariate distribution, whose parameters may be
-            random variables of the model.
+        observed: what was measured: shape (n,), or (n, r) for up to r replicates, NaN where nothing
+            was; or, with `group`, all measurements one below the other, shape (m,).
+        error_sd: standard deviation of the error of one measurement in the units of x: a number,
+            one per row, or one per measurement (the shape of `observed`); may be random.
+        population: where inputs come from: a univariate distribution, or one per row (batch shape
+            (n,)), of random parameters if so wished. Its support bounds x.
+        group: which row each measurement belongs to, integers from 0 to n - 1, shape (m,): ragged
+            replicates, or one x shared by a group, to be used as x[group].
+        quadrature: integrate the inputs out instead of sampling them; see `response`.
 
     Returns:
-        x, shape (n,).
+        x, shape (n,), or an `IntegratedInput` for `response`.
 
     Raises:
-        TypeError: if `population` is no univariate distribution.
+        TypeError: if `population` is no univariate distribution, or `group` not of integers.
         ValueError: if an error is negative or not finite, nothing was observed, shapes differ, or
             a row that is known exactly has two values.
 
@@ -57,45 +83,88 @@ def measured(
     References:
         Carroll et al., Measurement Error in Nonlinear Models (2006), section 1.2 and chapter 9.
     """
-    values = _observations(observed, "observed")
-    check_population(population)
-    error, known_error = _errors(error_sd, values)
-    count, mean, size = _summary(values, known_error)
-    exact = (count > 0) & (size == 0.0)
-    _check_exact(values, exact)
+    data = measurements(observed, error_sd, group)
+    check_population(population, data.num_rows)
     dtype = jnp.result_type(float)
-    x = jnp.asarray(np.where(exact, mean, 0.0), dtype)
-    if exact.any():
-        with numpyro.plate(f"{name}.exact", int(exact.sum())):
-            numpyro.sample(f"{name}.known", population, obs=x[np.flatnonzero(exact)])
-    rows = np.flatnonzero(~exact)
+    x = jnp.asarray(data.exact_values(), dtype)
+    exact, rows = np.flatnonzero(data.exact), np.flatnonzero(~data.exact)
+    if exact.size:
+        with numpyro.plate(f"{name}.exact", exact.size):
+            numpyro.sample(f"{name}.known", rows_of(population, exact), obs=x[exact])
+    own = data.without_exact()
+    if quadrature is not None:
+        pieces = [known_piece(exact, x[exact], quadrature)] if exact.size else []
+        if rows.size:
+            pieces.append(_measured_piece(name, rows, own, rows_of(population, rows), quadrature))
+        return IntegratedInput(name, data.num_rows, pieces, quadrature.chunk)
     if rows.size:
+        unknown = rows_of(population, rows)
+        transform = coordinates(unknown, *own.placement(own.guess))
         with numpyro.plate(f"{name}.rows", rows.size):
-            x = x.at[rows].set(standardized(name, population, mean[rows], size[rows]))
-    row, column = np.nonzero(~np.isnan(values) & ~exact[:, None])
-    if row.size:
-        with numpyro.plate(f"{name}.measurements", row.size):
-            error = jnp.broadcast_to(error, values.shape)[row, column].astype(dtype)
-            target = jnp.asarray(values[row, column], dtype)
-            numpyro.sample(f"{name}.observed", dist.Normal(x[row], error), obs=target)
+            u = numpyro.sample(f"{name}.standardized", standardized(unknown, transform))
+        own_x = jnp.asarray(transform(jnp.asarray(u)))
+        x = x.at[rows].set(own_x)
+        if own.row.size:
+            with numpyro.plate(f"{name}.measurements", own.row.size):
+                given = dist.Normal(own_x[own.row], own.error.astype(dtype))
+                numpyro.sample(f"{name}.observed", given, obs=jnp.asarray(own.value, dtype))
     return numpyro.deterministic(name, x)
 
 
-def berkson(name: str, assigned: Any, error_sd: Any) -> Float[Array, "..."]:
-    """Inputs that scatter around what they were meant to be: x_i ~ Normal(assigned_i, error_sd).
+def missing(
+    name: str,
+    observed: Any,
+    population: dist.Distribution,
+    *,
+    quadrature: Quadrature | None = None,
+) -> Any:
+    """Inputs of which some are missing: x_i ~ population, known where `observed` is not NaN.
 
-    Berkson error: doses given, settings of an instrument, group averages. There is no population;
-    y alone tells where in its error x lies.
-
-    Sites: `<name>.standardized`, Normal(0, 1), and the deterministic `<name>`.
+    Only the missing ones are sampled; the known ones inform the population. Short for `measured`
+    with an error of zero, which describes sites, arguments and errors. Whether x is missing must
+    not depend on its value (nor on y, given the model).
 
     Args:
         name: prefix of the sites.
-        assigned: shape (n,), finite.
-        error_sd: standard deviation, a number or one per row; may be random.
+        observed: shape (n,), NaN where missing.
+        population: a univariate distribution, or one per row.
+        quadrature: integrate the missing inputs out instead of sampling them.
 
     Returns:
-        x, shape (n,).
+        x, shape (n,), or an `IntegratedInput` for `response`.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist
+        >>> with numpyro.handlers.seed(rng_seed=0):
+        ...     x = missing("x", [1.0, np.nan, 2.0], dist.Normal(1.5, 1.0))
+        >>> print(x[0], x[2])
+        1.0 2.0
+
+    References:
+        Little and Rubin, Statistical Analysis with Missing Data (2019), section 1.3.
+    """
+    return measured(name, observed, 0.0, population, quadrature=quadrature)
+
+
+def berkson(
+    name: str, assigned: Any, error_sd: Any, *, quadrature: Quadrature | None = None
+) -> Any:
+    """Inputs that scatter around what they were meant to be: x_i ~ Normal(assigned_i, error_sd).
+
+    Berkson error: doses given, settings of an instrument, values known only as the mean of a group
+    (assign means[group]). There is no population; y alone tells where in its error x lies.
+
+    Sites: `<name>.standardized`, Normal(0, 1), and the deterministic `<name>`; none with
+    `quadrature`.
+
+    Args:
+        name: prefix of the sites.
+        assigned: shape (n,), finite; may be random (a group's mean that is itself estimated).
+        error_sd: standard deviation, a number or one per row; may be random.
+        quadrature: integrate the inputs out instead of sampling them; see `response`.
+
+    Returns:
+        x, shape (n,), or an `IntegratedInput` for `response`.
 
     Raises:
         ValueError: if an error is negative or not finite, or `assigned` not finite.
@@ -110,104 +179,67 @@ def berkson(name: str, assigned: Any, error_sd: Any) -> Float[Array, "..."]:
     References:
         Carroll et al., Measurement Error in Nonlinear Models (2006), section 1.4.
     """
-    values = _observations(assigned, "assigned")
-    if values.shape[1] != 1 or np.isnan(values).any():
-        raise ValueError("`assigned` must be finite, shape (n,).")
-    error, _ = _errors(error_sd, values)
+    center = float_input(assigned, "assigned")
+    if center.ndim != 1 or not (is_traced(center) or bool(jnp.isfinite(center).all())):
+        raise ValueError("`assigned` must be finite, shape (n,): NaN is not allowed in it.")
+    error = checked_errors(error_sd, center.shape)
     dtype = jnp.result_type(float)
-    with numpyro.plate(f"{name}.rows", len(values)):
-        standard = numpyro.sample(f"{name}.standardized", dist.Normal(0.0, 1.0))
-    x = jnp.asarray(values, dtype)[:, 0] + error[..., 0].astype(dtype) * jnp.asarray(standard)
-    return numpyro.deterministic(name, x)
+    center, error = center.astype(dtype), error.astype(dtype)
+    if quadrature is not None:
+        rows = np.arange(center.shape[0])
+        piece = line_piece(rows, dist.Normal(), AffineTransform(center, error), quadrature)
+        return IntegratedInput(name, rows.size, [piece], quadrature.chunk)
+    with numpyro.plate(f"{name}.rows", center.shape[0]):
+        u = numpyro.sample(f"{name}.standardized", dist.Normal(0.0, 1.0))
+    return numpyro.deterministic(name, center + error * jnp.asarray(u))
 
 
-def standardized(
-    name: str, population: dist.Distribution, center: np.ndarray, spread: np.ndarray
-) -> Array:
-    """Draw x ~ population as center + spread u: the same distribution, other coordinates.
+class _MeasuredTogether(dist.Distribution):
+    """The measurements of all rows with their inputs integrated out.
 
     Args:
-        name: prefix of the site `<name>.standardized`.
-        population: of x.
-        center: where u = 0 lies, one per row.
-        spread: size of a step of one in u.
+        data: the measurements; their values are not used.
+        population: of the rows' inputs.
+        transform: from u to x.
+        rule: nodes and weights in u.
     """
-    dtype = jnp.result_type(float)
-    affine = AffineTransform(
-        jnp.asarray(center, dtype), jnp.asarray(spread, dtype), domain=dist.constraints.real
-    )
-    own: Any = population
-    inverse = AffineTransform(-affine.loc / affine.scale, 1.0 / affine.scale, domain=own.support)
-    base = dist.TransformedDistribution(population, inverse)
-    return jnp.asarray(affine(numpyro.sample(f"{name}.standardized", base)))
+
+    support: Any = dist.constraints.real_vector  # pyright: ignore
+
+    def __init__(self, data: Measurements, population: Any, transform: Any, rule: Any):
+        self.data, self.population, self.transform = data, population, transform
+        self.rule = rule
+        super().__init__((), (data.row.size,))
+
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
+        """Sum over the rows of log int p(measurements | x) p(x) dx."""
+        del intermediates
+        dtype = jnp.result_type(float)
+        nodes, weights = (jnp.asarray(part, dtype)[:, None] for part in self.rule)
+        nodes = jnp.broadcast_to(nodes, (nodes.shape[0], self.data.num_rows))
+        base = standardized(self.population, self.transform)
+        density = base.log_prob(nodes) + self.data.log_density(self.transform(nodes), value)
+        return jnp.sum(logsumexp(density + jnp.log(weights), axis=0))
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
+        """x of the population, then its measurements."""
+        given = dist.Normal(0.0, self.data.error)
+        population: Any = self.population
+        if population.batch_shape == ():
+            population = population.expand((self.data.num_rows,))
+        input_key, key = jax.random.split(key)
+        x = population.sample(input_key, sample_shape)
+        return x[..., self.data.row] + given.sample(key, sample_shape)
 
 
-def check_population(population: Any) -> None:
-    """Refuse what is no univariate distribution."""
-    if not isinstance(population, dist.Distribution) or population.shape() != ():
-        raise TypeError(
-            "`population` must be a univariate distribution, such as dist.Normal(mean, sd); got "
-            f"{population!r}."
-        )
-
-
-def _observations(values: Any, name: str) -> np.ndarray:
-    """Float64 of shape (n, r)."""
-    array = np.asarray(real_array(values, name), dtype=np.float64)
-    if array.ndim not in (1, 2):
-        raise ValueError(f"`{name}` must have shape (n,) or (n, replicates); got {array.shape}.")
-    if np.isinf(array).any():
-        raise ValueError(f"`{name}` must be finite, or NaN where missing; got infinity.")
-    if np.isnan(array).all():
-        raise ValueError(f"`{name}` must hold at least one observation; all entries are NaN.")
-    return array.reshape(len(array), -1)
-
-
-def _errors(error_sd: Any, values: np.ndarray) -> tuple[Array, np.ndarray]:
-    """Standard deviations, shape (n or 1, 1), in the model and as numbers (NaN where random)."""
-    error = float_input(error_sd, "error_sd")
-    if error.shape not in ((), values.shape[:1]):
-        raise ValueError(
-            f"`error_sd` must be one number or one per row, shape {values.shape[:1]}; got shape "
-            f"{error.shape}."
-        )
-    error = jnp.reshape(error, (-1, 1))
-    if is_traced(error):
-        return error, np.full((1, 1), np.nan)
-    known = np.asarray(error, dtype=np.float64)
-    if not np.all((known >= 0.0) & np.isfinite(known)):
-        raise ValueError(
-            "`error_sd` must be finite and not negative, zero for rows that are known exactly; got "
-            f"{known[~((known >= 0.0) & np.isfinite(known))][0]}."
-        )
-    return error, known
-
-
-def _summary(
-    values: np.ndarray, known_error: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number and mean of the measurements of each row, and about how far x may be from it."""
-    seen = ~np.isnan(values)
-    count = seen.sum(axis=1)
-    total = np.where(seen, values, 0.0).sum(axis=1)
-    overall = total.sum() / count.sum()
-    mean = np.where(count > 0, total / np.maximum(count, 1), overall)
-    between = np.sqrt(np.mean((mean[count > 0] - overall) ** 2)) or 1.0
-    # A random error has no size while the model is written: take that of the replicates, or a
-    # third of the spread of the measurements.
-    squares = np.where(seen, (values - mean[:, None]) ** 2, 0.0).sum()
-    freedom = (count[count > 0] - 1).sum()
-    guess = np.sqrt(squares / freedom) if freedom > 0 and squares > 0 else between / 3.0
-    error = np.broadcast_to(np.where(np.isnan(known_error), guess, known_error), (len(values), 1))
-    size = np.where(count > 0, error[:, 0] / np.sqrt(np.maximum(count, 1)), between)
-    return count, mean, size
-
-
-def _check_exact(values: np.ndarray, exact: np.ndarray) -> None:
-    """Refuse rows that are known exactly and hold two values."""
-    for row in np.flatnonzero(exact):
-        own = values[row][~np.isnan(values[row])]
-        if np.ptp(own) > 0.0:
-            raise ValueError(
-                f"`observed` must hold one value where `error_sd` is zero; got {own} in row {row}."
-            )
+def _measured_piece(
+    name: str, rows: np.ndarray, data: Measurements, population: Any, quadrature: Quadrature
+) -> Piece:
+    """The rows that are not known, and the site of their measurements."""
+    transform = coordinates(population, *data.placement(data.error))
+    base = standardized(population, transform)
+    value = jnp.asarray(data.value, jnp.result_type(float))
+    if data.row.size:
+        together = _MeasuredTogether(data, population, transform, quadrature.even())
+        numpyro.sample(f"{name}.observed", together, obs=value)
+    return line_piece(rows, base, transform, quadrature, lambda x: data.log_density(x, value))

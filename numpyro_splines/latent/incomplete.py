@@ -9,10 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike
 
-from numpyro_splines.latent.errors import check_population
-from numpyro_splines.validation import real_array
+from numpyro_splines.latent.coordinates import (
+    check_population,
+    coordinates,
+    rows_of,
+    standardized,
+)
+from numpyro_splines.latent.quadrature import (
+    IntegratedInput,
+    Piece,
+    Quadrature,
+    known_piece,
+    line_piece,
+)
+from numpyro_splines.validation import is_traced, real_array
 
 # Draws of the population before a draw in an interval is given up, for `Within.sample`.
 _TRIES = 10_000
@@ -89,7 +101,14 @@ class Within(dist.Distribution):
         return jnp.where(done, value, jnp.clip(value, self.lower, self.upper))
 
 
-def coarse(name: str, lower: Any, upper: Any, population: dist.Distribution) -> Float[Array, "..."]:
+def coarse(
+    name: str,
+    lower: Any,
+    upper: Any,
+    population: dist.Distribution,
+    *,
+    quadrature: Quadrature | None = None,
+) -> Any:
     """Inputs known up to an interval: lower_i <= x_i <= upper_i, x_i ~ population.
 
     Rounded values (x - 0.5, x + 0.5), classes, censored values (an infinite end), missing ones
@@ -99,20 +118,26 @@ def coarse(name: str, lower: Any, upper: Any, population: dist.Distribution) -> 
     Call it outside any plate over observations; it has plates of its own over the rows.
 
     Sites: `<name>.within` for rows between two finite ends, `<name>.above`, `<name>.below` and
-    `<name>.missing` for the others, `<name>.known`, and the deterministic `<name>` (all x).
+    `<name>.missing` for the others, all on the real line (x is a function of them that starts
+    samplers inside the interval); `<name>.known`, and the deterministic `<name>` (all x). With
+    `quadrature` only `<name>.inside` (the events that inputs lie in their intervals) and
+    `<name>.known`.
 
     Args:
         name: prefix of the sites.
         lower: left ends, shape (n,).
         upper: right ends, shape (n,).
-        population: a univariate distribution, whose parameters may be random.
+        population: a univariate distribution, or one per row, whose parameters may be random.
+            Intervals are cut to its support.
+        quadrature: integrate the inputs out instead of sampling them; see `response`.
 
     Returns:
-        x, shape (n,).
+        x, shape (n,), or an `IntegratedInput` for `response`.
 
     Raises:
         TypeError: if `population` is no univariate distribution.
-        ValueError: if a lower end is above its upper one, or shapes differ.
+        ValueError: if a lower end is above its upper one, or outside the support of the population,
+            or shapes differ.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -124,7 +149,80 @@ def coarse(name: str, lower: Any, upper: Any, population: dist.Distribution) -> 
     References:
         Heitjan and Rubin, Ignorability and coarse data (1991).
     """
-    check_population(population)
+    low, high = _intervals(lower, upper)
+    check_population(population, low.size)
+    center, spread = _overall(low, high)
+    low, high = _within_support(low, high, population)
+    known = low == high
+    dtype = jnp.result_type(float)
+    x = jnp.asarray(np.where(known, low, 0.0), dtype)
+    pieces, rows = [], np.flatnonzero(known)
+    if rows.size:
+        with numpyro.plate(f"{name}.known_rows", rows.size):
+            numpyro.sample(f"{name}.known", rows_of(population, rows), obs=x[rows])
+    if rows.size and quadrature is not None:
+        pieces.append(known_piece(rows, x[rows], quadrature))
+    for kind, rows in _kinds(low, high).items():
+        own: Any = rows_of(population, rows)
+        if kind != "missing":
+            own = Within(own, low[rows], high[rows])
+        if kind == "within" and quadrature is not None:
+            pieces.append(_interval_piece(rows, own, quadrature))
+            continue
+        transform = coordinates(own, np.full(rows.size, center), spread)
+        base = standardized(own, transform)
+        if quadrature is not None:
+            pieces.append(line_piece(rows, base, transform, quadrature))
+            continue
+        with numpyro.plate(f"{name}.{kind}_rows", rows.size):
+            u = jnp.asarray(numpyro.sample(f"{name}.{kind}", base))
+        x = x.at[rows].set(jnp.asarray(transform(u)))
+    if quadrature is None:
+        return numpyro.deterministic(name, x)
+    inputs = IntegratedInput(name, low.size, pieces, quadrature.chunk)
+    _observe_intervals(name, inputs, low, high)
+    return inputs
+
+
+def _kinds(low: np.ndarray, high: np.ndarray) -> dict[str, np.ndarray]:
+    """Rows that are not known, by which of their ends are finite."""
+    left, right = np.isfinite(low), np.isfinite(high)
+    kinds = {
+        "within": left & right & (low < high),
+        "above": left & ~right,
+        "below": ~left & right,
+        "missing": ~left & ~right,
+    }
+    return {kind: np.flatnonzero(chosen) for kind, chosen in kinds.items() if chosen.any()}
+
+
+def _interval_piece(rows: np.ndarray, within: Within, quadrature: Quadrature) -> Piece:
+    """Rows between two finite ends, with u from 0 to 1."""
+    width = within.upper - within.lower
+
+    def locate(u: Array) -> tuple[Array, Array]:
+        x = within.lower + width * u
+        return x, within.log_prob(x) + jnp.log(width)
+
+    return Piece(rows, locate, quadrature.legendre())
+
+
+def _observe_intervals(
+    name: str, inputs: IntegratedInput, low: np.ndarray, high: np.ndarray
+) -> None:
+    """The site of the events that inputs lie in their intervals."""
+    rows = np.flatnonzero((low < high) & (np.isfinite(low) | np.isfinite(high)))
+    if not rows.size:
+        return
+    # Rounding must not make a probability of one or more.
+    log_probability = jnp.minimum(inputs.log_evidence[rows], -1e-6)
+    logits = log_probability - jnp.log(-jnp.expm1(log_probability))
+    with numpyro.plate(f"{name}.interval_rows", rows.size):
+        numpyro.sample(f"{name}.inside", dist.Bernoulli(logits=logits), obs=np.ones(rows.size))
+
+
+def _intervals(lower: Any, upper: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends, checked, with NaN replaced by infinite ones."""
     low, high = _ends(lower, "lower", -np.inf), _ends(upper, "upper", np.inf)
     if low.shape != high.shape:
         raise ValueError(
@@ -135,29 +233,33 @@ def coarse(name: str, lower: Any, upper: Any, population: dist.Distribution) -> 
         raise ValueError(
             f"`lower` must not be above `upper`; got {low[row]} and {high[row]} in row {row}."
         )
-    dtype = jnp.result_type(float)
-    known = low == high
-    x = jnp.asarray(np.where(known, low, 0.0), dtype)
-    groups = {
-        "known": known,
-        "within": np.isfinite(low) & np.isfinite(high) & ~known,
-        "above": np.isfinite(low) & np.isinf(high),
-        "below": np.isinf(low) & np.isfinite(high),
-        "missing": np.isinf(low) & np.isinf(high),
-    }
-    for kind, chosen in groups.items():
-        rows = np.flatnonzero(chosen)
-        if not rows.size:
-            continue
-        with numpyro.plate(f"{name}.{kind}_rows", rows.size):
-            if kind == "known":
-                numpyro.sample(f"{name}.known", population, obs=x[rows])
-            elif kind == "missing":
-                x = x.at[rows].set(numpyro.sample(f"{name}.missing", population))
-            else:
-                within = Within(population, low[rows], high[rows])
-                x = x.at[rows].set(numpyro.sample(f"{name}.{kind}", within))
-    return numpyro.deterministic(name, x)
+    if not (np.isfinite(low) | np.isfinite(high)).any():
+        raise ValueError("`lower` and `upper` must hold at least one finite end; got none.")
+    return low, high
+
+
+def _overall(low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
+    """Center and spread of all finite ends."""
+    ends = np.concatenate([low[np.isfinite(low)], high[np.isfinite(high)]])
+    return float(ends.mean()), float(ends.std()) or 1.0
+
+
+def _within_support(
+    low: np.ndarray, high: np.ndarray, population: dist.Distribution
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals cut to the support of the population, where that is known beforehand."""
+    support: Any = population.support
+    ends = [getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)]
+    if any(is_traced(end) for end in ends):
+        return low, high
+    least, most = (np.asarray(end, np.float64) for end in ends)
+    if np.any(bad := (high < least) | (low > most)):
+        row = int(np.argmax(bad))
+        raise ValueError(
+            "`lower` and `upper` must leave room for x in the support of the population, "
+            f"[{least}, {most}]; got {low[row]} and {high[row]} in row {row}."
+        )
+    return np.maximum(low, least), np.minimum(high, most)
 
 
 def _is_finite(ends: Any, name: str) -> bool:

@@ -1,0 +1,134 @@
+"""Coordinates in which samplers and quadratures see an input: near zero, of size about one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array
+from numpyro.distributions.transforms import AffineTransform, ComposeTransform, biject_to
+
+from numpyro_splines.curve import Curve
+from numpyro_splines.transforms import SplineTransform
+
+
+class Rows(dist.Distribution):
+    """Some of the rows of a population that has one distribution for each row.
+
+    Args:
+        population: batch shape (n,).
+        rows: which, shape (m,).
+    """
+
+    pytree_data_fields = ("population",)
+    pytree_aux_fields = ("rows",)
+
+    def __init__(self, population: dist.Distribution, rows: np.ndarray):
+        self.population, self.rows = population, tuple(int(row) for row in rows)
+        super().__init__((len(self.rows),), ())
+
+    @dist.constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
+    def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """That of the population."""
+        return self.population.support
+
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
+        """Log density of each row's own distribution."""
+        del intermediates
+        # The other rows get the value of the first: any point of the support will do.
+        position = np.zeros(self.population.batch_shape[0], int)
+        position[list(self.rows)] = np.arange(len(self.rows))
+        density = self.population.log_prob(jnp.asarray(value)[..., position])
+        return jnp.asarray(density)[..., list(self.rows)]
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
+        """Draws of the chosen rows."""
+        return jnp.asarray(self.population.sample(key, sample_shape))[..., list(self.rows)]
+
+
+def check_population(population: Any, num_rows: int) -> None:
+    """Refuse what is neither one univariate distribution nor one for each row.
+
+    Raises:
+        TypeError: if it is no distribution of real numbers.
+        ValueError: if its shape is neither () nor (num_rows,).
+    """
+    if not isinstance(population, dist.Distribution) or population.event_shape != ():
+        raise TypeError(
+            "`population` must be a univariate distribution, such as dist.Normal(mean, sd); got "
+            f"{population!r}."
+        )
+    if population.batch_shape not in ((), (num_rows,)):
+        raise ValueError(
+            f"`population` must be one distribution or one for each of the {num_rows} rows; got "
+            f"batch shape {population.batch_shape}."
+        )
+
+
+def rows_of(population: dist.Distribution, rows: np.ndarray) -> dist.Distribution:
+    """The population of some rows; the population itself where it is the same for all.
+
+    Args:
+        population: batch shape () or (n,).
+        rows: increasing indices.
+    """
+    if population.batch_shape in ((), (len(rows),)):
+        return population
+    return Rows(population, rows)
+
+
+def coordinates(population: dist.Distribution, center: Any, spread: Any) -> ComposeTransform:
+    r"""The map u -> x = T(c + s u) of the real line onto the support of a population.
+
+    T is the identity on the real line, and NumPyro's bijection otherwise (exp for positive inputs).
+    c and s are such that u = 0 is at the center and a step of one in u is about the spread in x.
+
+    Args:
+        population: of x.
+        center: where u = 0 lies, one per row; moved into the support where it is outside.
+        spread: the size of x - center.
+    """
+    dtype = jnp.result_type(float)
+    support: Any = population.support
+    center, spread = jnp.asarray(center, dtype), jnp.asarray(spread, dtype)
+    if support is dist.constraints.real:
+        return ComposeTransform([AffineTransform(center, spread)])
+    lower = getattr(support, "lower_bound", -jnp.inf)
+    upper = getattr(support, "upper_bound", jnp.inf)
+    margin = jnp.minimum(spread, upper - lower) / 4.0
+    bijection: Any = biject_to(support)
+    inside = jnp.clip(center, lower + margin, upper - margin)
+    unbounded = bijection.inv(inside)
+    # Where the spread is larger than the distance to an end, a unit on the scale of the logarithm
+    # (or logit) is as far as x can sensibly go.
+    step = spread / jnp.exp(bijection.log_abs_det_jacobian(unbounded, inside))
+    return ComposeTransform([AffineTransform(unbounded, jnp.minimum(step, 1.0)), bijection])
+
+
+def standardized(population: dist.Distribution, transform: ComposeTransform) -> Any:
+    """The distribution of u when x = transform(u) follows the population."""
+    return dist.TransformedDistribution(population, transform.inv)
+
+
+def spline_density(curve: Curve) -> dist.Distribution:
+    r"""The distribution on [a, b] whose density is a curve: a flexible population of inputs.
+
+    log p(x) = log curve(x). Draws by the exact inverse of its antiderivative.
+
+    Args:
+        curve: one curve, positive and of integral one over its domain [a, b], such as an effect
+            with `SimplexPrior` on an `MSplineBasis` draws.
+
+    Returns:
+        A univariate NumPyro distribution with support [a, b].
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> curve = ns.MSplineBasis([0.0, 1.0, 3.0], degree=1).curve([0.2, 0.5, 0.3])
+        >>> print(spline_density(curve).log_prob(1.0).round(4))
+        -1.0986
+    """
+    cumulative = SplineTransform(curve.antiderivative(), bounded=True)
+    return dist.TransformedDistribution(dist.Uniform(0.0, 1.0), cumulative.inv)

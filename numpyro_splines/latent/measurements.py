@@ -1,0 +1,195 @@
+"""What was measured of inputs: checked, in long form, with its sufficient statistics."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from numpyro_splines.validation import float_input, is_traced, real_array
+
+
+class Measurements(NamedTuple):
+    """All measurements, one below the other.
+
+    Attributes:
+        row: which input each belongs to, shape (m,).
+        value: in float64, shape (m,).
+        error: standard deviation of each, shape (m,); may be traced.
+        guess: the same in numbers, in float64; about right where the error is random.
+        exact: which inputs are known exactly, shape (n,).
+    """
+
+    row: Int[np.ndarray, " m"]
+    value: Float[np.ndarray, " m"]
+    error: Array
+    guess: Float[np.ndarray, " m"]
+    exact: np.ndarray
+
+    @property
+    def num_rows(self) -> int:
+        """How many inputs."""
+        return self.exact.size
+
+    def exact_values(self) -> Float[np.ndarray, " n"]:
+        """Inputs known exactly; zero for the others."""
+        values = np.zeros(self.num_rows)
+        sure = self.exact[self.row]
+        values[self.row[sure]] = self.value[sure]
+        if np.any(wrong := sure & (values[self.row] != self.value)):
+            row = int(self.row[np.argmax(wrong)])
+            raise ValueError(
+                "`observed` must hold one value where `error_sd` is zero; got "
+                f"{np.unique(self.value[self.row == row])} in row {row}."
+            )
+        return values
+
+    def without_exact(self) -> Measurements:
+        """The other inputs, numbered anew."""
+        number = np.cumsum(~self.exact) - 1
+        kept = np.flatnonzero(~self.exact[self.row])
+        return Measurements(
+            number[self.row[kept]],
+            self.value[kept],
+            self.error[kept],
+            self.guess[kept],
+            self.exact[~self.exact],
+        )
+
+    def placement(self, error: Any) -> tuple[Array, Array]:
+        """Where measurements put each input, and how exactly: center and spread, shape (n,).
+
+        Mean and standard deviation of x given its measurements under a normal population with the
+        mean and spread of what was measured: wide enough for any population like it.
+
+        Args:
+            error: standard deviations, shape (m,).
+        """
+        count = np.bincount(self.row, minlength=self.num_rows)
+        mean = np.bincount(self.row, self.value, self.num_rows)[count > 0] / count[count > 0]
+        overall, between = (mean.mean(), mean.std()) if mean.size else (0.0, 0.0)
+        between = between or (float(self.guess.mean()) if self.guess.size else 0.0) or 1.0
+        precision, deviation, _ = self._statistics(self.value - overall, error)
+        total = precision + between**-2
+        return overall + precision * deviation / total, total**-0.5
+
+    def log_density(self, x: Float[Array, "... n"], value: Any) -> Float[Array, "... n"]:
+        """log p(values of a row | x) = sum_j log N(value_j; x, error_j), through the row's mean.
+
+        Args:
+            x: inputs.
+            value: measurements, shape (m,).
+        """
+        value = jnp.asarray(value, x.dtype)
+        precision, mean, constant = self._statistics(value, self.error)
+        return constant - 0.5 * precision * (mean - x) ** 2
+
+    def _statistics(self, value: Any, error: Any) -> tuple[Array, Array, Array]:
+        """Precision and weighted mean of each row, and the log density at that mean."""
+        dtype = jnp.result_type(float)
+        value, error = jnp.asarray(value, dtype), jnp.asarray(error, dtype)
+
+        def total(terms: Array) -> Array:
+            return jax.ops.segment_sum(terms, self.row, self.num_rows)
+
+        precision = total(error**-2)
+        # A row without measurements has precision zero, and any mean.
+        mean = total(value / error**2) / jnp.where(precision > 0, precision, 1.0)
+        residual = (value - mean[self.row]) / error
+        constant = -0.5 * residual**2 - jnp.log(error) - 0.5 * jnp.log(2.0 * jnp.pi)
+        return precision, mean, total(constant)
+
+
+def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
+    """The checked arguments of `measured` in long form.
+
+    Raises:
+        TypeError: if values are not real numbers, or groups not integers.
+        ValueError: if shapes differ, nothing was observed, or an error is negative or not finite.
+    """
+    values = np.asarray(real_array(observed, "observed"), dtype=np.float64)
+    if np.isinf(values).any():
+        raise ValueError("`observed` must be finite, or NaN where missing; got infinity.")
+    if np.isnan(values).all():
+        raise ValueError("`observed` must hold at least one observation; all entries are NaN.")
+    row, num_rows = _rows(values, group)
+    error = checked_errors(error_sd, values.shape, num_rows if group is None else None)
+    seen = np.flatnonzero(~np.isnan(values.ravel()))
+    row, value = row[seen], values.ravel()[seen]
+    if error.ndim == 1 and values.ndim == 2:
+        error = error[:, None]
+    error = jnp.broadcast_to(error, values.shape).ravel()[seen]
+    known = np.full(seen.shape, np.nan) if is_traced(error) else np.asarray(error, np.float64)
+    exact = np.zeros(num_rows, bool)
+    exact[row[known == 0.0]] = True
+    guess = np.where(np.isnan(known), _error_guess(row, value, num_rows), known)
+    return Measurements(row, value, error, guess, exact)
+
+
+def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None = None) -> Array:
+    """Standard deviations of errors: one number, one per row, or one per measurement.
+
+    Args:
+        error_sd: what the user gave; may be traced.
+        shape: of the measurements.
+        num_rows: n, where one per row is allowed.
+
+    Raises:
+        ValueError: if the shape is another, or a concrete value negative or not finite.
+    """
+    error = float_input(error_sd, "error_sd")
+    allowed = [(), shape] + ([(num_rows,)] if num_rows is not None else [])
+    if error.shape not in allowed:
+        raise ValueError(
+            f"`error_sd` must be one number, or of shape {' or '.join(map(str, allowed[1:]))}; got "
+            f"shape {error.shape}."
+        )
+    if not is_traced(error):
+        known = np.asarray(error, dtype=np.float64)
+        bad = ~((known >= 0.0) & np.isfinite(known))
+        if bad.any():
+            raise ValueError(
+                "`error_sd` must be finite and not negative, zero for rows that are known exactly; "
+                f"got {known[bad].ravel()[0]}."
+            )
+    return error
+
+
+def _rows(values: np.ndarray, group: Any) -> tuple[np.ndarray, int]:
+    """The row of each entry, and how many there are."""
+    if group is None:
+        if values.ndim not in (1, 2):
+            raise ValueError(
+                f"`observed` must have shape (n,) or (n, replicates); got {values.shape}."
+            )
+        width = values.size // len(values)
+        return np.repeat(np.arange(len(values)), width), len(values)
+    rows = np.asarray(group)
+    if not np.issubdtype(rows.dtype, np.integer):
+        raise TypeError(
+            f"`group` must hold integers from 0 to n - 1; got dtype {rows.dtype}. "
+            "pandas.factorize makes them from labels."
+        )
+    if values.ndim != 1 or rows.shape != values.shape:
+        raise ValueError(
+            f"`group` must hold one row for each of the measurements, shape {values.shape}; got "
+            f"{rows.shape}."
+        )
+    if rows.min() < 0:
+        raise ValueError(f"`group` must hold integers from 0 to n - 1; got {rows.min()}.")
+    return rows, int(rows.max()) + 1
+
+
+def _error_guess(row: np.ndarray, value: np.ndarray, num_rows: int) -> float:
+    """The size of a random error, which has no number while the model is written.
+
+    From the replicates, or a third of the spread of the measurements.
+    """
+    count = np.bincount(row, minlength=num_rows)
+    mean = np.bincount(row, value, num_rows) / np.maximum(count, 1)
+    freedom = np.maximum(count - 1, 0).sum()
+    within = np.sqrt(((value - mean[row]) ** 2).sum() / max(freedom, 1))
+    return float(within or mean[count > 0].std() / 3.0 or 1.0)

@@ -1,0 +1,254 @@
+"""Responses to latent inputs: sampled with them, or with them integrated out; draws afterwards."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from numpyro_splines.latent.quadrature import IntegratedInput
+
+# Steps of independence Metropolis that turn a draw from cells into one from the density; with the
+# ratio of density and cells bounded by M, what is left of the cells is (1 - 1/M)^steps.
+_STEPS = 16
+
+# More probability than this in one cell means that p(y | x) is narrower than the spacing.
+_UNRESOLVED = 0.6
+
+
+class IntegratedResponse(dist.Distribution):
+    """p(y_i | what is known of x_i) = int p(y_i | x_i) p(x_i | what is known of x_i) dx_i.
+
+    Made by `response`. Its draws are of x, then of y given x.
+
+    Args:
+        inputs: the latent input.
+        function: x, shape (q, n) -> a distribution with batch shape (q, n).
+    """
+
+    def __init__(self, inputs: IntegratedInput, function: Callable[[Array], dist.Distribution]):
+        self.inputs, self.function = inputs, function
+        one = function(inputs.x[:1])
+        if not isinstance(one, dist.Distribution) or one.batch_shape != (1, inputs.num_rows):
+            raise ValueError(
+                "`function` must turn x of shape (nodes, n) into a distribution with batch shape "
+                f"(nodes, n), here (1, {inputs.num_rows}); got "
+                f"{getattr(one, 'batch_shape', one)!r}. Several responses of a row make one "
+                "distribution with .to_event."
+            )
+        self.own_support = one.support
+        super().__init__((inputs.num_rows,), one.event_shape)
+
+    @dist.constraints.dependent_property  # pyright: ignore
+    def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """That of y given x."""
+        return self.own_support
+
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
+        """Log density of each row, shape (..., n)."""
+        del intermediates
+        value = jnp.asarray(value)
+        event = self.event_dim
+        if value.ndim == event + 1:
+            return self.inputs.log_mean_exp(lambda x: jnp.asarray(self.function(x).log_prob(value)))
+        flat = value.reshape(-1, *value.shape[value.ndim - event - 1 :])
+        rows = jax.lax.map(self.log_prob, flat)
+        return rows.reshape(*value.shape[: value.ndim - event])
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
+        """x from its distribution given what is known of it, then y."""
+
+        def one(key: Array) -> Array:
+            input_key, key = jax.random.split(key)
+            x = self._draw(input_key, jnp.zeros(()), lambda x: jnp.zeros_like(x))
+            return jnp.asarray(self.function(x[None]).sample(key))[0]
+
+        total = int(np.prod(sample_shape))
+        draws = jax.lax.map(one, jax.random.split(key, total))
+        return draws.reshape(*sample_shape, *draws.shape[1:])
+
+    def draw_inputs(self, key: Array, value: Any) -> tuple[Array, Array]:
+        """x given y and what is known of it, and the largest probability of one cell, by row."""
+        value = jnp.asarray(value)
+
+        def log_likelihood(x: Array) -> Array:
+            return jnp.asarray(self.function(x).log_prob(value))
+
+        at_nodes = self.inputs.over_nodes(log_likelihood)
+        largest = jnp.exp(self.inputs.cells(at_nodes)[0]).max(axis=0)
+        return self._draw(key, at_nodes, log_likelihood), largest
+
+    def _draw(self, key: Array, at_nodes: Array, log_likelihood: Callable[..., Array]) -> Array:
+        """Independence Metropolis, proposals from the cells, shape (n,)."""
+        inputs = self.inputs
+        cells = inputs.cells(at_nodes)
+
+        def propose(key: Array) -> tuple[Array, Array]:
+            u, log_proposal = inputs.in_cells(key, cells)
+            x, log_density = inputs.locate(u)
+            return x, log_density + log_likelihood(x) - log_proposal
+
+        def step(state: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
+            key, accept_key = jax.random.split(key)
+            (x, ratio), (new_x, new_ratio) = state, propose(key)
+            threshold = jnp.log(jax.random.uniform(accept_key, ratio.shape, ratio.dtype))
+            accepted = threshold < new_ratio - ratio
+            return (jnp.where(accepted, new_x, x), jnp.where(accepted, new_ratio, ratio)), None
+
+        key, first = jax.random.split(key)
+        (x, _), _ = jax.lax.scan(step, propose(first), jax.random.split(key, _STEPS))
+        return x[0]
+
+
+def response(x: Any, function: Callable[[Array], dist.Distribution]) -> dist.Distribution:
+    r"""The distribution of y given a latent input, however the input is treated.
+
+    For an array it is `function(x)`. For an input with `quadrature=` it is
+    int p(y_i | x_i) p(x_i | what is known of x_i) dx_i for each row, so that a model reads the same
+    with its inputs sampled or integrated out:
+
+        x = ns.latent.measured("x", w, 0.3, dist.Normal(mean, sd), quadrature=quadrature)
+        y_given = ns.latent.response(x, lambda x: dist.Normal(level + curve(x), sigma))
+        numpyro.sample("y", y_given, obs=y)
+
+    Inputs integrated out are not sites; `draw_inputs` draws them afterwards.
+
+    Args:
+        x: what `measured`, `missing`, `berkson` or `coarse` returned, or any array.
+        function: x -> a distribution with one entry per row, without random sites of its own. An x
+            that is integrated out is passed with an axis of nodes before that of the rows.
+
+    Returns:
+        A distribution with batch shape (n,).
+
+    Raises:
+        ValueError: if an input that is integrated out is used a second time (its responses would
+            be integrated over separately, as if it were another input), or `function` returns no
+            distribution of the right shape.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+        >>> def model(quadrature=None):
+        ...     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
+        ...     y_given = ns.latent.response(x, lambda x: dist.Normal(3.0 * x, 1.0))
+        ...     numpyro.sample("y", y_given, obs=[4.0, 5.0])
+        >>> trace = numpyro.handlers.trace(model).get_trace(quadrature=ns.latent.Quadrature())
+        >>> print(trace["y"]["fn"].log_prob([4.0, 5.0]).round(3))
+        [-1.662 -1.662]
+        >>> print(dist.Normal(3.0, 3.25**0.5).log_prob(4.0).round(3))  # Normal(3 w, 1 + 9 / 4)
+        -1.662
+    """
+    if not isinstance(x, IntegratedInput):
+        return function(x)
+    if x.used:
+        raise ValueError(
+            f"An input that is integrated out may have one response; got a second one of "
+            f"`{x.name}`. Let `function` return the joint distribution of both, with .to_event(1), "
+            "or sample the input (without `quadrature`)."
+        )
+    x.used = True
+    return IntegratedResponse(x, function)
+
+
+def draw_inputs(
+    key: Array, model: Callable[..., Any], draws: Mapping[str, Any], *args: Any, **kwargs: Any
+) -> dict[str, Any]:
+    """Exact posterior draws of inputs that were integrated out, given draws of all the rest.
+
+    For each draw, x_i follows p(x_i | y_i, what is known of x_i, the rest).
+
+    Args:
+        key: random key.
+        model: the model that was sampled, with its observations.
+        draws: arrays by site name with leading axes (chain, draw, ...), as
+            `mcmc.get_samples(group_by_chain=True)` gives them.
+        *args: of the model.
+        **kwargs: of the model.
+
+    Returns:
+        `draws` and the inputs by name, shape (..., n): what sampling them would have given.
+
+    Raises:
+        KeyError: if draws of a site are missing.
+        ValueError: if the model integrates out no input.
+
+    Warns:
+        UserWarning: where p(y_i | x_i) is so narrow that the nodes of a row do not resolve it.
+    """
+    seeded = numpyro.handlers.seed(model, rng_seed=0)
+    latent = _latent_ranks(seeded, args, kwargs)
+    if missing := [name for name in latent if name not in draws]:
+        raise KeyError(f"`draws` must hold {list(latent)}; {missing} are missing.")
+    name, rank = next(iter(latent.items()))
+    lead = jnp.shape(draws[name])[: jnp.ndim(draws[name]) - rank]
+    values = {name: jnp.asarray(draws[name]) for name in latent}
+
+    def one(pair: tuple[Array, dict[str, Array]]) -> dict[str, tuple[Array, Array]]:
+        substituted = numpyro.handlers.substitute(seeded, data=pair[1])
+        own = _responses(numpyro.handlers.trace(substituted).get_trace(*args, **kwargs))
+        keys = jax.random.split(pair[0], len(own))
+        return {
+            fn.inputs.name: fn.draw_inputs(key, value)
+            for key, (fn, value) in zip(keys, own, strict=True)
+        }
+
+    flat = {name: value.reshape(-1, *value.shape[len(lead) :]) for name, value in values.items()}
+    keys = jax.random.split(key, int(np.prod(lead)))
+    result = jax.jit(lambda pairs: jax.lax.map(one, pairs))((keys, flat))
+    for name, (_, largest) in result.items():
+        _warn_unresolved(name, np.asarray(largest))
+    inputs = {name: x.reshape(*lead, *x.shape[1:]) for name, (x, _) in result.items()}
+    return {**draws, **inputs}
+
+
+def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, int]:
+    """Numbers of dimensions of the model's latent sites, by name."""
+    ranks: dict[str, int] = {}
+    found = []
+
+    # Only shapes are wanted: nothing is computed, and nothing compiled, under eval_shape.
+    def shapes() -> None:
+        trace = numpyro.handlers.trace(model).get_trace(*args, **kwargs)
+        found.extend(_responses(trace))
+        for name, site in trace.items():
+            if site["type"] == "sample" and not site["is_observed"]:
+                ranks[name] = jnp.ndim(site["value"])
+
+    jax.eval_shape(shapes)
+    if not found:
+        raise ValueError(
+            "`model` must have an input that is integrated out, through "
+            "`numpyro_splines.latent.response`; got none."
+        )
+    if not ranks:
+        raise ValueError("`model` must have a latent site besides its inputs; got none.")
+    return ranks
+
+
+def _responses(trace: Mapping[str, Any]) -> list[tuple[IntegratedResponse, Any]]:
+    """Distributions of responses and their values."""
+    return [
+        (site["fn"], site["value"])
+        for site in trace.values()
+        if site["type"] == "sample" and isinstance(site["fn"], IntegratedResponse)
+    ]
+
+
+def _warn_unresolved(name: str, largest: Float[np.ndarray, "draws n"]) -> None:
+    rows = np.flatnonzero((largest > _UNRESOLVED).mean(axis=0) > 0.05)
+    if rows.size:
+        shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
+        warnings.warn(
+            f"The quadrature of `{name}` is too coarse for {rows.size} rows ({shown}): their "
+            "responses tell x more sharply than the spacing of the nodes. Increase `num_nodes` of "
+            "numpyro_splines.latent.Quadrature.",
+            UserWarning,
+            stacklevel=3,
+        )
