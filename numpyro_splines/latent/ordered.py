@@ -119,7 +119,7 @@ def ordered(
     with numpyro.plate(f"{name}.measurements", data.row.size):
         given = dist.Normal(x[data.row], data.error.astype(dtype))
         numpyro.sample(f"{name}.observed", given, obs=jnp.asarray(data.value, dtype))
-    return numpyro.deterministic(name, x)
+    return jnp.asarray(numpyro.deterministic(name, x))
 
 
 def _coordinates(population: dist.Distribution, data: Measurements) -> ComposeTransform:
@@ -159,8 +159,8 @@ class Nested(Transform):
         size: n.
     """
 
-    domain = dist.constraints.real_vector
-    codomain = dist.constraints.ordered_vector
+    domain: Any = dist.constraints.real_vector  # pyright: ignore
+    codomain: Any = dist.constraints.ordered_vector  # pyright: ignore
 
     def __init__(self, size: int):
         self.size = size
@@ -185,7 +185,7 @@ class Nested(Transform):
         return v
 
     def log_slopes(self, x: Any, y: Any) -> Array:
-        """log dx_i / dv_i, whose sum is the log determinant (what is placed later depends on it)."""
+        """log dx_i / dv_i given what was placed before; their sum is the log determinant."""
         slopes = jnp.asarray(x).at[..., 0].set(0.0)
         for middle, left, right in _levels(self.size):
             v = x[..., middle]
