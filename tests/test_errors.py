@@ -12,6 +12,7 @@ from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
 from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit
 from numpyro_splines.latent.diagnostics import check_inputs
+from numpyro_splines.latent.directions import direction
 from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
 from numpyro_splines.spectrum import karhunen_loeve
 
@@ -597,7 +598,7 @@ def test_bad_input_is_refused_clearly(name):
         call()
 
 
-# Diagnostics of latent inputs.
+# Diagnostics of latent inputs, and directions.
 
 DRAWS = np.random.default_rng(0).normal(size=(2, 10, 3))
 BAD_DRAWS = {
@@ -656,6 +657,16 @@ BAD_DRAWS = {
         lambda: check_inputs(DRAWS, curve=DRAWS, log_likelihood=DRAWS[..., :2]),
         ValueError,
         r"`log_likelihood` \(2, 10, 3\); got \(2, 10, 3\) and \(2, 10, 2\)",
+    ),
+    "direction_of_one": (
+        lambda: direction("a", 1),
+        ValueError,
+        "`size` must be at least 2; got 1",
+    ),
+    "direction_reference": (
+        lambda: direction("a", 3, reference=3),
+        ValueError,
+        "`reference` must be less than `size`, 3; got 3",
     ),
 }
 
