@@ -166,27 +166,28 @@ def composition():
 TIMES = np.linspace(0.0, 6.0, 25)
 
 
-def growth(curve, start):
-    """The state at TIMES of dp/dt = f(p)."""
+def growth(law, start):
+    """The state at TIMES of dp/dt = law(p)."""
     # No tighter than the precision can meet.
     tolerance = float(np.sqrt(jnp.finfo(start.dtype).eps))
     times = jnp.asarray(TIMES, start.dtype)
-    return odeint(lambda p, _: curve(p), start, times, rtol=tolerance, atol=tolerance)
+    return odeint(lambda p, _: law(p), start, times, rtol=tolerance, atol=tolerance, mxstep=500)
 
 
 def differential_equation():
-    """An unknown law of motion, dp/dt = f(p), from noisy states; truth: logistic growth."""
+    """An unknown rate in an equation of motion, dp/dt = p f(p); truth: logistic growth."""
     truth = 1.0 / (1.0 + 9.0 * np.exp(-1.2 * TIMES))
-    y = truth + 0.02 * RNG(9).normal(size=25)
+    y = truth + 0.03 * RNG(9).normal(size=25)
     # Linear continuation: a state that leaves the domain on the way does not run away.
-    f = smooth("f", 0.0, 1.2, 7, prior=ns.SmoothnessPrior(scale=dist.HalfNormal(0.3)))
+    f = smooth("f", 0.0, 1.2, 5, prior=ns.SmoothnessPrior(scale=0.2, linear=0.5), measure=y)
 
     def model():
-        level = numpyro.sample("level", dist.Normal(0.2, 0.2))
-        observe(growth(f.sample() + level, jnp.asarray(0.1)), y, 0.02)
+        level = numpyro.sample("level", dist.Normal(0.5, 0.3))
+        rate = f.sample() + level
+        observe(growth(lambda p: p * rate(p), jnp.asarray(0.1)), y, 0.03)
 
     grid = np.linspace(0.15, 0.95, 20)
-    return Case(model, {}, [(f, grid, 1.2 * grid * (1.0 - grid), 0.05)])
+    return Case(model, {}, [(f, grid, 1.2 * (1.0 - grid), 0.1)])
 
 
 def distributed_lags():
@@ -246,8 +247,16 @@ CASES = {
         intervals,
     )
 }
-# Half a minute each on a busy core.
-LONG = {"warp", "inverse_warp", "composition", "differential_equation", "onset", "intervals"}
+# Up to half a minute each on a busy core.
+LONG = {
+    "shift",
+    "warp",
+    "inverse_warp",
+    "composition",
+    "differential_equation",
+    "onset",
+    "intervals",
+}
 
 
 @pytest.mark.parametrize("name", list(CASES))
@@ -279,7 +288,12 @@ def test_gradients(name, x64):
 )
 def test_known_parameters_are_recovered(name):
     """By NUTS without divergences; errors of sites within 4 posterior standard deviations."""
-    case = CASES[name]()
+    # An adaptive solver in float32 is too rough for the energy of NUTS: chains stand still.
+    with jax.enable_x64(name == "differential_equation"):
+        check_recovery(CASES[name]())
+
+
+def check_recovery(case):
     mcmc = MCMC(
         # From the prior's medians: from anywhere, a shift or a warp may find another mode.
         NUTS(case.model, target_accept_prob=0.9, max_tree_depth=7, init_strategy=init_to_median),
