@@ -76,16 +76,18 @@ def onset():
     """A response that is zero before an unknown time: f(t - onset) with f = 0 to the left of 0."""
     t = np.linspace(0.0, 4.0, 60)
     after = np.maximum(t - 1.3, 0.0)
-    y = 2.0 * (1.0 - np.exp(-after)) + 0.05 * RNG(1).normal(size=60)
+    y = 2.0 * (1.0 - np.exp(-after)) + 0.1 * RNG(1).normal(size=60)
     # I-splines start at zero, and stay there to the left.
     basis = ns.ISplineBasis(
         ns.knots.uniform(0.0, 4.0, 8), degree=2, extrapolation=(ex.Constant(), ex.Linear())
     )
-    f = ns.SplineEffect("f", basis, ns.MonotonePrior(rise=dist.HalfNormal(3.0)))
+    # The log density has kinks where the onset meets observations: small beside noise of 0.1.
+    slope = ns.RandomWalkPrior(order=1, scale=0.7, centering=0.0)
+    f = ns.SplineEffect("f", basis, ns.MonotonePrior(rise=dist.HalfNormal(3.0), smooth=slope))
 
     def model():
         start = numpyro.sample("onset", dist.Uniform(0.0, 3.0))
-        observe(f.sample()(t - start), y, 0.05)
+        observe(f.sample()(t - start), y, 0.1)
 
     return Case(model, {"onset": 1.3}, [])
 
