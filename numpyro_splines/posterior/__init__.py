@@ -13,6 +13,9 @@ from numpyro_splines.posterior.bands import table as table
 from numpyro_splines.posterior.draws import curve as curve
 from numpyro_splines.posterior.draws import dataset as dataset
 from numpyro_splines.posterior.freedom import degrees_of_freedom as degrees_of_freedom
+from numpyro_splines.posterior.keeping import Kept as Kept
+from numpyro_splines.posterior.keeping import load as load
+from numpyro_splines.posterior.keeping import save as save
 from numpyro_splines.posterior.kinds import EqualTailed as EqualTailed
 from numpyro_splines.posterior.kinds import HighestDensity as HighestDensity
 from numpyro_splines.posterior.kinds import Simultaneous as Simultaneous
