@@ -736,6 +736,16 @@ BAD |= {
         TypeError,
         "`data` must be an xarray object; got list",
     ),
+    "labels_no_site": (
+        lambda: po.labels({"level": np.zeros((2, 3))}, F),
+        KeyError,
+        "`draws` must hold sites of the effect 'f'; got none",
+    ),
+    "labels_plates": (
+        lambda: po.labels(DRAWS, F, plates={"f": {"group": ["a", "b"]}}),
+        ValueError,
+        r"`plates\['f'\]` must have the lengths of the first axes .*\(5,\); got \{'group': 2\}",
+    ),
     "freedom_no_scale": (
         lambda: po.degrees_of_freedom(F, DRAWS, sigma=1.0, num_observations=9),
         KeyError,

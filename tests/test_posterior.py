@@ -354,6 +354,23 @@ def test_draws_in_an_arviz_object_bring_their_names():
     assert set(po.dataset(data)) == set(DRAWS)
 
 
+def test_labels_name_the_axes_of_sites():
+    plates = {"f": {"group": GROUPS}}
+    draws = {**DRAWS, "f.modes": RNG.normal(size=(2, 25, 3, 7)), "g.linear": np.ones((2, 25, 1))}
+    names = po.labels(draws, F, G, plates=plates)
+    data = arviz_object(draws, **names)["posterior"]
+    assert data["f.modes"].dims == ("chain", "draw", "group", "f.mode")
+    assert data["f.scale"].dims == ("chain", "draw", "group")
+    assert data["f.mode"].values.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert data["g.linear"].dims == ("chain", "draw", "g.polynomial")
+    named = po.curve(F, data)
+    xr.testing.assert_identical(po.values(named), po.values(curves()))
+    summary = az.summary(arviz_object(draws, **names), var_names=["f.modes"])
+    assert summary.index[0] == "f.modes[a, 1]"
+    # Plates without names keep ArviZ' own.
+    assert po.labels(draws, F)["dims"]["f.modes"] == ["f.modes_dim_0", "f.mode"]
+
+
 def model(x):
     level = numpyro.sample("level", dist.Normal())
     numpyro.deterministic("eta", level + G.sample()(x))
@@ -382,7 +399,9 @@ def test_an_mcmc_and_its_arviz_object_are_read():
     mcmc.run(jax.random.key(0), np.linspace(-1.0, 3.0, 6))
     values = po.values(po.curve(G, mcmc))
     assert values.sizes == {"chain": 2, "draw": 3, "x": 100}
-    by_arviz = po.curve(G, az.from_numpyro(mcmc, log_likelihood=False))
+    data = az.from_numpyro(mcmc, log_likelihood=False, **po.labels(mcmc, G))
+    assert data["posterior"]["g.modes"].dims[-1] == "g.mode"
+    by_arviz = po.curve(G, data)
     xr.testing.assert_identical(po.values(by_arviz), values)
 
 

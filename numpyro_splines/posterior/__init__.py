@@ -20,6 +20,7 @@ from numpyro_splines.posterior.kinds import EqualTailed as EqualTailed
 from numpyro_splines.posterior.kinds import HighestDensity as HighestDensity
 from numpyro_splines.posterior.kinds import Simultaneous as Simultaneous
 from numpyro_splines.posterior.labeled import LabeledCurve as LabeledCurve
+from numpyro_splines.posterior.labels import labels as labels
 from numpyro_splines.posterior.solutions import crossings as crossings
 from numpyro_splines.posterior.solutions import extrema as extrema
 from numpyro_splines.posterior.solutions import inflections as inflections

@@ -37,9 +37,10 @@ class Kept(NamedTuple):
 def save(path: Any, effects: SplineEffect | Sequence[SplineEffect], draws: Any) -> None:
     """Write effects and draws to one netCDF file, to be read by `load`, on any machine.
 
-    Basis, prior and decomposition are written as they are, so nothing is computed again and
-    predictions from the file are the same to the last bit. The draws are the group "posterior", as
-    ArviZ has it, the effects the group "numpyro_splines".
+    Basis, prior, decomposition and draws come back to the last bit; nothing is computed again. So
+    predictions are the same to the last bit too, as far as JAX computes the same sums: another
+    version of it may round them differently. The draws are the group "posterior", as ArviZ has it,
+    the effects the group "numpyro_splines".
 
     Args:
         path: of the file; replaced if it exists, and only once all is written.
