@@ -650,6 +650,11 @@ BAD |= {
         ValueError,
         r"`coords\['draw'\]` must have 3 entries.*got shape \(1,\)",
     ),
+    "curve_stray_coords": (
+        lambda: po.curve(F, DRAWS, coords={"group": ["a"]}),
+        ValueError,
+        r"`coords` must be of the axes of the curves, \('chain', 'draw'\); got \['group'\]",
+    ),
     "labeled_no_such_axis": (
         lambda: POST.sel(draw=0),
         KeyError,
@@ -671,6 +676,11 @@ BAD |= {
         r"a labeled array must have axes of the curve, .*got \('group',\)",
     ),
     "labeled_strings": (lambda: POST * "a", TypeError, "`other` must hold real numbers"),
+    "labeled_array_first": (
+        lambda: xr.DataArray(np.zeros((2, 3)), dims=["chain", "draw"]) + POST,
+        TypeError,
+        "the curve 'f' is no array.*put the curve first",
+    ),
     "values_two_axes": (
         lambda: po.values(POST, np.zeros((2, 2))),
         ValueError,

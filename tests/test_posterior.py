@@ -13,9 +13,11 @@ import pytest
 import xarray as xr
 from numpyro.infer import HMC, MCMC, Predictive
 from scipy.stats import binom
+from test_fitting import load, mgcv_problem
 
 import numpyro_splines as ns
 from numpyro_splines import posterior as po
+from numpyro_splines.fitting import penalized_fit
 
 NEW_ARVIZ = int(az.__version__.split(".")[0]) > 0
 KNOTS = ns.knots.uniform(-1.0, 3.0, 7)
@@ -77,11 +79,39 @@ def test_derivatives_are_differences_of_the_lower_ones(order):
     xr.testing.assert_identical(slope, by_curve)
 
 
+# One of each family here, the others in the slow run.
+OF_MGCV = [
+    case
+    if case.id in ("mcycle_ps", "menarche_binomial", "discoveries_poisson")
+    else pytest.param(*case.values, id=case.id, marks=pytest.mark.slow)
+    for case in load()
+]
+
+
+@pytest.mark.parametrize("case", OF_MGCV)
+def test_slopes_are_those_of_mgcv(case):
+    """Draws from mgcv's posterior, Gaussian given the scales, against its standard errors."""
+    predictor, y, family = mgcv_problem(case)
+    fit, num = penalized_fit(predictor, y, family), 4000
+    center = np.concatenate([np.atleast_1d(fit.values[b.site]) for b in predictor.blocks])
+    root = np.linalg.cholesky(fit.covariance)
+    noise = np.random.default_rng(0).normal(size=(2, num // 2, center.size))
+    draws = predictor.sites(center + noise @ root.T)
+    for effect, smooth in zip(predictor.effects, case["smooths"], strict=True):
+        x, deviation = case["grid"][effect.name], np.array(smooth["deriv"]["d1_se"])
+        point = effect.curve(fit.values).derivative()(np.array(x, dtype=float))
+        assert np.all(np.abs(point - np.array(smooth["deriv"]["d1"])) < 5e-3 * deviation)
+        slope = po.bands(po.values(po.curve(effect, draws), x, derivative=1))
+        # Five standard deviations of a mean, and of a standard deviation, of so many draws.
+        assert np.all(np.abs(slope["mean"] - point) < 5 * deviation / np.sqrt(num))
+        np.testing.assert_allclose(slope["sd"], deviation, rtol=5 / np.sqrt(2 * num))
+
+
 def test_differences_and_sums_act_by_the_names_of_axes():
     f, g, level = curves(), curves(G), DRAWS["level"]
     x = np.linspace(-2.0, 4.0, 41)
     difference = f.sel(group="c") - f.sel(group="a")
-    assert (difference.dims, difference.name) == (("chain", "draw"), "f - f")
+    assert (difference.dims, difference.name) == (("chain", "draw"), "f[c] - f[a]")
     own = F.curve(DRAWS)
     expected = own(x)[:, :, 2] - own(x)[:, :, 0]
     np.testing.assert_allclose(po.values(difference, x), expected, atol=1e-12)

@@ -97,6 +97,11 @@ def curve(
         dims = [str(dim) for dim in data[site].dims[2:-1]]
     elif dims is None:
         dims = [f"{effect.name}_dim_{i}" for i in range(num)]
+    if stray := [dim for dim in coords or {} if dim not in (*SAMPLE, *dims)]:
+        raise ValueError(
+            f"`coords` must be of the axes of the curves, {(*SAMPLE, *dims)}; got {stray}. Name "
+            "the plates around the effect by `dims`."
+        )
     known = {str(dim): values.values for dim, values in data.coords.items()}
     return LabeledCurve(
         made,

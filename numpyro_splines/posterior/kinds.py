@@ -77,7 +77,7 @@ class Simultaneous(AbstractBand):
     r"""Around the whole curve at once: mean ± c sd, with this share of the draws inside everywhere.
 
     c is the quantile, over draws, of max_x |f(x) - mean(x)| / sd(x): gratia's definition. Where the
-    draws do not vary the band has no width.
+    draws do not vary the band has no width; a point that is NaN leaves no band at all.
 
     Args:
         over: axes along which the band is simultaneous; all but chain and draw if omitted. Name

@@ -48,7 +48,7 @@ class LabeledCurve:
         >>> lines = ns.BSplineBasis([0.0, 1.0], degree=1).curve(np.ones((4, 100, 3, 2)))
         >>> f = LabeledCurve(lines, dims=("chain", "draw", "group"), name="f")
         >>> print(f.sel(group=0) - f.sel(group=2))
-        LabeledCurve 'f - f' of 'x' with (chain: 4, draw: 100)
+        LabeledCurve 'f[0] - f[2]' of 'x' with (chain: 4, draw: 100)
     """
 
     # So that NumPy arrays leave `array + curve` to the curve.
@@ -97,6 +97,13 @@ class LabeledCurve:
         sizes = ", ".join(f"{dim}: {size}" for dim, size in self.sizes.items())
         return f"{type(self).__name__} {self.name!r} of {self.input_name!r} with ({sizes})"
 
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        # xarray would make an array of objects of `labeled array + curve`.
+        raise TypeError(
+            f"the curve {self.name!r} is no array: evaluate it with values(curve, x); in sums with "
+            "a labeled array put the curve first."
+        )
+
     def derivative(self, order: int = 1) -> Self:
         """The exact derivative d^order f / dx^order; see `Curve.derivative`.
 
@@ -132,7 +139,8 @@ class LabeledCurve:
                 raise KeyError(f"`{dim}` must be one of {list(self.coords[dim])}; got {label!r}.")
             index[self.dims.index(dim)] = int(found[0])
         dims = tuple(dim for dim in self.dims if dim not in labels)
-        return self._with(self._mapped(lambda rows: rows[tuple(index)]), self.name, dims)
+        name = f"{self.name}[{', '.join(map(str, labels.values()))}]" if labels else self.name
+        return self._with(self._mapped(lambda rows: rows[tuple(index)]), name, dims)
 
     def exact(self, name: str) -> Curve:
         """The curve itself, for what only piecewise polynomials can do.
