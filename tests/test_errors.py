@@ -714,7 +714,12 @@ BAD |= {
     "partial_sum_rows": (
         lambda: po.partial_sum((POST, X), (POST, X[1:])),
         ValueError,
-        r"`terms` must have one number of rows; got \[9, 8\]",
+        r"`terms` must have one number of rows along 'obs'; got \[9, 8\]",
+    ),
+    "values_other_draws": (
+        lambda: po.values(POST, xr.DataArray(np.zeros((9, 2, 4)), dims=["obs", "chain", "draw"])),
+        ValueError,
+        r"`x` must agree with the curves .*'draw': 3\}; got .*'draw': 4\}",
     ),
     "bands_no_array": (
         lambda: po.bands(np.zeros((2, 3))),

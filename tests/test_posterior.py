@@ -210,6 +210,10 @@ def test_partial_sums_are_those_of_rows():
     assert total.dims == ("chain", "draw", "group", "obs")
     assert total.obs.values.tolist() == ["r", "s", "t"]
     x, z = frame["x"].to_numpy(), frame["z"].to_numpy()
+    half = po.partial_sum((f, x), (g + DRAWS["level"], frame["z"]))
+    xr.testing.assert_identical(half, total)
+    with pytest.raises(ValueError, match="align"):
+        po.partial_sum((f, frame["x"]), (g, frame["z"].set_axis(["u", "v", "w"])))
     rest = G.curve(DRAWS)(z) + DRAWS["level"][..., None]
     np.testing.assert_allclose(total, F.curve(DRAWS)(x) + rest[:, :, None])
     response = po.partial_sum((f, x), (g + DRAWS["level"], z), inverse_link=jax.nn.sigmoid)

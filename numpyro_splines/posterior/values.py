@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Array
 
@@ -42,7 +43,8 @@ def values(
         Axes chain, draw, those of the groups, then those of x.
 
     Raises:
-        ValueError: if x has several axes without names, or the order is negative.
+        ValueError: if x has several axes without names or does not fit the draws, or the order is
+            negative.
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -55,8 +57,7 @@ def values(
     points = _points(curve, x, dim, num_points)
     order = integer_at_least(derivative, 0, "derivative")
     own = set(map(str, points.dims)) & set(curve.dims)
-    if own and points.dims[: len(curve.dims)] != curve.dims:
-        points = points.broadcast_like(xr.Dataset(coords=curve.coords)).transpose(*curve.dims, ...)
+    points = _of_curves(points, curve) if own else points
     inner = curve.curve if inverse_link is not None else curve.curve.derivative(order)
     function = inner.each if own else inner
     if inverse_link is not None:
@@ -124,7 +125,7 @@ def partial_sum(
 
     Raises:
         TypeError: if a term is no such pair.
-        ValueError: if the inputs differ in their numbers of rows.
+        ValueError: if the inputs differ in their numbers of rows or their labels.
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -138,10 +139,19 @@ def partial_sum(
                 f"`terms` must be pairs (curve, x) of a LabeledCurve and its input; got {term!r}."
             )
     parts = [values(f, x, dim=dim) for f, x in terms]
-    if len({part.sizes[dim] for part in parts}) > 1:
+    rows = [part.sizes.get(dim) for part in parts]
+    if len(set(rows)) > 1 or rows[0] is None:
         raise ValueError(
-            f"`terms` must have one number of rows; got {[part.sizes[dim] for part in parts]}."
+            f"`terms` must have one number of rows along {dim!r}; got {rows}. An input with named "
+            "axes needs one of that name."
         )
+    # Plain arrays have no labels of their own: they take those of the others.
+    labeled = [part[dim] for part, (_, x) in zip(parts, terms, strict=True) if _has_labels(x)]
+    if labeled:
+        parts = [
+            part if _has_labels(x) else part.assign_coords({dim: labeled[0].values})
+            for part, (_, x) in zip(parts, terms, strict=True)
+        ]
     with xr.set_options(arithmetic_join="exact"):
         total = sum(parts[1:], parts[0])
     name = " + ".join(f.name for f, _ in terms)
@@ -168,9 +178,26 @@ def _points(curve: LabeledCurve, x: Any, dim: str | None, num_points: int) -> xr
         return xr.DataArray(points, {curve.input_name: points})
     if dim is None:
         return xr.DataArray(points, {curve.input_name: points}, [curve.input_name])
-    index = getattr(x, "index", None)
-    coords = {dim: np.arange(points.size) if index is None or callable(index) else index}
+    coords = {dim: x.index.to_numpy() if _has_labels(x) else np.arange(points.size)}
     return xr.DataArray(points, coords, [dim])
+
+
+def _has_labels(x: Any) -> bool:
+    """Whether the rows of an input have names."""
+    return isinstance(x, pd.Series | xr.DataArray)
+
+
+def _of_curves(points: xr.DataArray, curve: LabeledCurve) -> xr.DataArray:
+    """Points that differ between curves, with all axes of the curves in front."""
+    template = xr.Dataset(coords=curve.coords)
+    try:
+        points, _ = xr.align(points, template, join="exact")
+    except ValueError as error:
+        raise ValueError(
+            f"`x` must agree with the curves on the axes that both have, {curve.sizes}; got "
+            f"{dict(points.sizes)}, or other coordinates."
+        ) from error
+    return points.broadcast_like(template).transpose(*curve.dims, ...)
 
 
 def _composed(outer: Callable[[Any], Any], inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
