@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+import xarray as xr
 
 import numpyro_splines as ns
 from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
+from numpyro_splines import posterior as po
 from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit
 from numpyro_splines.latent.diagnostics import check_inputs
 from numpyro_splines.latent.directions import direction
@@ -36,6 +38,13 @@ class NotGaussian(ns.AbstractPrior):
 
     def sample(self, prepared, site):
         return np.zeros(5)
+
+
+# Posterior curves: two chains of three draws, alone and for two groups.
+DRAWS = {"f.coefficients": np.zeros((2, 3, 5)), "level": np.zeros((2, 3))}
+POST = po.curve(F, DRAWS)
+GROUPED = po.LabeledCurve(BASIS.curve(np.zeros((2, 3, 2, 5))), dims=("chain", "draw", "group"))
+VALUES = po.values(POST, X)
 
 
 def linear(**terms):
@@ -587,6 +596,184 @@ BAD = {
         lambda: penalized_fit(ETA, X).inverse_mass_matrix("tau"),
         KeyError,
         r"`sites` must be among .*; got \['tau'\]",
+    ),
+}
+
+
+# Posterior.
+BAD |= {
+    "draws_kind": (
+        lambda: po.dataset([1.0]),
+        TypeError,
+        "`draws` must be arrays by site name, an MCMC, or an ArviZ object.*got list",
+    ),
+    "draws_without_chains": (
+        lambda: po.dataset({"a": np.zeros(3)}),
+        ValueError,
+        r"`draws` must hold arrays with common leading axes \(chain, draw\); got \{'a': \(3,\)\}",
+    ),
+    "draws_of_two_lengths": (
+        lambda: po.dataset({"a": np.zeros((2, 3)), "b": np.zeros((2, 4))}),
+        ValueError,
+        "common leading axes.*group_by_chain=True",
+    ),
+    "dataset_without_chains": (
+        lambda: po.dataset(xr.Dataset({"a": ("draw", np.zeros(3))})),
+        ValueError,
+        r"`draws` must have the axes \('chain', 'draw'\); \['chain'\] are missing",
+    ),
+    "curve_without_chains": (
+        lambda: po.curve(F, {"f.coefficients": np.zeros((3, 5))}),
+        ValueError,
+        r"`dims` must name the batch axes.*its shape \(3,\).*group_by_chain=True",
+    ),
+    "curve_without_sites": (
+        lambda: po.curve(F, {"g.coefficients": np.zeros((2, 3, 5))}),
+        KeyError,
+        "`draws` must hold f.coefficients",
+    ),
+    "curve_of_no_effect": (
+        lambda: po.curve(BASIS, DRAWS),
+        TypeError,
+        "`effect` must be a SplineEffect; got BSplineBasis",
+    ),
+    "labeled_no_curve": (
+        lambda: po.LabeledCurve(np.zeros(3)),
+        TypeError,
+        "`curve` must be a Curve; got ndarray",
+    ),
+    "labeled_input_name": (
+        lambda: po.curve(F, DRAWS, input_name="mean"),
+        ValueError,
+        "`input_name` and `dims` must be different names and none of.*got 'mean'",
+    ),
+    "labeled_coords": (
+        lambda: po.curve(F, DRAWS, coords={"draw": [1.0]}),
+        ValueError,
+        r"`coords\['draw'\]` must have 3 entries.*got shape \(1,\)",
+    ),
+    "curve_stray_coords": (
+        lambda: po.curve(F, DRAWS, coords={"group": ["a"]}),
+        ValueError,
+        r"`coords` must be of the axes of the curves, \('chain', 'draw'\); got \['group'\]",
+    ),
+    "labeled_no_such_axis": (
+        lambda: POST.sel(draw=0),
+        KeyError,
+        r"`sel` selects along \(\); got 'draw'",
+    ),
+    "labeled_no_such_group": (
+        lambda: GROUPED.sel(group="b"),
+        KeyError,
+        "`group` must be one of .*; got 'b'",
+    ),
+    "labeled_other_draws": (
+        lambda: POST - po.LabeledCurve(BASIS.curve(np.zeros((2, 4, 5)))),
+        ValueError,
+        r"'draw' has \[.*\] and \[.*\]. Take as many draws of both",
+    ),
+    "labeled_other_axes": (
+        lambda: POST + xr.DataArray(np.zeros(2), dims=["group"]),
+        ValueError,
+        r"a labeled array must have axes of the curve, .*got \('group',\)",
+    ),
+    "labeled_strings": (lambda: POST * "a", TypeError, "`other` must hold real numbers"),
+    "labeled_array_first": (
+        lambda: xr.DataArray(np.zeros((2, 3)), dims=["chain", "draw"]) + POST,
+        TypeError,
+        "the curve 'f' is no array.*put the curve first",
+    ),
+    "values_two_axes": (
+        lambda: po.values(POST, np.zeros((2, 2))),
+        ValueError,
+        r"`x` must have one axis, or names for its axes.*got \(2, 2\)",
+    ),
+    "values_derivative": (
+        lambda: po.values(POST, derivative=-1),
+        ValueError,
+        "`derivative` must be at least 0; got -1",
+    ),
+    "integral_bounds": (
+        lambda: po.integral(POST, np.zeros((2, 2)), 1.0),
+        ValueError,
+        r"`lower` and `upper` must be numbers or lists; got shape \(2, 2\)",
+    ),
+    "inverse_targets": (
+        lambda: po.inverse(POST, np.zeros((2, 2))),
+        ValueError,
+        r"`y` must be a number or a list of numbers; got shape \(2, 2\)",
+    ),
+    "inverse_of_no_monotone": (
+        lambda: po.inverse(POST, 0.0),
+        ValueError,
+        "`inverse` needs a curve that increases or decreases",
+    ),
+    "partial_sum_terms": (
+        lambda: po.partial_sum(POST),
+        TypeError,
+        r"`terms` must be pairs \(curve, x\) of a LabeledCurve and its input; got LabeledCurve",
+    ),
+    "partial_sum_rows": (
+        lambda: po.partial_sum((POST, X), (POST, X[1:])),
+        ValueError,
+        r"`terms` must have one number of rows along 'obs'; got \[9, 8\]",
+    ),
+    "values_other_draws": (
+        lambda: po.values(POST, xr.DataArray(np.zeros((9, 2, 4)), dims=["obs", "chain", "draw"])),
+        ValueError,
+        r"`x` must agree with the curves .*'draw': 3\}; got .*'draw': 4\}",
+    ),
+    "bands_no_array": (
+        lambda: po.bands(np.zeros((2, 3))),
+        TypeError,
+        "`draws` must be a DataArray.*got ndarray",
+    ),
+    "bands_no_draws": (
+        lambda: po.bands(VALUES.mean("draw")),
+        ValueError,
+        r"`draws` must have the axes .*; \['draw'\] are missing",
+    ),
+    "bands_of_one": (
+        lambda: po.bands(VALUES, 1.0),
+        ValueError,
+        r"`probability` must lie in \(0, 1\); got 1.0",
+    ),
+    "bands_kind": (
+        lambda: po.bands(VALUES, kind="hdi"),
+        TypeError,
+        r"`kind` must be EqualTailed\(\), .*; got 'hdi'",
+    ),
+    "bands_over": (
+        lambda: po.bands(VALUES, kind=po.Simultaneous("z")),
+        ValueError,
+        r"`over` must name axes of the draws, .*; got \['z'\]",
+    ),
+    "table_of_numbers": (
+        lambda: po.table([1.0]),
+        TypeError,
+        "`data` must be an xarray object; got list",
+    ),
+    "labels_no_site": (
+        lambda: po.labels({"level": np.zeros((2, 3))}, F),
+        KeyError,
+        "`draws` must hold sites of the effect 'f'; got none",
+    ),
+    "labels_plates": (
+        lambda: po.labels(DRAWS, F, plates={"f": {"group": ["a", "b"]}}),
+        ValueError,
+        r"`plates\['f'\]` must have the lengths of the first axes .*\(5,\); got \{'group': 2\}",
+    ),
+    "freedom_no_scale": (
+        lambda: po.degrees_of_freedom(F, DRAWS, sigma=1.0, num_observations=9),
+        KeyError,
+        r"`draws` must hold 'f.scale'; got \['f.coefficients', 'level'\]",
+    ),
+    "freedom_sigma": (
+        lambda: po.degrees_of_freedom(
+            F, {"f.scale": np.ones((2, 3))}, sigma=np.ones(6), num_observations=9
+        ),
+        ValueError,
+        r"`sigma` must be the name of a site, a number, or an array.*got shape \(6,\)",
     ),
 }
 
