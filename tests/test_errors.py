@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 import pytest
 import xarray as xr
@@ -861,5 +862,205 @@ BAD_DRAWS = {
 @pytest.mark.parametrize("name", list(BAD_DRAWS))
 def test_bad_draws_are_refused_clearly(name):
     call, error, message = BAD_DRAWS[name]
+    with pytest.raises(error, match=message):
+        call()
+
+
+# Priors of latent inputs.
+
+NORMAL = dist.Normal()
+RULE = ns.latent.Quadrature()
+
+
+def seeded(function, *arguments, **options):
+    return numpyro.handlers.seed(function, rng_seed=0)(*arguments, **options)
+
+
+def measured(*arguments, **options):
+    return seeded(ns.latent.measured, "x", *arguments, **options)
+
+
+def twice():
+    x = ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)
+    for _ in range(2):
+        ns.latent.response(x, lambda x: dist.Normal(x, 1.0))
+
+
+BAD_INPUTS = {
+    "error_negative": (
+        lambda: measured([1.0, 2.0], -0.1, NORMAL),
+        ValueError,
+        "`error_sd` must be finite and not negative, .*got -0.1",
+    ),
+    "error_shape": (
+        lambda: measured([1.0, 2.0], [0.1, 0.1, 0.1], NORMAL),
+        ValueError,
+        r"`error_sd` must be one number, or of shape \(2,\).*got shape \(3,\)",
+    ),
+    "all_missing": (
+        lambda: measured([np.nan, np.nan], 0.1, NORMAL),
+        ValueError,
+        "`observed` must hold at least one observation; all entries are NaN",
+    ),
+    "missing_all_missing": (
+        lambda: seeded(ns.latent.missing, "x", [np.nan, np.nan], NORMAL),
+        ValueError,
+        "`observed` must hold at least one observation",
+    ),
+    "observed_infinite": (
+        lambda: measured([1.0, np.inf], 0.1, NORMAL),
+        ValueError,
+        "`observed` must be finite, or NaN where missing; got infinity",
+    ),
+    "observed_three_dimensional": (
+        lambda: measured(np.ones((2, 2, 2)), 0.1, NORMAL),
+        ValueError,
+        r"`observed` must have shape \(n,\) or \(n, replicates\); got \(2, 2, 2\)",
+    ),
+    "observed_traced": (
+        lambda: jax.jit(lambda w: measured(w, 0.1, NORMAL))(np.ones(2)),
+        TypeError,
+        "`observed` must be concrete numbers; got a traced value",
+    ),
+    "group_length": (
+        lambda: measured([1.0, 2.0, 3.0], 0.1, NORMAL, group=[0, 1]),
+        ValueError,
+        r"`group` must hold one row for each of the measurements, shape \(3,\); got \(2,\)",
+    ),
+    "group_floats": (
+        lambda: measured([1.0, 2.0], 0.1, NORMAL, group=[0.0, 1.0]),
+        TypeError,
+        "`group` must hold integers from 0 to n - 1; got dtype float64",
+    ),
+    "group_negative": (
+        lambda: measured([1.0, 2.0], 0.1, NORMAL, group=[0, -1]),
+        ValueError,
+        "`group` must hold integers from 0 to n - 1; got -1",
+    ),
+    "known_twice": (
+        lambda: measured([[1.0, 2.0]], 0.0, NORMAL),
+        ValueError,
+        r"`observed` must hold one value where `error_sd` is zero; got \[1. 2.\] in row 0",
+    ),
+    "population_number": (
+        lambda: measured([1.0, 2.0], 0.1, 1.0),
+        TypeError,
+        "`population` must be a univariate distribution",
+    ),
+    "population_shape": (
+        lambda: measured([1.0, 2.0], 0.1, dist.Normal(np.zeros(3))),
+        ValueError,
+        r"`population` must be one distribution or one for each of the 2 rows; got.*\(3,\)",
+    ),
+    "berkson_nan": (
+        lambda: seeded(ns.latent.berkson, "x", [1.0, np.nan], 0.1),
+        ValueError,
+        r"`assigned` must be finite, shape \(n,\): NaN is not allowed",
+    ),
+    "coarse_reversed": (
+        lambda: seeded(ns.latent.coarse, "x", [0.0, 2.0], [1.0, 1.0], NORMAL),
+        ValueError,
+        "`lower` must not be above `upper`; got 2.0 and 1.0 in row 1",
+    ),
+    "coarse_shapes": (
+        lambda: seeded(ns.latent.coarse, "x", [0.0, 2.0], [1.0], NORMAL),
+        ValueError,
+        r"`lower` and `upper` must have one shape; got \(2,\) and \(1,\)",
+    ),
+    "coarse_two_dimensional": (
+        lambda: seeded(ns.latent.coarse, "x", [[0.0]], [[1.0]], NORMAL),
+        ValueError,
+        r"`lower` must have one axis, one entry per row; got shape \(1, 1\)",
+    ),
+    "coarse_nothing_known": (
+        lambda: seeded(ns.latent.coarse, "x", [np.nan], [np.inf], NORMAL),
+        ValueError,
+        "`lower` and `upper` must hold at least one finite end; got none",
+    ),
+    "coarse_outside_the_support": (
+        lambda: seeded(ns.latent.coarse, "x", [-2.0], [-1.0], dist.LogNormal()),
+        ValueError,
+        "`lower` and `upper` must leave room for x in the support of the population",
+    ),
+    "within_mixed_ends": (
+        lambda: ns.latent.Within(NORMAL, [0.0, -np.inf], 1.0),
+        ValueError,
+        "`lower` must be finite everywhere or infinite everywhere",
+    ),
+    "ordered_exact": (
+        lambda: seeded(ns.latent.ordered, "x", [1.0, 2.0], 0.0, NORMAL),
+        ValueError,
+        "`error_sd` of ordered inputs must be positive; got 0",
+    ),
+    "ordered_population_by_row": (
+        lambda: seeded(ns.latent.ordered, "x", [1.0, 2.0], 0.1, dist.Normal(np.zeros(2))),
+        ValueError,
+        r"`population` of ordered inputs must be one distribution for all rows; got.*\(2,\)",
+    ),
+    "quadrature_nodes": (
+        lambda: ns.latent.Quadrature(4),
+        ValueError,
+        "`num_nodes` must be at least 8; got 4",
+    ),
+    "quadrature_width": (
+        lambda: ns.latent.Quadrature(half_width=0.0),
+        ValueError,
+        "`half_width` must be one positive number; got 0",
+    ),
+    "quadrature_chunk": (
+        lambda: ns.latent.Quadrature(chunk=0),
+        ValueError,
+        "`chunk` must be at least 1; got 0",
+    ),
+    "response_twice": (
+        twice,
+        ValueError,
+        "An input that is integrated out may have one response; got a second one of `x`",
+    ),
+    "response_shape": (
+        lambda: ns.latent.response(
+            ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE),
+            lambda x: dist.Normal(x.sum(), 1.0),
+        ),
+        ValueError,
+        r"`function` must turn x of shape \(nodes, n\) into a distribution .*got \(\)",
+    ),
+    "curve_of_an_integrated_input": (
+        lambda: CURVE(ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)),
+        TypeError,
+        "`x` must hold real numbers",
+    ),
+    "draw_inputs_without_any": (
+        lambda: ns.latent.draw_inputs(jax.random.key(0), lambda: None, {}),
+        ValueError,
+        "`model` must have an input that is integrated out",
+    ),
+    "draw_inputs_missing": (
+        lambda: ns.latent.draw_inputs(jax.random.key(0), integrated_model, {}),
+        KeyError,
+        r"`draws` must hold \['sigma'\]; \['sigma'\] are missing",
+    ),
+    "plan_knots_of_one_value": (
+        lambda: ns.latent.plan_knots([1.0, 1.0], 0.0),
+        ValueError,
+        "`observed` must vary, or have an error; got 1 throughout",
+    ),
+    "spline_density_of_a_batch": (
+        lambda: ns.latent.spline_density(BASIS.curve(np.ones((2, 5)))),
+        ValueError,
+        "`curve` must be one curve; got a batch",
+    ),
+}
+
+
+def integrated_model():
+    sigma = numpyro.sample("sigma", dist.HalfNormal())
+    x = ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)
+    numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, sigma)), obs=np.ones(2))
+
+
+@pytest.mark.parametrize("name", list(BAD_INPUTS))
+def test_bad_latent_inputs_are_refused_clearly(name):
+    call, error, message = BAD_INPUTS[name]
     with pytest.raises(error, match=message):
         call()

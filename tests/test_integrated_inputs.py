@@ -29,9 +29,9 @@ POPULATIONS = {
 }
 RULE = ns.latent.Quadrature()
 # The responses here are narrow (0.15) for rows of which little is known.
-# Far out in a long tail even these nodes are farther apart than a response is wide.
-TAIL = 5e-4
 FINE = ns.latent.Quadrature(num_nodes=300, half_width=9.0)
+# Far out in a long tail even those nodes are farther apart than a response is wide.
+TAIL = 5e-4
 
 
 def densities(model):

@@ -9,7 +9,6 @@ import numpy as np
 
 from numpyro_splines import knots
 from numpyro_splines.latent.measurements import measurements
-from numpyro_splines.validation import positive_number
 
 # How far the input of a measurement may be from it, in standard deviations of its error: 6e-5 of
 # normal errors are larger.
@@ -110,5 +109,9 @@ def _plausible_range(observed: Any, error_sd: Any, group: Any) -> tuple[float, f
     most = _MARGIN * float(np.std(mean)) if mean.size > 1 else np.inf
     lower = max(float((mean - reach).min()), float(mean.min()) - most)
     upper = min(float((mean + reach).max()), float(mean.max()) + most)
-    positive_number(upper - lower, "range of `observed`")
+    if not lower < upper:
+        raise ValueError(
+            f"`observed` must vary, or have an error; got {lower:.17g} throughout. Use "
+            "numpyro_splines.knots.uniform(lower, upper, num) to choose the domain by hand."
+        )
     return lower, upper

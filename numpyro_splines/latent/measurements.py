@@ -120,6 +120,11 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
         TypeError: if values are not real numbers, or groups not integers.
         ValueError: if shapes differ, nothing was observed, or an error is negative or not finite.
     """
+    if is_traced(observed):
+        raise TypeError(
+            "`observed` must be concrete numbers; got a traced value. Give the model its "
+            "measurements as NumPy or JAX arrays, not through jit, vmap or `jit_model_args`."
+        )
     values = np.asarray(real_array(observed, "observed"), dtype=np.float64)
     if np.isinf(values).any():
         raise ValueError("`observed` must be finite, or NaN where missing; got infinity.")
