@@ -235,8 +235,7 @@ def test_the_tutorial_covers_over_repeated_data():
     assert np.mean(parameters) >= 8 / 12
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("quadrature", [None, RULE])
+@pytest.mark.parametrize("quadrature", [None, pytest.param(RULE, marks=pytest.mark.slow)])
 def test_ranks_of_the_truth_are_uniform(quadrature):
     """Simulation-based calibration (Talts et al. 2018) of the model with a latent input."""
     num_sets, ranks, assigned = 96, 8, np.linspace(-3.0, 3.0, 30)
