@@ -1,14 +1,11 @@
 """Latent inputs integrated out: exact values, and exact draws of the inputs afterwards."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-import scipy.integrate
 import scipy.stats
 from numpyro.infer.util import log_density
 
@@ -51,19 +48,19 @@ def normal_response(x):
 
 
 def integral(function, population, lower=-np.inf, upper=np.inf):
-    """int function(x) p(x) dx in pieces, by SciPy's adaptive rule."""
+    """int function(x) p(x) dx by 64 Gauss-Legendre nodes in each of 48 panels."""
     support = population.support
     lower = max(lower, float(getattr(support, "lower_bound", -8.0)))
     upper = min(upper, float(getattr(support, "upper_bound", 80.0)))
     tail = np.geomspace(12.1, max(upper, 12.2), 9)
     edges = np.append(np.linspace(lower, min(upper, 12.0), 41), tail)
     edges = np.unique(np.minimum(edges, upper))
-
-    def integrand(x):
-        return function(x) * np.exp(float(population.log_prob(max(x, 1e-12 + lower))))
-
-    pieces = itertools.pairwise(edges)
-    return sum(scipy.integrate.quad(integrand, a, b, epsabs=1e-12)[0] for a, b in pieces)
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    half = np.diff(edges)[:, None] / 2
+    x = (edges[:-1, None] + half * (nodes + 1)).ravel()
+    return np.sum(
+        (half * weights).ravel() * function(x) * np.exp(np.asarray(population.log_prob(x)))
+    )
 
 
 def given_y(i):
@@ -73,7 +70,7 @@ def given_y(i):
 
 def given_w(i):
     seen = OBSERVED[i][~np.isnan(OBSERVED[i])]
-    return lambda x: np.prod(scipy.stats.norm(x, ERROR).pdf(seen))
+    return lambda x: np.prod(scipy.stats.norm(x[:, None], ERROR).pdf(seen), axis=1)
 
 
 @pytest.mark.parametrize("name", list(POPULATIONS))
