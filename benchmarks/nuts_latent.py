@@ -1,7 +1,9 @@
-"""NUTS over latent inputs with three ways to evaluate the same spline; `make bench-nuts`.
+"""NUTS over latent inputs, three ways to evaluate one spline, and inputs integrated out.
 
-Posterior, sampler and seeds are the same; only the evaluation of f at the latent x differs. Time
-per leapfrog is what to compare: the number of leapfrogs depends on the posterior alone.
+A non-linear version of liesel's measurement-error tutorial: n inputs with three replicates each,
+their error, their population and the curve unknown; `make bench-nuts`. Posterior and seeds are the
+same in all rows; where inputs are sampled only the evaluation of f at the latent x differs, so time
+per leapfrog is what to compare there.
 """
 
 import argparse
@@ -21,19 +23,24 @@ import numpyro_splines as ns
 GRID = np.linspace(0.5, 5.5, 50)
 
 
-def make_model(effect, w, evaluate):
-    """The model of the README; `evaluate(x, coefficients)` gives f(x)."""
+def make_model(effect, w, evaluate, quadrature=None):
+    """The tutorial's model; `evaluate(x, coefficients)` gives f(x)."""
 
     def model(y):
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
         level = numpyro.sample("level", dist.Normal(0.0, 2.0))
+        mean = numpyro.sample("mean", dist.Normal(3.0, 3.0))
+        sd = numpyro.sample("sd", dist.HalfNormal(3.0))
+        error = numpyro.sample("error", dist.HalfNormal(1.0))
         with numpyro.handlers.trace() as trace:
             effect.sample()
         coefficients = trace["f.coefficients"]["value"]
-        with numpyro.plate("obs", w.size):
-            x = numpyro.sample("x", dist.Normal(3.0, 1.2))
-            numpyro.sample("w", dist.Normal(x, 0.3), obs=w)
-            numpyro.sample("y", dist.Normal(level + evaluate(x, coefficients), sigma), obs=y)
+        x = ns.latent.measured("x", w, error, dist.Normal(mean, sd), quadrature=quadrature)
+
+        def given(x):
+            return dist.Normal(level + evaluate(x, coefficients), sigma)
+
+        numpyro.sample("y", ns.latent.response(x, given), obs=y)
 
     return model
 
@@ -90,22 +97,26 @@ def main():
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     x = rng.normal(3.0, 1.2, options.n)
-    w = x + 0.3 * rng.normal(size=x.size)
+    w = x[:, None] + 0.4 * rng.normal(size=(x.size, 3))
     y = 1.0 + np.sin(x) + 0.2 * rng.normal(size=x.size)
-    basis = ns.BSplineBasis(ns.knots.from_distribution(dist.Normal(3.0, 1.2), 18))
-    effect = ns.SplineEffect("f", basis, measure=w)
+    basis = ns.BSplineBasis(ns.latent.plan_knots(w, 0.4, 18))
+    effect = ns.SplineEffect("f", basis, measure=w.mean(axis=1))
     print(f"n = {options.n}, {options.warmup} + {options.draws} draws, one chain, float32")
-    print("| f(x) by | seconds, compilation included | leapfrogs | ms per leapfrog | min ESS/s |")
-    print("|---|---|---|---|---|")
-    for name, evaluate in contestants(effect).items():
-        model = make_model(effect, w, evaluate)
-        seconds, steps, mcmc, _ = run(model, y, options.warmup, options.draws)
+    print("| f(x) by | seconds, compilation included | leapfrogs | ms each | min ESS/s | div. |")
+    print("|---|---|---|---|---|---|")
+    ways = {name: (evaluate, None) for name, evaluate in contestants(effect).items()}
+    ways["numpyro_splines, x integrated out"] = ways["numpyro_splines"][0], ns.latent.Quadrature()
+    for name, (evaluate, quadrature) in ways.items():
+        model = make_model(effect, w, evaluate, quadrature)
+        seconds, steps, mcmc, diverging = run(model, y, options.warmup, options.draws)
         draws = mcmc.get_samples(group_by_chain=True)
         f = np.asarray(draws["level"][..., None] + effect.curve(draws)(GRID))
-        columns = [*np.moveaxis(f, -1, 0), draws["sigma"], draws["f.scale"], draws["level"]]
+        scalars = ("sigma", "f.scale", "level", "mean", "sd", "error")
+        columns = [*np.moveaxis(f, -1, 0), *(draws[name] for name in scalars)]
         worst = min(float(effective_sample_size(np.asarray(c))) for c in columns)
         per_step = 1e3 * seconds / steps
-        print(f"| {name} | {seconds:.1f} | {steps} | {per_step:.2f} | {worst / seconds:.2f} |")
+        cells = f"{seconds:.1f} | {steps} | {per_step:.2f} | {worst / seconds:.2f} | {diverging}"
+        print(f"| {name} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

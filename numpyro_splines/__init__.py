@@ -6,6 +6,7 @@ from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots
 from numpyro_splines import latent as latent
 from numpyro_splines import marginal as marginal
+from numpyro_splines import posterior as posterior
 from numpyro_splines import prior_checks as prior_checks
 from numpyro_splines.additive import AdditivePredictor as AdditivePredictor
 from numpyro_splines.bases import AbstractBasis as AbstractBasis

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(problem.lead)
     print(
         f"Sampling with NUTS: {options.chains} chains of {options.warmup} warmup iterations and "
-        f"{options.draws} draws; latent inputs: {len(problem.latent_response)}."
+        f"{options.draws} draws; latent inputs: {(~problem.known).sum()}."
     )
     start = time.perf_counter()
     mcmc = demo.fit(

@@ -13,12 +13,9 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pandas as pd
-from jax.scipy.stats import norm
-from numpyro.distributions import constraints
 from numpyro.infer import MCMC, NUTS, init_to_median
-from numpyro.infer.reparam import LocScaleReparam
 
-from numpyro_splines import knots, plotting
+from numpyro_splines import latent, plotting
 from numpyro_splines.bases import BSplineBasis
 from numpyro_splines.datasets import load_geyser
 from numpyro_splines.effects import SplineEffect
@@ -35,8 +32,8 @@ class Problem(NamedTuple):
     Attributes:
         effect: the smooth.
         model: the NumPyro model, without arguments.
-        known: inputs known exactly and their responses.
-        latent_response: responses of the rows whose input is latent, in the order of site "x".
+        response: of all rows, in the order of site "x".
+        known: which inputs are known exactly.
         slope_at: inputs where the slope is reported (site "slope").
         parameters: sites for the summary table.
         labels: of the input, the response and the slope, with units.
@@ -45,82 +42,29 @@ class Problem(NamedTuple):
 
     effect: SplineEffect
     model: Callable[[], None]
-    known: tuple[np.ndarray, np.ndarray]
-    latent_response: np.ndarray
+    response: np.ndarray
+    known: np.ndarray
     slope_at: np.ndarray
     parameters: list[str]
     labels: tuple[str, str, str]
     lead: str
 
 
-class TruncatedMixture(dist.Distribution):
-    """A mixture of normals restricted to an interval, p(x) = sum_k w_k N(x; m_k, s_k) / mass.
-
-    Args:
-        weights: w_k, summing to one, shape (k,).
-        means: m_k, shape (k,).
-        scales: s_k, shape (k,).
-        low: left end of the interval; any shape, one per row.
-        high: right end, broadcast against `low`.
-    """
-
-    reparametrized_params = ["weights", "means", "scales", "low", "high"]  # noqa: RUF012
-
-    def __init__(self, weights: Any, means: Any, scales: Any, low: Any, high: Any):
-        self.weights, self.means, self.scales = weights, means, scales
-        self.low, self.high = jnp.broadcast_arrays(low, high)
-        super().__init__(batch_shape=self.low.shape)
-
-    @constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
-    def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The interval."""
-        return constraints.interval(self.low, self.high)
-
-    def masses(self) -> jax.Array:
-        """w_k times the probability of the interval under component k, shape (*batch, k)."""
-        low = (self.low[..., None] - self.means) / self.scales
-        high = (self.high[..., None] - self.means) / self.scales
-        # In the upper tail 1 - 1 would be left of the difference: mirror it.
-        mirror = low > 0
-        low, high = jnp.where(mirror, -high, low), jnp.where(mirror, -low, high)
-        return self.weights * (norm.cdf(high) - norm.cdf(low))
-
-    def log_mass(self) -> jax.Array:
-        """Logarithm of the probability of the interval, shape (*batch,)."""
-        # A floor that no plausible population reaches keeps wild starting values finite.
-        return jnp.log(jnp.maximum(self.masses().sum(-1), 1e-30))
-
-    def log_prob(self, value: Any, intermediates: Any = None) -> jax.Array:  # pyright: ignore
-        """Log density inside the interval."""
-        del intermediates
-        density = norm.logpdf(jnp.asarray(value)[..., None], self.means, self.scales)
-        joint = jax.nn.logsumexp(density + jnp.log(self.weights), axis=-1)
-        return joint - self.log_mass()
-
-    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Component by its mass in the interval, then the truncated normal."""
-        key_component, key_value = jax.random.split(key)
-        shape = sample_shape + self.batch_shape
-        component = jax.random.categorical(key_component, jnp.log(self.masses()), shape=shape)
-        mean, scale = self.means[component], self.scales[component]
-        low, high = (self.low - mean) / scale, (self.high - mean) / scale
-        return mean + scale * jax.random.truncated_normal(key_value, low, high, shape)
-
-
 def geyser_problem() -> Problem:
     """Waiting time to the next eruption given the duration of this one, night durations latent."""
     geyser = load_geyser().dropna()
     timed = (geyser["recorded"] == "timed").to_numpy()
-    duration = geyser["duration"].to_numpy()[timed]
+    duration = geyser["duration"].to_numpy()
     response = geyser["next_waiting"].to_numpy()
-    night = geyser["recorded"].to_numpy()[~timed]
-    word = np.array([list(CLASSES).index(w) for w in night])
-    low, high = np.array(list(CLASSES.values())).T
+    # A timed duration is an interval of length zero.
+    night = np.array([CLASSES[word] for word in geyser["recorded"][~timed]])
+    ends = np.stack([duration, duration], axis=-1)
+    ends[~timed] = night
     effect = SplineEffect(
         "f",
-        BSplineBasis(knots.uniform(low[0], high[-1], 12)),
+        BSplineBasis(latent.plan_knots(night.ravel(), num=12)),
         SmoothnessPrior(order=2, scale=dist.HalfNormal(10.0), linear=20.0),
-        measure=duration,
+        measure=duration[timed],
     )
     slope_at = np.array([2.0, 3.0, 4.0])
 
@@ -128,26 +72,20 @@ def geyser_problem() -> Problem:
         means = numpyro.sample("means", dist.Normal(np.array([2.0, 4.3]), 0.3).to_event(1))
         scales = numpyro.sample("scales", dist.LogNormal(np.log([0.3, 0.4]), 0.4).to_event(1))
         long = numpyro.sample("long", dist.Beta(2.0, 2.0))
-        weights = jnp.stack([1.0 - long, long])
-        ends = np.full(duration.shape, low[0]), np.full(duration.shape, high[-1])
-        population = TruncatedMixture(weights, means, scales, *ends)
-        classes = TruncatedMixture(weights, means, scales, low, high)
-        numpyro.sample("durations", population, obs=duration)
-        numpyro.sample("words", dist.CategoricalLogits(classes.log_mass()), obs=word)
-        night_rows = TruncatedMixture(weights, means, scales, low[word], high[word])
-        x = numpyro.sample("x", night_rows)
+        kinds = dist.Categorical(probs=jnp.stack([1.0 - long, long]))
+        population = dist.MixtureSameFamily(kinds, dist.Normal(means, scales))
+        x = latent.coarse("x", ends[:, 0], ends[:, 1], population)
         level = numpyro.sample("level", dist.Normal(70.0, 20.0))
         sigma = numpyro.sample("sigma", dist.HalfNormal(10.0))
         curve = effect.sample()
         numpyro.deterministic("slope", curve.derivative()(slope_at))
-        numpyro.sample("y_timed", dist.Normal(level + curve(duration), sigma), obs=response[timed])
-        numpyro.sample("y_night", dist.Normal(level + curve(x), sigma), obs=response[~timed])
+        numpyro.sample("y", dist.Normal(level + curve(x), sigma), obs=response)
 
     return Problem(
         effect,
         model,
-        (duration, response[timed]),
-        response[~timed],
+        response,
+        timed,
         slope_at,
         ["level", "sigma", "f.scale", "slope", "means", "scales", "long"],
         ("duration of the eruption (min)", "waiting to the next eruption (min)", "slope (min/min)"),
@@ -169,13 +107,9 @@ def measurement_error_problem(
         names: of the input and of the response.
     """
     center, spread, noise = observed.mean(), observed.std(), response.std()
-    # Four error standard deviations beyond the data cover the plausible inputs
-    # (but not arbitrarily far where the error is larger than the spread of the data).
-    ends = (observed - 4 * input_sd).min(), (observed + 4 * input_sd).max()
-    lower, upper = np.clip(ends, center - 8 * spread, center + 8 * spread)
     effect = SplineEffect(
         "f",
-        BSplineBasis(knots.uniform(lower, upper, 15)),
+        BSplineBasis(latent.plan_knots(observed, input_sd, 15)),
         SmoothnessPrior(order=2, scale=dist.HalfNormal(noise), linear=2.0 * noise),
         measure=observed,
     )
@@ -184,13 +118,7 @@ def measurement_error_problem(
     def model() -> None:
         mean = numpyro.sample("mean", dist.Normal(center, spread))
         sd = numpyro.sample("sd", dist.HalfNormal(spread))
-        # The same joint density as x ~ Normal(mean, sd), observed ~ Normal(x, input_sd), the other
-        # way round: each input starts at, and is scaled by, what its measurement says about it.
-        total = sd**2 + input_sd**2
-        numpyro.sample("observed", dist.Normal(mean, jnp.sqrt(total)), obs=observed)
-        expected = (observed * sd**2 + mean * input_sd**2) / total
-        with numpyro.handlers.reparam(config={"x": LocScaleReparam(0.0)}):
-            x = numpyro.sample("x", dist.Normal(expected, sd * input_sd / jnp.sqrt(total)))
+        x = latent.measured("x", observed, input_sd, dist.Normal(mean, sd))
         level = numpyro.sample("level", dist.Normal(response.mean(), 2.0 * noise))
         sigma = numpyro.sample("sigma", dist.HalfNormal(noise))
         curve = effect.sample()
@@ -200,8 +128,8 @@ def measurement_error_problem(
     return Problem(
         effect,
         model,
-        (np.empty(0), np.empty(0)),
         response,
+        np.zeros(response.shape, bool),
         slope_at,
         ["level", "sigma", "f.scale", "slope", "mean", "sd"],
         (names[0], names[1], f"slope ({names[1]} per {names[0]})"),
@@ -245,27 +173,28 @@ def save(problem: Problem, mcmc: MCMC, out: Path) -> tuple[pd.DataFrame, float]:
     summary.to_csv(out / "summary.csv")
     data.to_netcdf(str(out / "draws.nc"))
     _picture(problem, draws).savefig(out / "curve.png", dpi=150)
-    x = np.asarray(draws["x"])
+    x = np.asarray(draws["x"])[..., ~problem.known]
     lower, upper = problem.effect.basis.domain
     return summary, float(np.mean((x < lower) | (x > upper)))
 
 
 def _picture(problem: Problem, draws: dict[str, Any]) -> Any:
-    known, response = problem.known
     x = np.asarray(draws["x"])
-    # The grid covers the data and nearly all latent draws; stray draws would squeeze the picture.
-    ends = np.concatenate([known, np.quantile(x, [0.01, 0.99], axis=(0, 1)).ravel()])
-    grid = np.linspace(ends.min(), ends.max(), 200)
+    # The grid covers nearly all inputs; stray draws would squeeze the picture.
+    lower, upper = np.quantile(x, [0.01, 0.99], axis=(0, 1))
+    grid = np.linspace(lower.min(), upper.max(), 200)
     curve = problem.effect.curve(draws)
     labels = dict(
         zip(("input_label", "response_label", "slope_label"), problem.labels, strict=True)
     )
     level = np.asarray(draws["level"])[..., None]
-    figure, upper, _ = plotting.curve_and_slope(
+    figure, axes, _ = plotting.curve_and_slope(
         grid, level + np.asarray(curve(grid)), curve.derivative()(grid), **labels
     )
-    if known.size:
-        upper.plot(known, response, "o", color=plotting.GRAY, markersize=2.5, label="timed")
-    plotting.latent_inputs(upper, x, problem.latent_response)
-    upper.legend(frameon=False, fontsize="small")
+    known = problem.known
+    if known.any():
+        timed = x[0, 0, known], problem.response[known]
+        axes.plot(*timed, "o", color=plotting.GRAY, markersize=2.5, label="timed")
+    plotting.latent_inputs(axes, x[..., ~known], problem.response[~known])
+    axes.legend(frameon=False, fontsize="small")
     return figure

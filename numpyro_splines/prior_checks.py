@@ -81,7 +81,12 @@ def check_prior(
 
 
 def degrees_of_freedom(
-    effect: SplineEffect, scale: ArrayLike, *, sigma: float, num_observations: float
+    effect: SplineEffect,
+    scale: ArrayLike,
+    *,
+    sigma: ArrayLike,
+    num_observations: float,
+    linear_scale: ArrayLike | None = None,
 ) -> np.ndarray:
     r"""Effective degrees of freedom of a smooth given its scale, before data.
 
@@ -95,11 +100,13 @@ def degrees_of_freedom(
     Args:
         effect: an effect with a smoothness prior.
         scale: tau, any shape, positive, in the units of f.
-        sigma: noise standard deviation, in the units of f.
+        sigma: noise standard deviation, in the units of f; broadcast against `scale`.
         num_observations: n.
+        linear_scale: standard deviation of the unpenalized functions, broadcast against `scale`;
+            that of their prior if omitted.
 
     Returns:
-        The shape of `scale`.
+        The common shape of `scale` and `sigma`.
 
     Raises:
         TypeError: if the prior of the effect is no smoothness prior.
@@ -114,20 +121,42 @@ def degrees_of_freedom(
     References:
         Wood, Generalized Additive Models (2017), section 5.4.2.
     """
-    prior = effect.prior
-    if not isinstance(prior, AbstractSmoothnessPrior):
-        raise TypeError(
-            f"`effect` must have a smoothness prior, whose scale sets the degrees of freedom; got "
-            f"{type(prior).__name__}."
-        )
-    tau = float64_array(scale, "scale")
-    if not np.all(tau > 0.0):
-        raise ValueError(f"`scale` must be positive; got {tau.min()}.")
-    noise = float(positive_number(sigma, "sigma")) ** 2
+    prior = smoothness_prior(effect)
+    tau, noise = _positive(scale, "scale"), _positive(sigma, "sigma") ** 2
     n = float(positive_number(num_observations, "num_observations"))
     deviations = np.asarray(effect.prepared.spectrum.standard_deviations)
     signal = n * (tau[..., None] * deviations) ** 2
-    linear = prior.linear
-    spread = np.inf if isinstance(linear, dist.ImproperUniform) else float(linear.variance)
-    known = 1.0 if np.isinf(spread) else n * spread / (n * spread + noise)
-    return (signal / (signal + noise)).sum(-1) + known * effect.prepared.linear.shape[1]
+    if linear_scale is not None:
+        spread = _positive(linear_scale, "linear_scale") ** 2
+        known = n * spread / (n * spread + noise)
+    elif isinstance(prior.linear, dist.ImproperUniform) or np.isinf(prior.linear.variance):
+        known = 1.0
+    else:
+        spread = float(prior.linear.variance)
+        known = n * spread / (n * spread + noise)
+    penalized = (signal / (signal + noise[..., None])).sum(-1)
+    return penalized + known * effect.prepared.linear.shape[1]
+
+
+def smoothness_prior(effect: SplineEffect) -> AbstractSmoothnessPrior:
+    """The prior of an effect whose scale sets its degrees of freedom.
+
+    Args:
+        effect: the effect.
+
+    Raises:
+        TypeError: if it has another prior.
+    """
+    if not isinstance(effect.prior, AbstractSmoothnessPrior):
+        raise TypeError(
+            f"`effect` must have a smoothness prior, whose scale sets the degrees of freedom; got "
+            f"{type(effect.prior).__name__}."
+        )
+    return effect.prior
+
+
+def _positive(value: ArrayLike, name: str) -> np.ndarray:
+    array = float64_array(value, name)
+    if not np.all(array > 0.0):
+        raise ValueError(f"`{name}` must be positive; got {array.min()}.")
+    return array

@@ -3,14 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 import pytest
+import xarray as xr
 
 import numpyro_splines as ns
 from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
+from numpyro_splines import posterior as po
 from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit
+from numpyro_splines.latent.diagnostics import check_inputs
+from numpyro_splines.latent.directions import direction
 from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
 from numpyro_splines.spectrum import karhunen_loeve
 
@@ -34,6 +39,13 @@ class NotGaussian(ns.AbstractPrior):
 
     def sample(self, prepared, site):
         return np.zeros(5)
+
+
+# Posterior curves: two chains of three draws, alone and for two groups.
+DRAWS = {"f.coefficients": np.zeros((2, 3, 5)), "level": np.zeros((2, 3))}
+POST = po.curve(F, DRAWS)
+GROUPED = po.LabeledCurve(BASIS.curve(np.zeros((2, 3, 2, 5))), dims=("chain", "draw", "group"))
+VALUES = po.values(POST, X)
 
 
 def linear(**terms):
@@ -589,8 +601,466 @@ BAD = {
 }
 
 
+# Posterior.
+BAD |= {
+    "draws_kind": (
+        lambda: po.dataset([1.0]),
+        TypeError,
+        "`draws` must be arrays by site name, an MCMC, or an ArviZ object.*got list",
+    ),
+    "draws_without_chains": (
+        lambda: po.dataset({"a": np.zeros(3)}),
+        ValueError,
+        r"`draws` must hold arrays with common leading axes \(chain, draw\); got \{'a': \(3,\)\}",
+    ),
+    "draws_of_two_lengths": (
+        lambda: po.dataset({"a": np.zeros((2, 3)), "b": np.zeros((2, 4))}),
+        ValueError,
+        "common leading axes.*group_by_chain=True",
+    ),
+    "dataset_without_chains": (
+        lambda: po.dataset(xr.Dataset({"a": ("draw", np.zeros(3))})),
+        ValueError,
+        r"`draws` must have the axes \('chain', 'draw'\); \['chain'\] are missing",
+    ),
+    "curve_without_chains": (
+        lambda: po.curve(F, {"f.coefficients": np.zeros((3, 5))}),
+        ValueError,
+        r"`dims` must name the batch axes.*its shape \(3,\).*group_by_chain=True",
+    ),
+    "curve_without_sites": (
+        lambda: po.curve(F, {"g.coefficients": np.zeros((2, 3, 5))}),
+        KeyError,
+        "`draws` must hold f.coefficients",
+    ),
+    "curve_of_no_effect": (
+        lambda: po.curve(BASIS, DRAWS),
+        TypeError,
+        "`effect` must be a SplineEffect; got BSplineBasis",
+    ),
+    "labeled_no_curve": (
+        lambda: po.LabeledCurve(np.zeros(3)),
+        TypeError,
+        "`curve` must be a Curve; got ndarray",
+    ),
+    "labeled_input_name": (
+        lambda: po.curve(F, DRAWS, input_name="mean"),
+        ValueError,
+        "`input_name` and `dims` must be different names and none of.*got 'mean'",
+    ),
+    "labeled_coords": (
+        lambda: po.curve(F, DRAWS, coords={"draw": [1.0]}),
+        ValueError,
+        r"`coords\['draw'\]` must have 3 entries.*got shape \(1,\)",
+    ),
+    "curve_stray_coords": (
+        lambda: po.curve(F, DRAWS, coords={"group": ["a"]}),
+        ValueError,
+        r"`coords` must be of the axes of the curves, \('chain', 'draw'\); got \['group'\]",
+    ),
+    "labeled_no_such_axis": (
+        lambda: POST.sel(draw=0),
+        KeyError,
+        r"`sel` selects along \(\); got 'draw'",
+    ),
+    "labeled_no_such_group": (
+        lambda: GROUPED.sel(group="b"),
+        KeyError,
+        "`group` must be one of .*; got 'b'",
+    ),
+    "labeled_other_draws": (
+        lambda: POST - po.LabeledCurve(BASIS.curve(np.zeros((2, 4, 5)))),
+        ValueError,
+        r"'draw' has \[.*\] and \[.*\]. Take as many draws of both",
+    ),
+    "labeled_other_axes": (
+        lambda: POST + xr.DataArray(np.zeros(2), dims=["group"]),
+        ValueError,
+        r"a labeled array must have axes of the curve, .*got \('group',\)",
+    ),
+    "labeled_strings": (lambda: POST * "a", TypeError, "`other` must hold real numbers"),
+    "labeled_array_first": (
+        lambda: xr.DataArray(np.zeros((2, 3)), dims=["chain", "draw"]) + POST,
+        TypeError,
+        "the curve 'f' is no array.*put the curve first",
+    ),
+    "values_two_axes": (
+        lambda: po.values(POST, np.zeros((2, 2))),
+        ValueError,
+        r"`x` must have one axis, or names for its axes.*got \(2, 2\)",
+    ),
+    "values_derivative": (
+        lambda: po.values(POST, derivative=-1),
+        ValueError,
+        "`derivative` must be at least 0; got -1",
+    ),
+    "integral_bounds": (
+        lambda: po.integral(POST, np.zeros((2, 2)), 1.0),
+        ValueError,
+        r"`lower` and `upper` must be numbers or lists; got shape \(2, 2\)",
+    ),
+    "inverse_targets": (
+        lambda: po.inverse(POST, np.zeros((2, 2))),
+        ValueError,
+        r"`y` must be a number or a list of numbers; got shape \(2, 2\)",
+    ),
+    "inverse_of_no_monotone": (
+        lambda: po.inverse(POST, 0.0),
+        ValueError,
+        "`inverse` needs a curve that increases or decreases",
+    ),
+    "partial_sum_terms": (
+        lambda: po.partial_sum(POST),
+        TypeError,
+        r"`terms` must be pairs \(curve, x\) of a LabeledCurve and its input; got LabeledCurve",
+    ),
+    "partial_sum_rows": (
+        lambda: po.partial_sum((POST, X), (POST, X[1:])),
+        ValueError,
+        r"`terms` must have one number of rows along 'obs'; got \[9, 8\]",
+    ),
+    "values_other_draws": (
+        lambda: po.values(POST, xr.DataArray(np.zeros((9, 2, 4)), dims=["obs", "chain", "draw"])),
+        ValueError,
+        r"`x` must agree with the curves .*'draw': 3\}; got .*'draw': 4\}",
+    ),
+    "bands_no_array": (
+        lambda: po.bands(np.zeros((2, 3))),
+        TypeError,
+        "`draws` must be a DataArray.*got ndarray",
+    ),
+    "bands_no_draws": (
+        lambda: po.bands(VALUES.mean("draw")),
+        ValueError,
+        r"`draws` must have the axes .*; \['draw'\] are missing",
+    ),
+    "bands_of_one": (
+        lambda: po.bands(VALUES, 1.0),
+        ValueError,
+        r"`probability` must lie in \(0, 1\); got 1.0",
+    ),
+    "bands_kind": (
+        lambda: po.bands(VALUES, kind="hdi"),
+        TypeError,
+        r"`kind` must be EqualTailed\(\), .*; got 'hdi'",
+    ),
+    "bands_over": (
+        lambda: po.bands(VALUES, kind=po.Simultaneous("z")),
+        ValueError,
+        r"`over` must name axes of the draws, .*; got \['z'\]",
+    ),
+    "table_of_numbers": (
+        lambda: po.table([1.0]),
+        TypeError,
+        "`data` must be an xarray object; got list",
+    ),
+    "labels_no_site": (
+        lambda: po.labels({"level": np.zeros((2, 3))}, F),
+        KeyError,
+        "`draws` must hold sites of the effect 'f'; got none",
+    ),
+    "labels_plates": (
+        lambda: po.labels(DRAWS, F, plates={"f": {"group": ["a", "b"]}}),
+        ValueError,
+        r"`plates\['f'\]` must have the lengths of the first axes .*\(5,\); got \{'group': 2\}",
+    ),
+    "freedom_no_scale": (
+        lambda: po.degrees_of_freedom(F, DRAWS, sigma=1.0, num_observations=9),
+        KeyError,
+        r"`draws` must hold 'f.scale'; got \['f.coefficients', 'level'\]",
+    ),
+    "freedom_sigma": (
+        lambda: po.degrees_of_freedom(
+            F, {"f.scale": np.ones((2, 3))}, sigma=np.ones(6), num_observations=9
+        ),
+        ValueError,
+        r"`sigma` must be the name of a site, a number, or an array.*got shape \(6,\)",
+    ),
+}
+
+
 @pytest.mark.parametrize("name", list(BAD))
 def test_bad_input_is_refused_clearly(name):
     call, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        call()
+
+
+# Diagnostics of latent inputs, and directions.
+
+DRAWS = np.random.default_rng(0).normal(size=(2, 10, 3))
+BAD_DRAWS = {
+    "draws_without_chains": (
+        lambda: check_inputs(DRAWS[0]),
+        ValueError,
+        r"`draws` must have shape \(chain, draw, n\).*got \(10, 3\)",
+    ),
+    "draws_few": (
+        lambda: check_inputs(DRAWS[:, :3]),
+        ValueError,
+        r"`draws` must hold at least 4 draws of each chain; got shape \(2, 3, 3\)",
+    ),
+    "draws_nan": (
+        lambda: check_inputs(np.where(DRAWS[1, 2, 0] == DRAWS, np.nan, DRAWS)),
+        ValueError,
+        r"`draws` must be finite; got nan at index \(1, 2, 0\)",
+    ),
+    "draws_strings": (lambda: check_inputs(["a"]), TypeError, "`draws` must hold real numbers"),
+    "draws_traced": (
+        lambda: jax.jit(check_inputs)(DRAWS),
+        TypeError,
+        "`draws` must be concrete numbers; got a traced value",
+    ),
+    "draws_domain_reversed": (
+        lambda: check_inputs(DRAWS, domain=(1.0, 0.0)),
+        ValueError,
+        "`domain` must be strictly increasing; got 1 before 0",
+    ),
+    "draws_domain_of_three": (
+        lambda: check_inputs(DRAWS, domain=(0.0, 1.0, 2.0)),
+        ValueError,
+        "`domain` must be a pair, left and right end",
+    ),
+    "draws_prior_sd": (
+        lambda: check_inputs(DRAWS, prior_sd=-1.0),
+        ValueError,
+        r"`prior_sd` must be positive, one number or one per row, shape \(3,\); got -1",
+    ),
+    "draws_prior_sd_shape": (
+        lambda: check_inputs(DRAWS, prior_sd=np.ones(2)),
+        ValueError,
+        r"`prior_sd` .*got shape \(2,\)",
+    ),
+    "draws_curve_alone": (
+        lambda: check_inputs(DRAWS, curve=DRAWS),
+        TypeError,
+        "`curve` and `log_likelihood` must be given together",
+    ),
+    "draws_curve_shape": (
+        lambda: check_inputs(DRAWS, curve=DRAWS[:1], log_likelihood=DRAWS),
+        ValueError,
+        r"`curve` must have shape \(2, 10\) and the grid, .*got \(1, 10, 3\) and \(2, 10, 3\)",
+    ),
+    "draws_log_likelihood_shape": (
+        lambda: check_inputs(DRAWS, curve=DRAWS, log_likelihood=DRAWS[..., :2]),
+        ValueError,
+        r"`log_likelihood` \(2, 10, 3\); got \(2, 10, 3\) and \(2, 10, 2\)",
+    ),
+    "direction_of_one": (
+        lambda: direction("a", 1),
+        ValueError,
+        "`size` must be at least 2; got 1",
+    ),
+    "direction_reference": (
+        lambda: direction("a", 3, reference=3),
+        ValueError,
+        "`reference` must be less than `size`, 3; got 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_DRAWS))
+def test_bad_draws_are_refused_clearly(name):
+    call, error, message = BAD_DRAWS[name]
+    with pytest.raises(error, match=message):
+        call()
+
+
+# Priors of latent inputs.
+
+NORMAL = dist.Normal()
+RULE = ns.latent.Quadrature()
+
+
+def seeded(function, *arguments, **options):
+    return numpyro.handlers.seed(function, rng_seed=0)(*arguments, **options)
+
+
+def measured(*arguments, **options):
+    return seeded(ns.latent.measured, "x", *arguments, **options)
+
+
+def twice():
+    x = ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)
+    for _ in range(2):
+        ns.latent.response(x, lambda x: dist.Normal(x, 1.0))
+
+
+BAD_INPUTS = {
+    "error_negative": (
+        lambda: measured([1.0, 2.0], -0.1, NORMAL),
+        ValueError,
+        "`error_sd` must be finite and not negative, .*got -0.1",
+    ),
+    "error_shape": (
+        lambda: measured([1.0, 2.0], [0.1, 0.1, 0.1], NORMAL),
+        ValueError,
+        r"`error_sd` must be one number, or of shape \(2,\).*got shape \(3,\)",
+    ),
+    "all_missing": (
+        lambda: measured([np.nan, np.nan], 0.1, NORMAL),
+        ValueError,
+        "`observed` must hold at least one observation; all entries are NaN",
+    ),
+    "missing_all_missing": (
+        lambda: seeded(ns.latent.missing, "x", [np.nan, np.nan], NORMAL),
+        ValueError,
+        "`observed` must hold at least one observation",
+    ),
+    "observed_infinite": (
+        lambda: measured([1.0, np.inf], 0.1, NORMAL),
+        ValueError,
+        "`observed` must be finite, or NaN where missing; got infinity",
+    ),
+    "observed_three_dimensional": (
+        lambda: measured(np.ones((2, 2, 2)), 0.1, NORMAL),
+        ValueError,
+        r"`observed` must have shape \(n,\) or \(n, replicates\); got \(2, 2, 2\)",
+    ),
+    "observed_traced": (
+        lambda: jax.jit(lambda w: measured(w, 0.1, NORMAL))(np.ones(2)),
+        TypeError,
+        "`observed` must be concrete numbers; got a traced value",
+    ),
+    "group_length": (
+        lambda: measured([1.0, 2.0, 3.0], 0.1, NORMAL, group=[0, 1]),
+        ValueError,
+        r"`group` must hold one row for each of the measurements, shape \(3,\); got \(2,\)",
+    ),
+    "group_floats": (
+        lambda: measured([1.0, 2.0], 0.1, NORMAL, group=[0.0, 1.0]),
+        TypeError,
+        "`group` must hold integers from 0 to n - 1; got dtype float64",
+    ),
+    "group_negative": (
+        lambda: measured([1.0, 2.0], 0.1, NORMAL, group=[0, -1]),
+        ValueError,
+        "`group` must hold integers from 0 to n - 1; got -1",
+    ),
+    "known_twice": (
+        lambda: measured([[1.0, 2.0]], 0.0, NORMAL),
+        ValueError,
+        r"`observed` must hold one value where `error_sd` is zero; got \[1. 2.\] in row 0",
+    ),
+    "population_number": (
+        lambda: measured([1.0, 2.0], 0.1, 1.0),
+        TypeError,
+        "`population` must be a univariate distribution",
+    ),
+    "population_shape": (
+        lambda: measured([1.0, 2.0], 0.1, dist.Normal(np.zeros(3))),
+        ValueError,
+        r"`population` must be one distribution or one for each of the 2 rows; got.*\(3,\)",
+    ),
+    "berkson_nan": (
+        lambda: seeded(ns.latent.berkson, "x", [1.0, np.nan], 0.1),
+        ValueError,
+        r"`assigned` must be finite, shape \(n,\): NaN is not allowed",
+    ),
+    "coarse_reversed": (
+        lambda: seeded(ns.latent.coarse, "x", [0.0, 2.0], [1.0, 1.0], NORMAL),
+        ValueError,
+        "`lower` must not be above `upper`; got 2.0 and 1.0 in row 1",
+    ),
+    "coarse_shapes": (
+        lambda: seeded(ns.latent.coarse, "x", [0.0, 2.0], [1.0], NORMAL),
+        ValueError,
+        r"`lower` and `upper` must have one shape; got \(2,\) and \(1,\)",
+    ),
+    "coarse_two_dimensional": (
+        lambda: seeded(ns.latent.coarse, "x", [[0.0]], [[1.0]], NORMAL),
+        ValueError,
+        r"`lower` must have one axis, one entry per row; got shape \(1, 1\)",
+    ),
+    "coarse_nothing_known": (
+        lambda: seeded(ns.latent.coarse, "x", [np.nan], [np.inf], NORMAL),
+        ValueError,
+        "`lower` and `upper` must hold at least one finite end; got none",
+    ),
+    "coarse_outside_the_support": (
+        lambda: seeded(ns.latent.coarse, "x", [-2.0], [-1.0], dist.LogNormal()),
+        ValueError,
+        "`lower` and `upper` must leave room for x in the support of the population",
+    ),
+    "within_mixed_ends": (
+        lambda: ns.latent.Within(NORMAL, [0.0, -np.inf], 1.0),
+        ValueError,
+        "`lower` must be finite everywhere or infinite everywhere",
+    ),
+    "ordered_exact": (
+        lambda: seeded(ns.latent.ordered, "x", [1.0, 2.0], 0.0, NORMAL),
+        ValueError,
+        "`error_sd` of ordered inputs must be positive; got 0",
+    ),
+    "ordered_population_by_row": (
+        lambda: seeded(ns.latent.ordered, "x", [1.0, 2.0], 0.1, dist.Normal(np.zeros(2))),
+        ValueError,
+        r"`population` of ordered inputs must be one distribution for all rows; got.*\(2,\)",
+    ),
+    "quadrature_nodes": (
+        lambda: ns.latent.Quadrature(4),
+        ValueError,
+        "`num_nodes` must be at least 8; got 4",
+    ),
+    "quadrature_width": (
+        lambda: ns.latent.Quadrature(half_width=0.0),
+        ValueError,
+        "`half_width` must be one positive number; got 0",
+    ),
+    "quadrature_chunk": (
+        lambda: ns.latent.Quadrature(chunk=0),
+        ValueError,
+        "`chunk` must be at least 1; got 0",
+    ),
+    "response_twice": (
+        twice,
+        ValueError,
+        "An input that is integrated out may have one response; got a second one of `x`",
+    ),
+    "response_shape": (
+        lambda: ns.latent.response(
+            ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE),
+            lambda x: dist.Normal(x.sum(), 1.0),
+        ),
+        ValueError,
+        r"`function` must turn x of shape \(nodes, n\) into a distribution .*got \(\)",
+    ),
+    "curve_of_an_integrated_input": (
+        lambda: CURVE(ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)),
+        TypeError,
+        "`x` must hold real numbers",
+    ),
+    "draw_inputs_without_any": (
+        lambda: ns.latent.draw_inputs(jax.random.key(0), lambda: None, {}),
+        ValueError,
+        "`model` must have an input that is integrated out",
+    ),
+    "draw_inputs_missing": (
+        lambda: ns.latent.draw_inputs(jax.random.key(0), integrated_model, {}),
+        KeyError,
+        r"`draws` must hold \['sigma'\]; \['sigma'\] are missing",
+    ),
+    "plan_knots_of_one_value": (
+        lambda: ns.latent.plan_knots([1.0, 1.0], 0.0),
+        ValueError,
+        "`observed` must vary, or have an error; got 1 throughout",
+    ),
+    "spline_density_of_a_batch": (
+        lambda: ns.latent.spline_density(BASIS.curve(np.ones((2, 5)))),
+        ValueError,
+        "`curve` must be one curve; got a batch",
+    ),
+}
+
+
+def integrated_model():
+    sigma = numpyro.sample("sigma", dist.HalfNormal())
+    x = ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)
+    numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, sigma)), obs=np.ones(2))
+
+
+@pytest.mark.parametrize("name", list(BAD_INPUTS))
+def test_bad_latent_inputs_are_refused_clearly(name):
+    call, error, message = BAD_INPUTS[name]
     with pytest.raises(error, match=message):
         call()

@@ -1,6 +1,9 @@
 """Priors for inputs that are not known exactly."""
 
 from numpyro_splines.latent.coordinates import spline_density as spline_density
+from numpyro_splines.latent.diagnostics import InputCheck as InputCheck
+from numpyro_splines.latent.diagnostics import check_inputs as check_inputs
+from numpyro_splines.latent.directions import direction as direction
 from numpyro_splines.latent.domain import check_domain as check_domain
 from numpyro_splines.latent.domain import plan_knots as plan_knots
 from numpyro_splines.latent.errors import berkson as berkson

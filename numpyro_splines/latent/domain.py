@@ -9,7 +9,6 @@ import numpy as np
 
 from numpyro_splines import knots
 from numpyro_splines.latent.measurements import measurements
-from numpyro_splines.validation import positive_number
 
 # How far the input of a measurement may be from it, in standard deviations of its error: 6e-5 of
 # normal errors are larger.
@@ -50,7 +49,7 @@ def plan_knots(
 
     Example:
         >>> print(plan_knots([1.0, 2.0, 4.0], 0.1, 5))
-        [0.6 1.55 2.5 3.45 4.4]
+        [0.6  1.55 2.5  3.45 4.4 ]
     """
     lower, upper = _plausible_range(observed, error_sd, group)
     if population is not None:
@@ -83,7 +82,7 @@ def check_domain(
         0.0
     """
     data = measurements(observed, error_sd, group)
-    count = np.bincount(data.row, minlength=data.num_rows)
+    count = data.num_measured
     mean = np.bincount(data.row, data.value, data.num_rows)[count > 0] / count[count > 0]
     lower, upper = (float(end) for end in domain)
     rows = np.flatnonzero(count > 0)[(mean < lower) | (mean > upper)]
@@ -102,7 +101,7 @@ def check_domain(
 
 def _plausible_range(observed: Any, error_sd: Any, group: Any) -> tuple[float, float]:
     data = measurements(observed, error_sd, group)
-    count = np.bincount(data.row, minlength=data.num_rows)
+    count = data.num_measured
     seen = count > 0
     mean = np.bincount(data.row, data.value, data.num_rows)[seen] / count[seen]
     variance = np.bincount(data.row, data.guess**2, data.num_rows)[seen] / count[seen] ** 2
@@ -110,5 +109,9 @@ def _plausible_range(observed: Any, error_sd: Any, group: Any) -> tuple[float, f
     most = _MARGIN * float(np.std(mean)) if mean.size > 1 else np.inf
     lower = max(float((mean - reach).min()), float(mean.min()) - most)
     upper = min(float((mean + reach).max()), float(mean.max()) + most)
-    positive_number(upper - lower, "range of `observed`")
+    if not lower < upper:
+        raise ValueError(
+            f"`observed` must vary, or have an error; got {lower:.17g} throughout. Use "
+            "numpyro_splines.knots.uniform(lower, upper, num) to choose the domain by hand."
+        )
     return lower, upper

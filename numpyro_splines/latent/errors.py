@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,9 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jax.nn import logsumexp
 from jaxtyping import Array
-from numpyro.distributions.transforms import AffineTransform
 
 from numpyro_splines.latent.coordinates import (
     check_population,
@@ -26,8 +25,10 @@ from numpyro_splines.latent.quadrature import (
     Quadrature,
     known_piece,
     line_piece,
+    unmeasured_piece,
+    window_piece,
 )
-from numpyro_splines.validation import float_input, is_traced
+from numpyro_splines.validation import is_traced, real_array
 
 
 def measured(
@@ -91,12 +92,11 @@ def measured(
     if exact.size:
         with numpyro.plate(f"{name}.exact", exact.size):
             numpyro.sample(f"{name}.known", rows_of(population, exact), obs=x[exact])
-    own = data.without_exact()
     if quadrature is not None:
         pieces = [known_piece(exact, x[exact], quadrature)] if exact.size else []
-        if rows.size:
-            pieces.append(_measured_piece(name, rows, own, rows_of(population, rows), quadrature))
+        pieces += _pieces(name, data, population, quadrature)
         return IntegratedInput(name, data.num_rows, pieces, quadrature.chunk)
+    own = data.only(~data.exact)
     if rows.size:
         unknown = rows_of(population, rows)
         transform = coordinates(unknown, *own.placement(own.guess))
@@ -106,7 +106,7 @@ def measured(
         x = x.at[rows].set(own_x)
         if own.row.size:
             with numpyro.plate(f"{name}.measurements", own.row.size):
-                given = dist.Normal(own_x[own.row], own.error.astype(dtype))
+                given = dist.Normal(own_x[own.row], jnp.asarray(own.error, dtype))
                 numpyro.sample(f"{name}.observed", given, obs=jnp.asarray(own.value, dtype))
     return numpyro.deterministic(name, x)
 
@@ -179,67 +179,109 @@ def berkson(
     References:
         Carroll et al., Measurement Error in Nonlinear Models (2006), section 1.4.
     """
-    center = float_input(assigned, "assigned")
-    if center.ndim != 1 or not (is_traced(center) or bool(jnp.isfinite(center).all())):
+    center = real_array(assigned, "assigned")
+    if center.ndim != 1 or not (is_traced(center) or np.isfinite(np.asarray(center)).all()):
         raise ValueError("`assigned` must be finite, shape (n,): NaN is not allowed in it.")
     error = checked_errors(error_sd, center.shape)
     dtype = jnp.result_type(float)
-    center, error = center.astype(dtype), error.astype(dtype)
+    center, error = jnp.asarray(center, dtype), jnp.asarray(error, dtype)
     if quadrature is not None:
         rows = np.arange(center.shape[0])
-        piece = line_piece(rows, dist.Normal(), AffineTransform(center, error), quadrature)
+        piece = Piece(rows, _scattered(center, error), quadrature.even())
         return IntegratedInput(name, rows.size, [piece], quadrature.chunk)
     with numpyro.plate(f"{name}.rows", center.shape[0]):
         u = numpyro.sample(f"{name}.standardized", dist.Normal(0.0, 1.0))
     return numpyro.deterministic(name, center + error * jnp.asarray(u))
 
 
+def _scattered(center: Array, error: Array) -> Callable[[Array], tuple[Array, Array]]:
+    """The map u -> center + error u with u ~ Normal(0, 1), also where the error is zero."""
+    return lambda u: (center + error * u, jnp.asarray(dist.Normal().log_prob(u)))
+
+
 class _MeasuredTogether(dist.Distribution):
     """The measurements of all rows with their inputs integrated out.
 
     Args:
-        data: the measurements; their values are not used.
+        data: which measurements there are; their values are not used.
         population: of the rows' inputs.
-        transform: from u to x.
-        rule: nodes and weights in u.
+        piece: values of the measurements -> the rows to be integrated over.
+        chunk: see `Quadrature`.
     """
 
     support: Any = dist.constraints.real_vector  # pyright: ignore
 
-    def __init__(self, data: Measurements, population: Any, transform: Any, rule: Any):
-        self.data, self.population, self.transform = data, population, transform
-        self.rule = rule
+    def __init__(
+        self,
+        data: Measurements,
+        population: Any,
+        piece: Callable[[Any], Piece],
+        chunk: int | None,
+    ):
+        self.data, self.population, self.piece, self.chunk = data, population, piece, chunk
         super().__init__((), (data.row.size,))
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
         """Sum over the rows of log int p(measurements | x) p(x) dx."""
         del intermediates
-        dtype = jnp.result_type(float)
-        nodes, weights = (jnp.asarray(part, dtype)[:, None] for part in self.rule)
-        nodes = jnp.broadcast_to(nodes, (nodes.shape[0], self.data.num_rows))
-        base = standardized(self.population, self.transform)
-        density = base.log_prob(nodes) + self.data.log_density(self.transform(nodes), value)
-        return jnp.sum(logsumexp(density + jnp.log(weights), axis=0))
+        piece = self.piece(value)._replace(rows=np.arange(self.data.num_rows))
+        inputs = IntegratedInput("", self.data.num_rows, [piece], self.chunk)
+        return inputs.log_integrals(None)[0].sum()
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
         """x of the population, then its measurements."""
-        given = dist.Normal(0.0, self.data.error)
+        given = dist.Normal(0.0, jnp.asarray(self.data.error, jnp.result_type(float)))
         population: Any = self.population
         if population.batch_shape == ():
             population = population.expand((self.data.num_rows,))
         input_key, key = jax.random.split(key)
         x = population.sample(input_key, sample_shape)
-        return x[..., self.data.row] + given.sample(key, sample_shape)
+        return x[..., self.data.row] + given.expand((self.data.row.size,)).sample(key, sample_shape)
+
+
+def _pieces(name: str, data: Measurements, population: Any, quadrature: Quadrature) -> list[Piece]:
+    """The rows with measurements (and the site of these), and those without."""
+    pieces, support = [], population.support
+    ends = getattr(support, "lower_bound", None), getattr(support, "upper_bound", None)
+    seen = np.flatnonzero(~data.exact & (data.num_measured > 0))
+    if seen.size:
+        own, part = rows_of(population, seen), data.only(~data.exact & (data.num_measured > 0))
+
+        def piece(value: Any) -> Piece:
+            return _measured_piece(seen, part, own, ends, value, quadrature)
+
+        value = jnp.asarray(part.value, jnp.result_type(float))
+        together = _MeasuredTogether(part, own, piece, quadrature.chunk)
+        numpyro.sample(f"{name}.observed", together, obs=value)
+        pieces.append(piece(value))
+    unseen = np.flatnonzero(data.num_measured == 0)
+    if unseen.size:
+        own = rows_of(population, unseen)
+        pieces.append(unmeasured_piece(unseen, own, ends, data.overall(), quadrature))
+    return pieces
 
 
 def _measured_piece(
-    name: str, rows: np.ndarray, data: Measurements, population: Any, quadrature: Quadrature
+    rows: np.ndarray,
+    data: Measurements,
+    population: Any,
+    ends: tuple[Any, Any],
+    value: Any,
+    quadrature: Quadrature,
 ) -> Piece:
-    """The rows that are not known, and the site of their measurements."""
-    transform = coordinates(population, *data.placement(data.error))
-    base = standardized(population, transform)
-    value = jnp.asarray(data.value, jnp.result_type(float))
-    if data.row.size:
-        together = _MeasuredTogether(data, population, transform, quadrature.even())
-        numpyro.sample(f"{name}.observed", together, obs=value)
-    return line_piece(rows, base, transform, quadrature, lambda x: data.log_density(x, value))
+    """Rows with measurements of these values."""
+    center, spread = data.placement(data.error)
+
+    def log_density(x: Array) -> Array:
+        return population.log_prob(x) + data.log_density(x, value)
+
+    if ends == (None, None):
+        return line_piece(rows, center, spread, log_density, quadrature)
+    least = -jnp.inf if ends[0] is None else ends[0]
+    most = jnp.inf if ends[1] is None else ends[1]
+    reach = quadrature.half_width * spread
+    lower = jnp.maximum(center - reach, least)
+    upper = jnp.minimum(center + reach, most)
+    # Measurements may lie outside the support.
+    lower, upper = jnp.minimum(lower, most - spread), jnp.maximum(upper, least + spread)
+    return window_piece(rows, lower, upper, log_density, quadrature)

@@ -19,10 +19,9 @@ from numpyro_splines.latent.coordinates import (
 )
 from numpyro_splines.latent.quadrature import (
     IntegratedInput,
-    Piece,
     Quadrature,
     known_piece,
-    line_piece,
+    unmeasured_piece,
 )
 from numpyro_splines.validation import is_traced, real_array
 
@@ -164,16 +163,15 @@ def coarse(
         pieces.append(known_piece(rows, x[rows], quadrature))
     for kind, rows in _kinds(low, high).items():
         own: Any = rows_of(population, rows)
+        if quadrature is not None:
+            ends = [part[rows] if np.isfinite(part[rows]).all() else None for part in (low, high)]
+            place = center, spread
+            pieces.append(unmeasured_piece(rows, own, (ends[0], ends[1]), place, quadrature))
+            continue
         if kind != "missing":
             own = Within(own, low[rows], high[rows])
-        if kind == "within" and quadrature is not None:
-            pieces.append(_interval_piece(rows, own, quadrature))
-            continue
         transform = coordinates(own, np.full(rows.size, center), spread)
         base = standardized(own, transform)
-        if quadrature is not None:
-            pieces.append(line_piece(rows, base, transform, quadrature))
-            continue
         with numpyro.plate(f"{name}.{kind}_rows", rows.size):
             u = jnp.asarray(numpyro.sample(f"{name}.{kind}", base))
         x = x.at[rows].set(jnp.asarray(transform(u)))
@@ -196,17 +194,6 @@ def _kinds(low: np.ndarray, high: np.ndarray) -> dict[str, np.ndarray]:
     return {kind: np.flatnonzero(chosen) for kind, chosen in kinds.items() if chosen.any()}
 
 
-def _interval_piece(rows: np.ndarray, within: Within, quadrature: Quadrature) -> Piece:
-    """Rows between two finite ends, with u from 0 to 1."""
-    width = within.upper - within.lower
-
-    def locate(u: Array) -> tuple[Array, Array]:
-        x = within.lower + width * u
-        return x, within.log_prob(x) + jnp.log(width)
-
-    return Piece(rows, locate, quadrature.legendre())
-
-
 def _observe_intervals(
     name: str, inputs: IntegratedInput, low: np.ndarray, high: np.ndarray
 ) -> None:
@@ -215,7 +202,7 @@ def _observe_intervals(
     if not rows.size:
         return
     # Rounding must not make a probability of one or more.
-    log_probability = jnp.minimum(inputs.log_evidence[rows], -1e-6)
+    log_probability = jnp.minimum(inputs.log_integrals(None)[0][rows], -1e-6)
     logits = log_probability - jnp.log(-jnp.expm1(log_probability))
     with numpyro.plate(f"{name}.interval_rows", rows.size):
         numpyro.sample(f"{name}.inside", dist.Bernoulli(logits=logits), obs=np.ones(rows.size))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from numpyro_splines.validation import float_input, is_traced, real_array
+from numpyro_splines.validation import is_traced, real_array
 
 
 class Measurements(NamedTuple):
@@ -18,14 +18,14 @@ class Measurements(NamedTuple):
     Attributes:
         row: which input each belongs to, shape (m,).
         value: in float64, shape (m,).
-        error: standard deviation of each, shape (m,); may be traced.
+        error: standard deviation of each, shape (m,): numbers in float64, or traced.
         guess: the same in numbers, in float64; about right where the error is random.
         exact: which inputs are known exactly, shape (n,).
     """
 
     row: Int[np.ndarray, " m"]
     value: Float[np.ndarray, " m"]
-    error: Array
+    error: Any
     guess: Float[np.ndarray, " m"]
     exact: np.ndarray
 
@@ -47,17 +47,30 @@ class Measurements(NamedTuple):
             )
         return values
 
-    def without_exact(self) -> Measurements:
-        """The other inputs, numbered anew."""
-        number = np.cumsum(~self.exact) - 1
-        kept = np.flatnonzero(~self.exact[self.row])
+    @property
+    def num_measured(self) -> Int[np.ndarray, " n"]:
+        """How many measurements each input has."""
+        return np.bincount(self.row, minlength=self.num_rows)
+
+    def only(self, chosen: np.ndarray) -> Measurements:
+        """Some of the inputs, numbered anew."""
+        number = np.cumsum(chosen) - 1
+        kept = np.flatnonzero(chosen[self.row])
         return Measurements(
             number[self.row[kept]],
             self.value[kept],
             self.error[kept],
             self.guess[kept],
-            self.exact[~self.exact],
+            self.exact[chosen],
         )
+
+    def overall(self) -> tuple[float, float]:
+        """Mean and standard deviation of what was measured, by row."""
+        seen = self.num_measured > 0
+        if not seen.any():
+            return 0.0, 1.0
+        mean = np.bincount(self.row, self.value, self.num_rows)[seen] / self.num_measured[seen]
+        return float(mean.mean()), float(mean.std() or self.guess.mean() or 1.0)
 
     def placement(self, error: Any) -> tuple[Array, Array]:
         """Where measurements put each input, and how exactly: center and spread, shape (n,).
@@ -68,10 +81,7 @@ class Measurements(NamedTuple):
         Args:
             error: standard deviations, shape (m,).
         """
-        count = np.bincount(self.row, minlength=self.num_rows)
-        mean = np.bincount(self.row, self.value, self.num_rows)[count > 0] / count[count > 0]
-        overall, between = (mean.mean(), mean.std()) if mean.size else (0.0, 0.0)
-        between = between or (float(self.guess.mean()) if self.guess.size else 0.0) or 1.0
+        overall, between = self.overall()
         precision, deviation, _ = self._statistics(self.value - overall, error)
         total = precision + between**-2
         return overall + precision * deviation / total, total**-0.5
@@ -110,6 +120,11 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
         TypeError: if values are not real numbers, or groups not integers.
         ValueError: if shapes differ, nothing was observed, or an error is negative or not finite.
     """
+    if is_traced(observed):
+        raise TypeError(
+            "`observed` must be concrete numbers; got a traced value. Give the model its "
+            "measurements as NumPy or JAX arrays, not through jit, vmap or `jit_model_args`."
+        )
     values = np.asarray(real_array(observed, "observed"), dtype=np.float64)
     if np.isinf(values).any():
         raise ValueError("`observed` must be finite, or NaN where missing; got infinity.")
@@ -121,15 +136,16 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
     row, value = row[seen], values.ravel()[seen]
     if error.ndim == 1 and values.ndim == 2:
         error = error[:, None]
-    error = jnp.broadcast_to(error, values.shape).ravel()[seen]
-    known = np.full(seen.shape, np.nan) if is_traced(error) else np.asarray(error, np.float64)
+    xp = jnp if is_traced(error) else np
+    error = xp.broadcast_to(error, values.shape).ravel()[seen]
+    known = np.full(seen.shape, np.nan) if is_traced(error) else error
     exact = np.zeros(num_rows, bool)
     exact[row[known == 0.0]] = True
     guess = np.where(np.isnan(known), _error_guess(row, value, num_rows), known)
     return Measurements(row, value, error, guess, exact)
 
 
-def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None = None) -> Array:
+def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None = None) -> Any:
     """Standard deviations of errors: one number, one per row, or one per measurement.
 
     Args:
@@ -140,7 +156,9 @@ def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None =
     Raises:
         ValueError: if the shape is another, or a concrete value negative or not finite.
     """
-    error = float_input(error_sd, "error_sd")
+    # On the host unless it is traced: what is staged into a compiled model has no numbers.
+    error = real_array(error_sd, "error_sd")
+    error = error if is_traced(error) else np.asarray(error, dtype=np.float64)
     allowed = [(), shape] + ([(num_rows,)] if num_rows is not None else [])
     if error.shape not in allowed:
         raise ValueError(
@@ -148,12 +166,11 @@ def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None =
             f"shape {error.shape}."
         )
     if not is_traced(error):
-        known = np.asarray(error, dtype=np.float64)
-        bad = ~((known >= 0.0) & np.isfinite(known))
+        bad = ~((error >= 0.0) & np.isfinite(error))
         if bad.any():
             raise ValueError(
                 "`error_sd` must be finite and not negative, zero for rows that are known exactly; "
-                f"got {known[bad].ravel()[0]}."
+                f"got {error[bad].ravel()[0]}."
             )
     return error
 

@@ -117,7 +117,7 @@ def ordered(
     x = jnp.asarray(transform(jnp.asarray(numpyro.sample(f"{name}.standardized", base))))
     dtype = x.dtype
     with numpyro.plate(f"{name}.measurements", data.row.size):
-        given = dist.Normal(x[data.row], data.error.astype(dtype))
+        given = dist.Normal(x[data.row], jnp.asarray(data.error, dtype))
         numpyro.sample(f"{name}.observed", given, obs=jnp.asarray(data.value, dtype))
     return jnp.asarray(numpyro.deterministic(name, x))
 

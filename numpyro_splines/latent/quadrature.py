@@ -10,7 +10,6 @@ Reference: Trefethen and Weideman, The exponentially convergent trapezoidal rule
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from jaxtyping import Array, Float
 from numpyro_splines.validation import integer_at_least, positive_number
 
 Locate = Callable[[Array], tuple[Array, Array]]
+LogDensity = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Piece(NamedTuple):
     Attributes:
         rows: indices, shape (m,).
         locate: u, shape (q, m) -> x and log p(x, what is known of x) dx/du, both of that shape.
-        rule: nodes and weights in u.
+        rule: nodes and weights in u, which sum to the length of its range.
     """
 
     rows: np.ndarray
@@ -84,38 +84,113 @@ class Piece(NamedTuple):
 
 def known_piece(rows: np.ndarray, x: Array, quadrature: Quadrature) -> Piece:
     """Rows that are known: the same x at every node."""
-    rule = quadrature.even()
-    level = -math.log(rule[1].sum())
 
     def locate(u: Array) -> tuple[Array, Array]:
-        return jnp.broadcast_to(x, u.shape), jnp.full_like(u, level)
+        return jnp.broadcast_to(x, u.shape), jnp.zeros_like(u)
 
-    return Piece(rows, locate, rule)
+    return Piece(rows, locate, quadrature.legendre())
 
 
 def line_piece(
-    rows: np.ndarray,
-    base: Any,
-    transform: Any,
-    quadrature: Quadrature,
-    log_likelihood: Callable[[Array], Array] | None = None,
+    rows: np.ndarray, center: Any, spread: Any, log_density: LogDensity, quadrature: Quadrature
 ) -> Piece:
-    """Rows whose u may lie anywhere on the line.
+    """Rows whose x may lie anywhere on the line: x = center + spread u.
 
     Args:
         rows: indices.
-        base: the distribution of u.
-        transform: from u to x.
+        center: where u = 0 lies, one per row.
+        spread: of x given what is known of it, one per row.
+        log_density: x, shape (q, m) -> log p(x, what is known of x).
         quadrature: the rule.
-        log_likelihood: x -> log density of what was measured of it.
     """
 
     def locate(u: Array) -> tuple[Array, Array]:
-        x = jnp.asarray(transform(u))
-        log_density = jnp.broadcast_to(base.log_prob(u), u.shape)
-        return x, log_density if log_likelihood is None else log_density + log_likelihood(x)
+        x = center + spread * u
+        return x, log_density(x) + jnp.log(spread)
 
     return Piece(rows, locate, quadrature.even())
+
+
+def window_piece(
+    rows: np.ndarray, lower: Any, upper: Any, log_density: LogDensity, quadrature: Quadrature
+) -> Piece:
+    """Rows whose x lies in an interval, at whose ends its density need not vanish.
+
+    Args:
+        rows: indices.
+        lower: left ends, one per row.
+        upper: right ends.
+        log_density: as in `line_piece`.
+        quadrature: the rule.
+    """
+
+    def locate(u: Array) -> tuple[Array, Array]:
+        x = lower + (upper - lower) * u
+        return x, log_density(x) + jnp.log(upper - lower)
+
+    return Piece(rows, locate, quadrature.legendre())
+
+
+def tail_piece(
+    rows: np.ndarray, end: Any, size: Any, log_density: LogDensity, quadrature: Quadrature
+) -> Piece:
+    """Rows with one end: x = end + size u / (1 - u), to the left where the size is negative.
+
+    Args:
+        rows: indices.
+        end: of each row.
+        size: how far from it half of the nodes reach.
+        log_density: as in `line_piece`.
+        quadrature: the rule.
+    """
+
+    def locate(u: Array) -> tuple[Array, Array]:
+        x = end + size * u / (1.0 - u)
+        return x, log_density(x) + jnp.log(jnp.abs(size)) - 2.0 * jnp.log1p(-u)
+
+    return Piece(rows, locate, quadrature.legendre())
+
+
+def unmeasured_piece(
+    rows: np.ndarray,
+    population: Any,
+    ends: tuple[Any, Any],
+    place: tuple[float, float],
+    quadrature: Quadrature,
+) -> Piece:
+    """Rows of which nothing is known but ends, the same for all or one per row, or None.
+
+    Args:
+        rows: indices.
+        population: of x.
+        ends: where x starts and stops.
+        place: center and spread for populations that do not tell theirs.
+        quadrature: the rule.
+    """
+    dtype, density = jnp.result_type(float), population.log_prob
+
+    def by_row(value: Any) -> Array:
+        return jnp.broadcast_to(jnp.asarray(value, dtype), rows.shape)
+
+    center, spread = (by_row(part) for part in _moments(population, place))
+    low, high = (None if end is None else by_row(end) for end in ends)
+    if low is not None and high is not None:
+        return window_piece(rows, low, high, density, quadrature)
+    if low is not None:
+        return tail_piece(rows, low, jnp.maximum(spread, center - low), density, quadrature)
+    if high is not None:
+        return tail_piece(rows, high, -jnp.maximum(spread, high - center), density, quadrature)
+    return line_piece(rows, center, spread, density, quadrature)
+
+
+def _moments(population: Any, place: tuple[float, float]) -> tuple[Any, Any]:
+    """Mean and standard deviation of a population; of the data where it does not tell them."""
+    try:
+        mean, spread = population.mean, jnp.sqrt(population.variance)
+    except NotImplementedError:
+        return place
+    finite = jnp.isfinite(mean) & jnp.isfinite(spread)
+    return jnp.where(finite, mean, place[0]), jnp.where(finite, spread, place[1])
 
 
 class IntegratedInput:
@@ -135,15 +210,13 @@ class IntegratedInput:
         self.num_nodes = len(pieces[0].rule[0])
         self.chunk = self.num_nodes if chunk is None else min(chunk, self.num_nodes)
         self.used = False
-        nodes, weights = (self._by_row([p.rule[i] for p in pieces]) for i in (0, 1))
-        self.nodes, self.widths = nodes, weights
-        # Weights partition the range of u into cells, each around its node.
-        starts = self._by_row([_start(p) + np.cumsum(p.rule[1]) - p.rule[1] for p in pieces])
-        self.starts = starts
-        self.x, log_density = self.locate(nodes)
-        joint = log_density + jnp.log(weights)
-        self.log_evidence = jax.nn.logsumexp(joint, axis=0)
-        self.log_weights = joint - self.log_evidence
+        self._kind = np.zeros(num_rows, int)
+        for kind, piece in enumerate(pieces):
+            self._kind[piece.rows] = kind
+        # By node and kind of row. Weights partition the range of u into cells, one for each node.
+        self._nodes, self._widths = (np.stack([p.rule[i] for p in pieces], -1) for i in (0, 1))
+        starts = (self._nodes[0] + self._nodes[-1] - self._widths.sum(axis=0)) / 2.0
+        self._starts = starts + np.cumsum(self._widths, axis=0) - self._widths
 
     def locate(self, u: Float[Array, "q n"]) -> tuple[Array, Array]:
         """x and log p(x, what is known of x) dx/du."""
@@ -156,57 +229,58 @@ class IntegratedInput:
             log_density = log_density.at[:, piece.rows].set(density)
         return x, log_density
 
-    def cells(self, log_likelihood: Float[Array, "q n"]) -> tuple[Array, Array]:
+    def at_nodes(self, nodes: Any) -> tuple[Array, Array]:
+        """x and the log mass of its cell before y, at some nodes, given by their numbers (q,)."""
+        x, log_density = self.locate(self._by_row(self._nodes, nodes))
+        return x, log_density + jnp.log(self._by_row(self._widths, nodes))
+
+    def log_integrals(self, function: Callable[[Array], Array] | None) -> tuple[Array, Array]:
+        """log int p(x, known) dx and log int exp(function(x)) p(x, known) dx, for each row."""
+
+        def both(nodes: Any) -> tuple[Array, Array]:
+            x, log_mass = self.at_nodes(nodes)
+            joint = log_mass if function is None else log_mass + function(x)
+            return jax.nn.logsumexp(log_mass, axis=0), jax.nn.logsumexp(joint, axis=0)
+
+        numbers = np.arange(self.num_nodes)
+        rest = self.num_nodes % self.chunk
+        total = both(numbers[: rest or self.chunk])
+        chunks = numbers[rest or self.chunk :].reshape(-1, self.chunk)
+        if not chunks.size:
+            return total
+
+        # Each chunk is evaluated again for the gradient: memory for one chunk, not for all.
+        @jax.checkpoint
+        def add(total: tuple[Array, Array], nodes: Array) -> tuple[tuple[Array, Array], None]:
+            more = both(nodes)
+            return (jnp.logaddexp(total[0], more[0]), jnp.logaddexp(total[1], more[1])), None
+
+        return jax.lax.scan(add, total, jnp.asarray(chunks))[0]
+
+    def cells(self, function: Callable[[Array], Array] | None) -> tuple[Array, Array]:
         """Log probability of each cell given y, and the distribution function over cells."""
-        log_mass = jax.nn.log_softmax(self.log_weights + log_likelihood, axis=0)
+
+        def one(node: Array) -> Array:
+            x, log_mass = self.at_nodes(node[None])
+            return (log_mass if function is None else log_mass + function(x))[0]
+
+        numbers = jnp.arange(self.num_nodes)
+        joint = jax.lax.map(one, numbers, batch_size=self.chunk)
+        log_mass = jax.nn.log_softmax(joint, axis=0)
         return log_mass, jnp.cumsum(jnp.exp(log_mass), axis=0)
 
     def in_cells(self, key: Array, cells: tuple[Array, Array]) -> tuple[Array, Array]:
         """Draw a cell of each row by its probability, and u uniform in it: u and log q(u)."""
         log_mass, cumulative = cells
-        uniform = jax.random.uniform(key, (2, 1, self.num_rows), cumulative.dtype)
+        uniform = jax.random.uniform(key, (2, self.num_rows), cumulative.dtype)
         # One uniform number and a count per row: much cheaper than a draw of all categories.
-        cell = (cumulative < uniform[0] * cumulative[-1]).sum(axis=0, keepdims=True)
-        start, width, mass = (
-            jnp.take_along_axis(a, cell, axis=0) for a in (self.starts, self.widths, log_mass)
+        cell = (cumulative < uniform[0] * cumulative[-1]).sum(axis=0)
+        width, start = (
+            jnp.asarray(part, cumulative.dtype)[cell, self._kind]
+            for part in (self._widths, self._starts)
         )
-        return start + width * uniform[1], mass - jnp.log(width)
+        mass = jnp.take_along_axis(log_mass, cell[None], axis=0)[0]
+        return (start + width * uniform[1])[None], (mass - jnp.log(width))[None]
 
-    def over_nodes(self, function: Callable[[Array], Array]) -> Float[Array, "q n"]:
-        """function(x), shape (q, n), at all nodes, not more than `chunk` of them at once."""
-        if self.chunk == self.num_nodes:
-            return function(self.x)
-        return jax.lax.map(lambda x: function(x[None])[0], self.x, batch_size=self.chunk)
-
-    def log_mean_exp(self, function: Callable[[Array], Array]) -> Float[Array, " n"]:
-        """log int exp(function(x)) p(x | what is known of x) dx, for each row."""
-        if self.chunk == self.num_nodes:
-            return jax.nn.logsumexp(self.log_weights + function(self.x), axis=0)
-        # Each chunk is evaluated again for the gradient: memory for one chunk, not for all.
-        chunks = -(-self.num_nodes // self.chunk)
-        missing = chunks * self.chunk - self.num_nodes
-        x = jnp.pad(self.x, ((0, missing), (0, 0)), mode="edge")
-        log_weights = jnp.pad(self.log_weights, ((0, missing), (0, 0)), constant_values=-jnp.inf)
-
-        @jax.checkpoint
-        def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-            part = jax.nn.logsumexp(chunk[1] + function(chunk[0]), axis=0)
-            return jnp.logaddexp(total, part), None
-
-        split = tuple(a.reshape(chunks, self.chunk, self.num_rows) for a in (x, log_weights))
-        start = jax.nn.logsumexp(split[1][0] + function(split[0][0]), axis=0)
-        rest: Any = tuple(a[1:] for a in split)
-        return jax.lax.scan(add, start, rest)[0]
-
-    def _by_row(self, values: Sequence[np.ndarray]) -> Float[Array, "q n"]:
-        table = np.empty((self.num_nodes, self.num_rows))
-        for piece, column in zip(self.pieces, values, strict=True):
-            table[:, piece.rows] = column[:, None]
-        return jnp.asarray(table, jnp.result_type(float))
-
-
-def _start(piece: Piece) -> float:
-    """Left end of the first cell: 0 for Gauss-Legendre nodes, half a step early for even ones."""
-    nodes, weights = piece.rule
-    middle = (nodes[0] + nodes[-1]) / 2.0
-    return float(middle - weights.sum() / 2.0)
+    def _by_row(self, table: np.ndarray, nodes: Any) -> Float[Array, "q n"]:
+        return jnp.asarray(table, jnp.result_type(float))[nodes][:, self._kind]

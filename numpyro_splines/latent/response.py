@@ -35,7 +35,7 @@ class IntegratedResponse(dist.Distribution):
 
     def __init__(self, inputs: IntegratedInput, function: Callable[[Array], dist.Distribution]):
         self.inputs, self.function = inputs, function
-        one = function(inputs.x[:1])
+        one = function(inputs.at_nodes(np.zeros(1, int))[0])
         if not isinstance(one, dist.Distribution) or one.batch_shape != (1, inputs.num_rows):
             raise ValueError(
                 "`function` must turn x of shape (nodes, n) into a distribution with batch shape "
@@ -57,7 +57,10 @@ class IntegratedResponse(dist.Distribution):
         value = jnp.asarray(value)
         event = self.event_dim
         if value.ndim == event + 1:
-            return self.inputs.log_mean_exp(lambda x: jnp.asarray(self.function(x).log_prob(value)))
+            before, after = self.inputs.log_integrals(
+                lambda x: jnp.asarray(self.function(x).log_prob(value))
+            )
+            return after - before
         flat = value.reshape(-1, *value.shape[value.ndim - event - 1 :])
         rows = jax.lax.map(self.log_prob, flat)
         return rows.reshape(*value.shape[: value.ndim - event])
@@ -67,7 +70,7 @@ class IntegratedResponse(dist.Distribution):
 
         def one(key: Array) -> Array:
             input_key, key = jax.random.split(key)
-            x = self._draw(input_key, jnp.zeros(()), lambda x: jnp.zeros_like(x))
+            x, _ = self._draw(input_key, lambda x: jnp.zeros_like(x))
             return jnp.asarray(self.function(x[None]).sample(key))[0]
 
         total = int(np.prod(sample_shape))
@@ -81,14 +84,12 @@ class IntegratedResponse(dist.Distribution):
         def log_likelihood(x: Array) -> Array:
             return jnp.asarray(self.function(x).log_prob(value))
 
-        at_nodes = self.inputs.over_nodes(log_likelihood)
-        largest = jnp.exp(self.inputs.cells(at_nodes)[0]).max(axis=0)
-        return self._draw(key, at_nodes, log_likelihood), largest
+        return self._draw(key, log_likelihood)
 
-    def _draw(self, key: Array, at_nodes: Array, log_likelihood: Callable[..., Array]) -> Array:
-        """Independence Metropolis, proposals from the cells, shape (n,)."""
+    def _draw(self, key: Array, log_likelihood: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Independence Metropolis, proposals from the cells; as `draw_inputs`."""
         inputs = self.inputs
-        cells = inputs.cells(at_nodes)
+        cells = inputs.cells(log_likelihood)
 
         def propose(key: Array) -> tuple[Array, Array]:
             u, log_proposal = inputs.in_cells(key, cells)
@@ -104,7 +105,7 @@ class IntegratedResponse(dist.Distribution):
 
         key, first = jax.random.split(key)
         (x, _), _ = jax.lax.scan(step, propose(first), jax.random.split(key, _STEPS))
-        return x[0]
+        return x[0], jnp.exp(cells[0].max(axis=0))
 
 
 def response(x: Any, function: Callable[[Array], dist.Distribution]) -> dist.Distribution:

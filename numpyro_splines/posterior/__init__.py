@@ -1,0 +1,31 @@
+"""After inference: curves of draws as labeled arrays, their functionals, bands, tables and files.
+
+curve(effect, draws)               the curves of all draws, with the names of their axes
+values, integral, inverse, ...     what one asks of curves, as xarray with chain and draw
+bands, excludes                    what the draws say together
+table                              any of it as a tidy pandas table
+save, load                         effects and draws in one file
+"""
+
+from numpyro_splines.posterior.bands import bands as bands
+from numpyro_splines.posterior.bands import excludes as excludes
+from numpyro_splines.posterior.bands import table as table
+from numpyro_splines.posterior.draws import curve as curve
+from numpyro_splines.posterior.draws import dataset as dataset
+from numpyro_splines.posterior.freedom import degrees_of_freedom as degrees_of_freedom
+from numpyro_splines.posterior.keeping import Kept as Kept
+from numpyro_splines.posterior.keeping import load as load
+from numpyro_splines.posterior.keeping import save as save
+from numpyro_splines.posterior.kinds import EqualTailed as EqualTailed
+from numpyro_splines.posterior.kinds import HighestDensity as HighestDensity
+from numpyro_splines.posterior.kinds import Simultaneous as Simultaneous
+from numpyro_splines.posterior.labeled import LabeledCurve as LabeledCurve
+from numpyro_splines.posterior.labels import labels as labels
+from numpyro_splines.posterior.solutions import crossings as crossings
+from numpyro_splines.posterior.solutions import extrema as extrema
+from numpyro_splines.posterior.solutions import inflections as inflections
+from numpyro_splines.posterior.solutions import inverse as inverse
+from numpyro_splines.posterior.solutions import peak as peak
+from numpyro_splines.posterior.values import integral as integral
+from numpyro_splines.posterior.values import partial_sum as partial_sum
+from numpyro_splines.posterior.values import values as values

@@ -1,0 +1,131 @@
+"""Draws in the forms in which people have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from numpyro_splines.effects import SplineEffect
+from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
+
+
+def dataset(draws: Any, *, start: str = "") -> xr.Dataset:
+    """Draws as an xarray dataset with the axes chain and draw in front.
+
+    Args:
+        draws: arrays by site name with leading axes (chain, draw), as
+            `mcmc.get_samples(group_by_chain=True)` returns them; an `MCMC` that has run; an ArviZ
+            `InferenceData` or `DataTree` with a group "posterior"; or that group as a `Dataset`.
+        start: take only the sites whose names start with this.
+
+    Returns:
+        One variable per site; further axes of plain arrays are named as ArviZ does,
+        `<site>_dim_0`, ...
+
+    Raises:
+        TypeError: if the draws are none of these.
+        ValueError: if they lack the axes chain and draw, or differ in their lengths.
+
+    Example:
+        >>> print(dict(dataset({"level": np.zeros((4, 100))}).sizes))
+        {'chain': 4, 'draw': 100}
+    """
+    group = _group(draws)
+    if isinstance(group, xr.Dataset):
+        if missing := [dim for dim in SAMPLE if dim not in group.dims]:
+            raise ValueError(f"`draws` must have the axes {SAMPLE}; {missing} are missing.")
+        kept = group[[name for name in group.data_vars if str(name).startswith(start)]]
+        return kept.transpose(*SAMPLE, ...)
+    arrays = {str(k): np.asarray(v) for k, v in group.items() if str(k).startswith(start)}
+    shapes = {name: values.shape for name, values in arrays.items()}
+    leading = {shape[:2] for shape in shapes.values()}
+    if len(leading) > 1 or any(len(shape) < 2 for shape in leading):
+        raise ValueError(
+            f"`draws` must hold arrays with common leading axes (chain, draw); got {shapes}. "
+            "Use get_samples(group_by_chain=True), or array[None] for a single chain."
+        )
+    variables = {
+        name: ((*SAMPLE, *(f"{name}_dim_{i}" for i in range(values.ndim - 2))), values)
+        for name, values in arrays.items()
+    }
+    sizes = zip(SAMPLE, next(iter(leading), ()), strict=False)
+    return xr.Dataset(variables, {dim: np.arange(size) for dim, size in sizes})
+
+
+def curve(
+    effect: SplineEffect,
+    draws: Any,
+    *,
+    dims: Sequence[str] | None = None,
+    coords: Mapping[str, Any] | None = None,
+    prefix: str = "",
+    input_name: str = "x",
+) -> LabeledCurve:
+    """The curves of an effect, one for each draw, with the names of their axes.
+
+    Args:
+        effect: the effect.
+        draws: as in `dataset`.
+        dims: names of the plates around the effect, if there are any; those of an ArviZ object, or
+            `<effect>_dim_0`, ..., if omitted.
+        coords: coordinates along them, by name.
+        prefix: as in `SplineEffect.curve`.
+        input_name: of x, for the axis of its values.
+
+    Raises:
+        KeyError: if the draws lack the sites of the effect.
+        TypeError: as `dataset`.
+        ValueError: as `dataset`, or if names do not fit the shape of the draws.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
+        >>> draws = {"f.coefficients": np.zeros((4, 100, 3, 12))}
+        >>> curve(f, draws, dims=["group"], coords={"group": ["a", "b", "c"]})
+        LabeledCurve 'f' of 'x' with (chain: 4, draw: 100, group: 3)
+    """
+    if not isinstance(effect, SplineEffect):
+        raise TypeError(f"`effect` must be a SplineEffect; got {type(effect).__name__}.")
+    data = dataset(draws, start=prefix + effect.site(""))
+    made = effect.curve({str(k): v.values for k, v in data.data_vars.items()}, prefix=prefix)
+    num = len(made.batch_shape) - 2
+    site = prefix + effect.site("coefficients")
+    if dims is None and site in data and not str(data[site].dims[-2]).startswith(site):
+        dims = [str(dim) for dim in data[site].dims[2:-1]]
+    elif dims is None:
+        dims = [f"{effect.name}_dim_{i}" for i in range(num)]
+    if stray := [dim for dim in coords or {} if dim not in (*SAMPLE, *dims)]:
+        raise ValueError(
+            f"`coords` must be of the axes of the curves, {(*SAMPLE, *dims)}; got {stray}. Name "
+            "the plates around the effect by `dims`."
+        )
+    known = {str(dim): values.values for dim, values in data.coords.items()}
+    return LabeledCurve(
+        made,
+        dims=(*SAMPLE, *dims),
+        coords={**known, **(coords or {})},
+        name=effect.name,
+        input_name=input_name,
+    )
+
+
+def _group(draws: Any) -> Any:
+    """A dataset, or arrays by name."""
+    if isinstance(draws, xr.Dataset):
+        return draws
+    if isinstance(draws, xr.DataTree):
+        return (draws["posterior"] if "posterior" in draws.children else draws).to_dataset()
+    if isinstance(posterior := getattr(draws, "posterior", None), xr.Dataset):
+        return posterior
+    # By what it does: this layer knows NumPyro's classes only through the effects.
+    if callable(samples := getattr(draws, "get_samples", None)):
+        return samples(group_by_chain=True)
+    if isinstance(draws, Mapping):
+        return draws
+    raise TypeError(
+        "`draws` must be arrays by site name, an MCMC, or an ArviZ object with a posterior; got "
+        f"{type(draws).__name__}."
+    )

@@ -1,0 +1,152 @@
+"""Effects and draws kept in one netCDF file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from numpyro_splines.effects import SplineEffect
+from numpyro_splines.posterior.description import described, path_of, restored
+from numpyro_splines.posterior.draws import dataset
+
+# Raised when what is written changes; older files stay readable.
+FORMAT_VERSION = 1
+
+_GROUP, _ENGINE = "numpyro_splines", "h5netcdf"
+
+
+class Kept(NamedTuple):
+    """What `load` returns.
+
+    Attributes:
+        effects: the effects by name.
+        draws: the posterior, with the axes chain and draw in front.
+    """
+
+    effects: dict[str, SplineEffect]
+    draws: xr.Dataset
+
+
+def save(path: Any, effects: SplineEffect | Sequence[SplineEffect], draws: Any) -> None:
+    """Write effects and draws to one netCDF file, to be read by `load`, on any machine.
+
+    Basis, prior, decomposition and draws come back to the last bit; nothing is computed again. So
+    predictions are the same to the last bit too, as far as JAX computes the same sums: another
+    version of it may round them differently. The draws are the group "posterior", as ArviZ has it,
+    the effects the group "numpyro_splines".
+
+    Args:
+        path: of the file; replaced if it exists, and only once all is written.
+        effects: one or several, with different names.
+        draws: as in `dataset`.
+
+    Raises:
+        TypeError: if an effect is none, or holds a function (as a prior's `mean`), which no file
+            can hold; or as `dataset`.
+        ValueError: if names are repeated or contain "/", which netCDF refuses; or as `dataset`.
+
+    Example:
+        >>> import tempfile, numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/fit.nc", f, {"f.coefficients": np.ones((4, 100, 12))})
+        ...     kept = load(f"{folder}/fit.nc")
+        >>> print(float(kept.effects["f"].curve(kept.draws)(0.5).mean()))
+        1.0
+    """
+    several = [effects] if isinstance(effects, SplineEffect) else list(effects)
+    for effect in several:
+        if not isinstance(effect, SplineEffect):
+            raise TypeError(f"`effects` must be SplineEffects; got {type(effect).__name__}.")
+    names = [effect.name for effect in several]
+    if len(set(names)) < len(names):
+        raise ValueError(f"`effects` must have different names; got {names}.")
+    group = dataset(draws)
+    if slashes := [name for name in group.variables if "/" in str(name)]:
+        raise ValueError(f"`draws` must have names without '/' to be saved; got {slashes}.")
+    arrays: list[np.ndarray] = []
+    text = json.dumps([described(effect, arrays, effect.name) for effect in several])
+    variables: dict[str, Any] = {
+        f"array_{i}": ([f"array_{i}_dim_{j}" for j in range(a.ndim)], a)
+        for i, a in enumerate(arrays)
+    }
+    description = xr.Dataset({**variables, "effects": ((), text)})
+    description.attrs = {
+        "format_version": FORMAT_VERSION,
+        "digest": _digest(text, arrays, group),
+    }
+    part = Path(f"{path}.part")
+    try:
+        for data, name, mode in ((group, "posterior", "w"), (description, _GROUP, "a")):
+            plain = {name: {"_FillValue": None} for name in data.variables}
+            write: Any = data.drop_encoding().to_netcdf
+            write(part, group=name, mode=mode, engine=_ENGINE, encoding=plain)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
+    """Read what `save` has written.
+
+    Args:
+        path: of the file.
+        classes: bases and priors of your own that the effects are made of. (A file names its
+            classes but brings no code: nothing but these, numpyro_splines and NumPyro is used.)
+
+    Returns:
+        The effects by name and the draws.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it was not written by `save`, is damaged, needs a newer numpyro_splines, or
+            names a class that is not given.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"`path` must be a file written by save(); {path} is none.")
+    known = {path_of(cls): cls for cls in classes}
+    try:
+        description = xr.load_dataset(path, group=_GROUP, engine=_ENGINE)
+        version = int(description.attrs["format_version"])
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"`path` must be a file written by save(); {path} is not, or is damaged: {error}"
+        ) from error
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"`path` must be a file of format {FORMAT_VERSION} or older; {path} has format "
+            f"{version}. Update numpyro_splines to read it."
+        )
+    try:
+        draws = xr.load_dataset(path, group="posterior", engine=_ENGINE)
+        text = str(description["effects"].values[()])
+        arrays = [description[f"array_{i}"].values for i in range(len(description) - 1)]
+        intact = _digest(text, arrays, draws) == description.attrs["digest"]
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(f"`path` must not be damaged; reading {path} gave: {error}") from error
+    if not intact:
+        raise ValueError(
+            f"`path` must not be damaged; the contents of {path} are not what was written to it."
+        )
+    try:
+        effects = [restored(item, arrays, known) for item in json.loads(text)]
+    except ValueError as error:
+        raise ValueError(f"the effects in {path} cannot be made: {error}.") from error
+    return Kept({effect.name: effect for effect in effects}, draws)
+
+
+def _digest(text: str, arrays: Sequence[np.ndarray], draws: xr.Dataset) -> str:
+    """A checksum of everything that predictions come from."""
+    digest = hashlib.sha256(text.encode())
+    named = [(str(name), values.values) for name, values in sorted(draws.data_vars.items())]
+    for name, values in [*enumerate(arrays), *named]:
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,248 @@
+"""Curves of draws with the names of their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from numpyro_splines.combination import Combination
+from numpyro_splines.curve import Curve
+from numpyro_splines.validation import real_array
+
+# The axes of draws, as ArviZ names them.
+SAMPLE = ("chain", "draw")
+
+# What the results of this layer call their own variables and axes.
+RESERVED = {
+    *SAMPLE, "value", "maximum", "count", "mean", "sd", "lower", "upper", "probability",
+    "extremum", "crossing", "inflection", "interval", "start", "stop", "target",
+}  # fmt: skip
+
+
+class LabeledCurve:
+    """A batch of curves, one for each draw (and group), whose axes have names.
+
+    Usually made by `curve(effect, draws)`. Curves add, subtract and scale exactly, by the names of
+    their axes: `f - g` for a difference, `f + level` with an intercept. An array has the leading
+    axes (chain, draw, ...), a `DataArray` the axes that it names; in sums put the curve first.
+
+    Args:
+        curve: with one batch axis for each name. (Curves of a basis of your own, `Combination`
+            objects, can be evaluated and differentiated only.)
+        dims: names of the batch axes, chain and draw first.
+        coords: coordinates along them, by name; 0, 1, ... where omitted.
+        name: of the function.
+        input_name: of its input.
+
+    Raises:
+        TypeError: if `curve` is no curve.
+        ValueError: if names or coordinates do not fit the curve.
+
+    Example:
+        >>> import numpy as np, numpyro_splines as ns
+        >>> lines = ns.BSplineBasis([0.0, 1.0], degree=1).curve(np.ones((4, 100, 3, 2)))
+        >>> f = LabeledCurve(lines, dims=("chain", "draw", "group"), name="f")
+        >>> print(f.sel(group=0) - f.sel(group=2))
+        LabeledCurve 'f[0] - f[2]' of 'x' with (chain: 4, draw: 100)
+    """
+
+    # So that NumPy arrays leave `array + curve` to the curve.
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        curve: Any,
+        *,
+        dims: Sequence[str] = SAMPLE,
+        coords: Mapping[str, Any] | None = None,
+        name: str = "f",
+        input_name: str = "x",
+    ):
+        if not isinstance(curve, Curve | Combination):
+            raise TypeError(f"`curve` must be a Curve; got {type(curve).__name__}.")
+        self.curve, self.dims = curve, tuple(dims)
+        shape = curve.batch_shape
+        if self.dims[:2] != SAMPLE or len(self.dims) != len(shape):
+            raise ValueError(
+                f"`dims` must name the batch axes of the curve, ('chain', 'draw', ...), one for "
+                f"each axis of its shape {shape}; got {self.dims}. Draws of a single chain need a "
+                "first axis of length one: get_samples(group_by_chain=True), or array[None]."
+            )
+        if input_name in RESERVED or input_name in self.dims or len(set(self.dims)) < len(shape):
+            raise ValueError(
+                f"`input_name` and `dims` must be different names and none of {sorted(RESERVED)}; "
+                f"got {input_name!r} and {self.dims}."
+            )
+        given = coords or {}
+        self.coords = {d: np.asarray(given.get(d, np.arange(s))) for d, s in self.sizes.items()}
+        for dim, size in self.sizes.items():
+            if self.coords[dim].shape != (size,):
+                raise ValueError(
+                    f"`coords[{dim!r}]` must have {size} entries, one for each curve along that "
+                    f"axis; got shape {self.coords[dim].shape}."
+                )
+        self.name, self.input_name = name, input_name
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each batch axis by name."""
+        return dict(zip(self.dims, self.curve.batch_shape, strict=True))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{dim}: {size}" for dim, size in self.sizes.items())
+        return f"{type(self).__name__} {self.name!r} of {self.input_name!r} with ({sizes})"
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        # xarray would make an array of objects of `labeled array + curve`.
+        raise TypeError(
+            f"the curve {self.name!r} is no array: evaluate it with values(curve, x); in sums with "
+            "a labeled array put the curve first."
+        )
+
+    def derivative(self, order: int = 1) -> Self:
+        """The exact derivative d^order f / dx^order; see `Curve.derivative`.
+
+        Args:
+            order: at least 0.
+        """
+        return self._with(self.curve.derivative(order), self.name + "'" * order)
+
+    def restrict(self, lower: float, upper: float) -> Self:
+        """The curves on a sub-interval, which becomes the domain; see `Curve.restrict`.
+
+        Args:
+            lower: left end of the new domain, in the old one.
+            upper: right end.
+        """
+        return self._with(self.exact("restrict").restrict(lower, upper), self.name)
+
+    def sel(self, **labels: Any) -> Self:
+        """The curves at one label of each of the named axes.
+
+        Args:
+            **labels: coordinate by name of the axis, such as `group="a"`.
+
+        Raises:
+            KeyError: if there is no such axis, or no such coordinate.
+        """
+        index: list[Any] = [slice(None)] * len(self.dims)
+        for dim, label in labels.items():
+            if dim not in self.dims or dim in SAMPLE:
+                raise KeyError(f"`sel` selects along {self.dims[2:]}; got {dim!r}.")
+            found = np.flatnonzero(self.coords[dim] == label)
+            if not found.size:
+                raise KeyError(f"`{dim}` must be one of {list(self.coords[dim])}; got {label!r}.")
+            index[self.dims.index(dim)] = int(found[0])
+        dims = tuple(dim for dim in self.dims if dim not in labels)
+        name = f"{self.name}[{', '.join(map(str, labels.values()))}]" if labels else self.name
+        return self._with(self._mapped(lambda rows: rows[tuple(index)]), name, dims)
+
+    def exact(self, name: str) -> Curve:
+        """The curve itself, for what only piecewise polynomials can do.
+
+        Raises:
+            TypeError: for a curve of a basis of the user's own.
+        """
+        if not isinstance(self.curve, Curve):
+            raise TypeError(
+                f"`{name}` needs piecewise polynomials, as the bases of numpyro_splines give; got "
+                f"{type(self.curve).__name__}, which can be evaluated and differentiated only."
+            )
+        return self.curve
+
+    def array(self, values: Any, dims: Sequence[str] = (), **coords: Any) -> xr.DataArray:
+        """Numbers for each curve as a labeled array.
+
+        Args:
+            values: shape (*batch axes, *further axes).
+            dims: names of the further axes.
+            **coords: their coordinates.
+        """
+        names = (*self.dims, *dims)
+        return xr.DataArray(np.asarray(values), {**self.coords, **coords}, names, name=self.name)
+
+    def __add__(self, other: Any) -> Self:
+        """The sum with other curves, or with a number for each curve."""
+        if not isinstance(other, LabeledCurve):
+            return self._with(self.exact("+") + self._factor(other), self.name)
+        dims = self.dims + tuple(dim for dim in other.dims if dim not in self.dims)
+        coords = {**other.coords, **self.coords}
+        for dim in set(self.dims) & set(other.dims):
+            if not np.array_equal(self.coords[dim], other.coords[dim]):
+                raise ValueError(
+                    f"curves can be combined if they agree on the axes that both have; {dim!r} "
+                    f"has {_short(self.coords[dim])} and {_short(other.coords[dim])}. Take as many "
+                    "draws of both, or one curve of each with sel()."
+                )
+        first, second = (f._spread(dims) for f in (self, other))
+        name = f"{self.name} + {other.name}".replace("+ -", "- ")
+        return type(self)(
+            first + second, dims=dims, coords=coords, name=name, input_name=self.input_name
+        )
+
+    def __mul__(self, other: Any) -> Self:
+        """The product with a number, or with one for each curve."""
+        return self._with(self.exact("*") * self._factor(other), self.name)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Self:
+        """The curves -f."""
+        return self._with(-self.exact("-"), f"-{self.name}")
+
+    def __sub__(self, other: Any) -> Self:
+        """The difference f - g."""
+        return self + (-other if isinstance(other, LabeledCurve) else -self._factor(other))
+
+    def _with(self, curve: Any, name: str, dims: tuple[str, ...] | None = None) -> Self:
+        return type(self)(
+            curve,
+            dims=self.dims if dims is None else dims,
+            coords=self.coords,
+            name=name,
+            input_name=self.input_name,
+        )
+
+    def _mapped(self, function: Callable[[Any], Any]) -> Any:
+        """The curve with a function applied to the batch axes of its arrays."""
+        curve = self.curve
+        if isinstance(curve, Combination):
+            return Combination(curve.basis, function(curve.coefficients), curve.order)
+        if curve.breakpoints.ndim > 1:
+            raise TypeError("`dims` can be selected or combined only if all curves share knots.")
+        increment = None if curve.increment is None else function(curve.increment)
+        return Curve(curve.breakpoints, function(curve.table), increment, curve.periodic)
+
+    def _spread(self, dims: Sequence[str]) -> Curve:
+        """The curve with the batch axes `dims`, of length one where it has none of that name."""
+        self.exact("+")
+        return self._mapped(lambda rows: spread(rows, self.dims, dims))
+
+    def _factor(self, other: Any) -> Any:
+        if isinstance(other, xr.DataArray):
+            names = [str(dim) for dim in other.dims]
+            if set(names) - set(self.dims):
+                raise ValueError(
+                    f"a labeled array must have axes of the curve, {self.dims}; got {other.dims}."
+                )
+            return spread(jnp.asarray(other.values), names, self.dims)
+        if isinstance(other, int | float):
+            return other
+        other = jnp.asarray(real_array(other, "other"))
+        return other.reshape(*other.shape, *(1,) * (len(self.dims) - other.ndim))
+
+
+def spread(values: Array, dims: Sequence[str], target: Sequence[str]) -> Array:
+    """Arrays with leading axes `dims` as ones with leading axes `target`, of length one if new."""
+    order = [dims.index(dim) for dim in target if dim in dims]
+    values = jnp.transpose(values, (*order, *range(len(dims), values.ndim)))
+    return jnp.expand_dims(values, tuple(i for i, dim in enumerate(target) if dim not in dims))
+
+
+def _short(values: np.ndarray) -> str:
+    return str(list(values)) if values.size < 6 else f"{values.size} entries"

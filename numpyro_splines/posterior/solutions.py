@@ -1,0 +1,151 @@
+"""Equations of curves solved for every draw: inverse values, crossings, extrema, inflections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from numpyro_splines.posterior.labeled import LabeledCurve
+from numpyro_splines.validation import float64_array
+
+
+def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
+    """The x with f(x) = y for every curve, such as the dose for a target; f must be monotone.
+
+    Args:
+        curve: f.
+        y: a number, or several targets, in the units of f.
+
+    Returns:
+        Axes chain, draw, those of the groups; and "target" with the targets as coordinate, if there
+        are several. NaN where a curve never has this value.
+
+    Raises:
+        ValueError: if a curve is not monotone: see `crossings`.
+
+    Example:
+        >>> import numpy as np, numpyro_splines as ns
+        >>> line = ns.BSplineBasis([0.0, 2.0], degree=1)
+        >>> f = LabeledCurve(line.curve(np.broadcast_to([0.0, 1.0], (4, 100, 2))))
+        >>> print(inverse(f, [0.1, 0.5]).values[0, 0])
+        [0.2 1. ]
+    """
+    target = float64_array(y, "y")
+    if target.ndim > 1:
+        raise ValueError(f"`y` must be a number or a list of numbers; got shape {target.shape}.")
+    dims = ("target",) if target.ndim else ()
+    result = curve.array(curve.exact("inverse").inverse(target), dims, target=(dims, target))
+    return result.rename(curve.input_name)
+
+
+def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
+    """All x in the domain where f(x) = level, for every curve.
+
+    Args:
+        curve: f.
+        level: in the units of f.
+
+    Returns:
+        `x` (under the name of the input), increasing along the axis "crossing" and padded by NaN;
+        `count`, how many each curve has.
+
+    Example:
+        >>> import numpy as np, numpyro_splines as ns
+        >>> line = ns.BSplineBasis([0.0, 2.0], degree=1)
+        >>> f = LabeledCurve(line.curve(np.broadcast_to([-1.0, 1.0], (4, 100, 2))))
+        >>> print(crossings(f)["x"].values[0, 0])
+        [1.]
+    """
+    exact = curve.exact("crossings")
+    x = exact.roots(level, size=_most(curve))
+    return _padded(curve, "crossing", {curve.input_name: x})
+
+
+def extrema(curve: LabeledCurve) -> xr.Dataset:
+    """Local maxima and minima inside the domain, for every curve; see `Curve.extrema`.
+
+    Returns:
+        `x` (under the name of the input) and `value`, increasing in x along the axis "extremum" and
+        padded by NaN; `maximum`, whether it is one; `count`, how many each curve has.
+
+    Example:
+        >>> import numpy as np, numpyro_splines as ns
+        >>> hill = ns.BSplineBasis([0.0, 2.0], degree=2)
+        >>> f = LabeledCurve(hill.curve(np.broadcast_to([0.0, 2.0, 0.0], (4, 100, 3))))
+        >>> print(extrema(f)["x"].values[0, 0], extrema(f)["maximum"].values[0, 0])
+        [1.] [ True]
+    """
+    found = curve.exact("extrema").extrema(size=_most(curve))
+    arrays = {curve.input_name: found.x, "value": found.value, "maximum": found.maximum}
+    return _padded(curve, "extremum", arrays)
+
+
+def inflections(curve: LabeledCurve) -> xr.Dataset:
+    """Where the curvature changes sign, for every curve; see `Curve.inflections`.
+
+    Returns:
+        `x` (under the name of the input), increasing along the axis "inflection" and padded by NaN;
+        `count`, how many each curve has.
+
+    Example:
+        >>> import numpy as np, numpyro_splines as ns
+        >>> basis = ns.BSplineBasis([0.0, 1.0])
+        >>> f = LabeledCurve(basis.curve(np.broadcast_to([0.0, 1.0, -1.0, 0.0], (4, 100, 4))))
+        >>> print(inflections(f)["x"].values[0, 0])
+        [0.5]
+    """
+    x = curve.exact("inflections").inflections(size=_most(curve))
+    return _padded(curve, "inflection", {curve.input_name: x})
+
+
+def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
+    """Where every curve is highest over its domain, ends included, and its value there.
+
+    Args:
+        curve: f; restrict it for another interval.
+        lowest: where it is lowest instead.
+
+    Returns:
+        `x` (under the name of the input) and `value`, axes chain, draw and those of the groups. Of
+        several equal ones the left-most.
+
+    Example:
+        >>> import numpy as np, numpyro_splines as ns
+        >>> hill = ns.BSplineBasis([0.0, 2.0], degree=2)
+        >>> f = LabeledCurve(hill.curve(np.broadcast_to([0.0, 2.0, 0.0], (4, 100, 3))))
+        >>> print(peak(f)["x"].values[0, 0], peak(f, lowest=True)["x"].values[0, 0])
+        1.0 0.0
+    """
+    exact = curve.exact("peak")
+    inner = exact.extrema(size=_most(curve))
+    # Where f jumps, or is flat, the highest point may be at a breakpoint.
+    ends = np.asarray(exact.breakpoints)
+    ends = np.broadcast_to(ends, (*exact.batch_shape, ends.shape[-1]))
+    x = np.concatenate([ends, np.asarray(inner.x)], axis=-1)
+    value = np.concatenate([np.asarray(exact.each(jnp.asarray(ends))), inner.value], axis=-1)
+    order = np.argsort(x, axis=-1, kind="stable")
+    x, value = (np.take_along_axis(a, order, axis=-1) for a in (x, value))
+    best = np.nanargmin if lowest else np.nanargmax
+    at = best(value, axis=-1)[..., None]
+    taken = [np.take_along_axis(a, at, axis=-1)[..., 0] for a in (x, value)]
+    return xr.Dataset({curve.input_name: curve.array(taken[0]), "value": curve.array(taken[1])})
+
+
+def _most(curve: LabeledCurve) -> int:
+    """At least as many solutions as any equation of the curves can have."""
+    exact = curve.exact("equations")
+    return (exact.breakpoints.shape[-1] - 1) * max(exact.degree, 1) + 1
+
+
+def _padded(curve: LabeledCurve, dim: str, arrays: dict[str, Any]) -> xr.Dataset:
+    """Padded solutions, cut to what the curve with the most of them needs, and their counts."""
+    count = np.isfinite(np.asarray(arrays[curve.input_name])).sum(-1)
+    num = int(count.max(initial=0))
+    found = {
+        name: curve.array(np.asarray(a)[..., :num], [dim], **{dim: np.arange(num)})
+        for name, a in arrays.items()
+    }
+    return xr.Dataset({**found, "count": curve.array(count)})

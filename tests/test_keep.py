@@ -1,0 +1,241 @@
+"""Effects and draws in files: the same predictions to the last bit; bad files are refused."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import arviz as az
+import h5netcdf
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import xarray as xr
+from cases import CASES
+
+import numpyro_splines as ns
+from numpyro_splines import posterior as po
+from numpyro_splines.posterior.description import described, restored
+
+BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
+X = np.random.default_rng(0).beta(2.0, 3.0, 40)
+GRID = np.linspace(-0.3, 1.2, 50)
+FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
+PRIORS = {
+    "default": ns.SmoothnessPrior(),
+    "fixed": ns.SmoothnessPrior(scale=0.5, centering=0.3, mean=np.arange(8.0)),
+    "curve": ns.SmoothnessPrior(mean=BASIS.curve(np.arange(8.0))),
+    "flat": ns.SmoothnessPrior(linear=FLAT),
+    "walk": ns.RandomWalkPrior(1, scale=ns.pc_scale(1.0, 0.1)),
+    "folded": ns.SmoothnessPrior(scale=ns.half_student_t(), linear_scale=dist.HalfCauchy(1.0)),
+    "transformed": ns.SmoothnessPrior(scale=ns.inverse_gamma_variance(1.0, 0.1)),
+    "truncated": ns.SmoothnessPrior(scale=dist.TruncatedNormal(0.0, 1.0, low=0.0)),
+    "monotone": ns.MonotonePrior(rise=dist.LogNormal(0.0, 1.0), start=dist.Normal(0.0, 1.0)),
+    "concave": ns.MonotonePrior(curvature="concave", straight=dist.Beta(2.0, 2.0)),
+    "convex": ns.ConvexPrior(False, bend=dist.Gamma(2.0, 1.0)),
+    "positive": ns.PositivePrior(),
+    "simplex": ns.SimplexPrior(),
+    "adaptive": ns.AdaptivePrior(),
+    "horseshoe": ns.HorseshoePrior(),
+}
+
+
+class Fourier(ns.AbstractBasis):
+    frequencies: np.ndarray
+    num_coefficients = property(lambda self: 2 * len(self.frequencies))
+    domain = (0.0, 1.0)
+
+    def __call__(self, x):
+        angle = 2 * jnp.pi * jnp.asarray(x)[..., None] * self.frequencies
+        return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def effect(prior="default", name="f", basis=BASIS):
+    return ns.SplineEffect(name, basis, PRIORS[prior], measure=X)
+
+
+def again(value):
+    """Through text and back."""
+    arrays = []
+    return restored(json.loads(json.dumps(described(value, arrays, "f"))), arrays, {})
+
+
+def saved(folder, effects=None, **draws):
+    path = folder / "fit.nc"
+    coefficients = np.random.default_rng(1).normal(size=(2, 5, 8))
+    po.save(
+        path, effect() if effects is None else effects, {"f.coefficients": coefficients, **draws}
+    )
+    return path
+
+
+def same(first, second):
+    mine, theirs = jax.tree.flatten(first), jax.tree.flatten(second)
+    assert mine[1] == theirs[1]
+    for a, b in zip(mine[0], theirs[0], strict=True):
+        np.testing.assert_array_equal(a, b, strict=isinstance(a, np.ndarray))
+
+
+def draw(kept):
+    with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as trace:
+        kept.sample()
+    return {name: np.asarray(site["value"]) for name, site in trace.items()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_basis_survives(case):
+    basis = again(case.basis)
+    assert type(basis) is type(case.basis)
+    same(basis, case.basis)
+
+
+@pytest.mark.parametrize("copy", [again, lambda f: pickle.loads(pickle.dumps(f))])
+@pytest.mark.parametrize("prior", ["default", "fixed", "curve", "folded", "transformed"])
+def test_an_effect_that_survives_draws_the_same(prior, copy):
+    original = effect(prior)
+    kept = copy(original)
+    own, theirs = draw(original), draw(kept)
+    assert own.keys() == theirs.keys()
+    for name, value in own.items():
+        np.testing.assert_array_equal(theirs[name], value)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_every_prior_survives(prior):
+    basis = ns.MSplineBasis(BASIS.knots[3:-3]) if prior == "simplex" else BASIS
+    original = effect(prior, basis=basis)
+    kept = again(original)
+    assert type(kept.prior) is type(original.prior)
+    mine, theirs = jax.tree.leaves(original), jax.tree.leaves(kept)
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_file_gives_the_same_predictions(x64, tmp_path):
+    g = effect("monotone", "g")
+    weights = np.random.default_rng(2).normal(size=(2, 5, 3, 8)).astype(np.float32)
+    path = saved(tmp_path, [effect(), g], **{"g.coefficients": weights, "n": np.ones((2, 5), int)})
+    effects, draws = po.load(path)
+    assert list(effects) == ["f", "g"]
+    assert draws["g.coefficients"].dtype == np.float32
+    for original in (effect(), g):
+        now = po.values(po.curve(effects[original.name], draws), GRID)
+        before = effects[original.name].basis.curve(draws[f"{original.name}.coefficients"])(GRID)
+        np.testing.assert_array_equal(now, before)
+        np.testing.assert_array_equal(original.curve(draws)(GRID), before)
+    assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+
+
+def test_another_process_predicts_the_same(x64, tmp_path):
+    path = saved(tmp_path)
+    expected = effect().curve(po.load(path).draws)(GRID)
+    script = f"""
+import jax, numpy as np
+from numpyro_splines import posterior as po
+jax.config.update("jax_enable_x64", True)
+effects, draws = po.load({str(path)!r})
+print(np.asarray(effects["f"].curve(draws)(np.linspace(-0.3, 1.2, 50))).tobytes().hex())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert bytes.fromhex(done.stdout.strip()) == np.asarray(expected).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_draws_are_a_posterior_for_arviz(tmp_path):
+    path = saved(tmp_path)
+    data = az.from_netcdf(path)
+    assert data.posterior.sizes["chain"] == 2
+    assert "f.coefficients" in data.posterior
+
+
+def test_a_basis_of_ones_own_is_given_to_load(tmp_path):
+    f = ns.SplineEffect("f", Fourier(np.arange(1.0, 5.0)), ns.SmoothnessPrior(order=1))
+    path = saved(tmp_path, f)
+    with pytest.raises(ValueError, match=r"cannot be made: the class .*Fourier is unknown here"):
+        po.load(path)
+    kept = po.load(path, classes=[Fourier])
+    np.testing.assert_array_equal(
+        kept.effects["f"].curve(kept.draws)(GRID), f.curve(kept.draws)(GRID)
+    )
+
+
+def changed(path, change):
+    with h5netcdf.File(path, "a") as file:
+        change(file)
+    return path
+
+
+def test_a_file_of_the_future_is_refused(tmp_path):
+    def change(file):
+        file["numpyro_splines"].attrs["format_version"] = 2
+
+    path = changed(saved(tmp_path), change)
+    with pytest.raises(ValueError, match=r"format 1 or older; .* has format 2\. Update"):
+        po.load(path)
+
+
+@pytest.mark.parametrize("name", ["posterior/f.coefficients", "numpyro_splines/array_0"])
+def test_a_changed_number_is_noticed(name, tmp_path):
+    def change(file):
+        file[name][...] = file[name][...] + 1e-9
+
+    with pytest.raises(ValueError, match="`path` must not be damaged; the contents"):
+        po.load(changed(saved(tmp_path), change))
+
+
+def test_a_class_of_another_package_is_not_imported(tmp_path):
+    for text in ('{"class": "subprocess.Popen", "tree": [[], []]}', '{"what": 1}'):
+        with pytest.raises(ValueError, match=r"subprocess.Popen is unknown|describes nothing"):
+            restored(json.loads(text), [], {})
+    with pytest.raises(ValueError, match="has no fields"):
+        restored({"class": "numpyro_splines.extrapolation.Zero", "fields": {"a": 1}}, [], {})
+    with pytest.raises(ValueError, match="no class of distributions"):
+        restored({"class": "numpyro_splines.extrapolation.Zero", "tree": [1, 2]}, [], {})
+
+
+@pytest.mark.parametrize("kept_share", [0.0, 0.02, 0.5, 0.95])
+def test_a_truncated_file_is_refused(kept_share, tmp_path):
+    path = saved(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept_share * len(content))])
+    with pytest.raises(ValueError, match="`path` must"):
+        po.load(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    text, other = tmp_path / "a.txt", tmp_path / "other.nc"
+    text.write_text("This is no netCDF file.")
+    xr.Dataset({"a": 1.0}).to_netcdf(other, engine="h5netcdf")
+    for path in (text, other):
+        with pytest.raises(
+            ValueError, match=r"`path` must be a file written by save\(\); .* is not"
+        ):
+            po.load(path)
+    with pytest.raises(FileNotFoundError, match=r"`path` must be a file written by save\(\)"):
+        po.load(tmp_path / "none.nc")
+
+
+@pytest.mark.parametrize(
+    ("effects", "draws", "error", "message"),
+    [
+        (BASIS, {}, TypeError, "not iterable|`effects` must be SplineEffects"),
+        ([BASIS], {}, TypeError, "`effects` must be SplineEffects; got BSplineBasis"),
+        ([effect(), effect()], {}, ValueError, r"different names; got \['f', 'f'\]"),
+        (effect(), {"a/b": np.ones((2, 5))}, ValueError, r"without '/' to be saved; got \['a/b'\]"),
+        (
+            ns.SplineEffect("f", BASIS, ns.SmoothnessPrior(mean=jnp.sin)),
+            {},
+            TypeError,
+            r"got Partial for f\.prior\.mean\. Give coefficients or a Curve",
+        ),
+    ],
+)
+def test_what_cannot_be_saved_is_refused(effects, draws, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        saved(tmp_path, effects, **draws)
+    assert not list(tmp_path.iterdir())
