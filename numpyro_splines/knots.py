@@ -143,7 +143,7 @@ def _central_interval(distribution: Any, coverage: float) -> tuple[float, float]
     try:
         # One call per quantile: the probability must broadcast against any batch shape.
         ends = [np.asarray(distribution.icdf(q), dtype=float) for q in (tail, 1.0 - tail)]
-    except NotImplementedError:
+    except (NotImplementedError, ImportError):  # some quantiles of NumPyro need another package
         num_draws = max(1, _NUM_PRIOR_DRAWS // max(1, int(np.prod(distribution.batch_shape))))
         draws = np.asarray(distribution.sample(jax.random.key(0), (num_draws,)), dtype=float)
         ends = [np.quantile(draws, q, axis=0) for q in (tail, 1.0 - tail)]

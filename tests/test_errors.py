@@ -952,6 +952,28 @@ BAD_INPUTS = {
         ValueError,
         r"`population` must be one distribution or one for each of the 2 rows; got.*\(3,\)",
     ),
+    "population_discrete": (
+        lambda: measured([1.0, 2.0], 0.1, dist.Poisson(2.0)),
+        TypeError,
+        "`population` must be continuous; got the discrete distribution Poisson",
+    ),
+    "known_outside_the_support": (
+        lambda: seeded(ns.latent.missing, "x", [-1.0, 0.5], dist.Uniform(0.0, 1.0)),
+        ValueError,
+        r"`observed` must lie in the support of the population, \[0, 1\].*got -1.0 in row 0",
+    ),
+    "quadrature_true": (
+        lambda: measured([1.0, 2.0], 0.1, NORMAL, quadrature=True),
+        TypeError,
+        r"`quadrature` must be numpyro_splines.latent.Quadrature\(...\), or None",
+    ),
+    "draw_inputs_masked": (
+        lambda: ns.latent.draw_inputs(
+            jax.random.key(0), numpyro.handlers.mask(integrated_model, False), {"sigma": X}
+        ),
+        ValueError,
+        "`draw_inputs` cannot see through the MaskedDistribution at site `y`",
+    ),
     "berkson_nan": (
         lambda: seeded(ns.latent.berkson, "x", [1.0, np.nan], 0.1),
         ValueError,

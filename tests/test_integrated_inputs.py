@@ -123,6 +123,76 @@ def test_linear_curves_give_the_normal_marginal(x64):
     np.testing.assert_allclose(densities(model)["y"], expected, rtol=1e-8)
 
 
+def normal_model(observed, error, mean, sd, y, sigma, **options):
+    def model():
+        x = ns.latent.measured("x", observed, error, dist.Normal(mean, sd), **options)
+        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, sigma)), obs=y)
+
+    return model
+
+
+@pytest.mark.parametrize("population_sd", [0.01, 0.05, 1.0, 5.0])
+@pytest.mark.parametrize("error", [0.2, 1.0, 2.0])
+def test_nodes_fit_any_population_and_error(population_sd, error, x64):
+    """Conjugate: few rows with nearly equal means, populations narrow or wide for their errors."""
+    observed, y, sigma = np.array([1.01, 1.0, 1.0, np.nan]), np.array([0.0, 1.0, 2.0, 0.7]), 0.3
+    model = normal_model(observed, error, 0.5, population_sd, y, sigma, quadrature=RULE)
+    share = population_sd**2 / (population_sd**2 + error**2)
+    mean = np.where(np.isnan(observed), 0.5, 0.5 + share * (observed - 0.5))
+    variance = population_sd**2 * np.where(np.isnan(observed), 1.0, 1.0 - share)
+    expected = scipy.stats.norm(mean, np.sqrt(variance + sigma**2)).logpdf(y)
+    actual = densities(model)
+    evidence = scipy.stats.norm(0.5, np.hypot(population_sd, error)).logpdf(observed[:3]).sum()
+    np.testing.assert_allclose(actual["x.observed"], evidence, rtol=1e-6)
+    # Resolved while the response is wider than the spacing, a quarter of the sd of x given w.
+    resolved = sigma > 0.3 * np.sqrt(variance)
+    np.testing.assert_allclose(actual["y"][resolved], expected[resolved], atol=2e-3)
+    assert resolved[:3].any() or population_sd * error > 1.0
+
+
+def test_ragged_groups_with_equal_means_have_their_exact_posterior():
+    groups = np.repeat([0, 1, 2], 4)
+    values = np.array([1.0, 1.4, 0.7, 1.1, 1.2, 0.9, 1.05, 1.1, 1.3, 0.8, 1.0, 1.15])
+    y = np.array([0.0, 1.0, 2.0])
+
+    def model():
+        numpyro.sample("unused", dist.Normal())
+        population = dist.Normal(0.5, 1.0)
+        x = ns.latent.measured("x", values, 0.8, population, group=groups, quadrature=RULE)
+        given = ns.latent.response(x, lambda x: dist.Normal(x, 0.3)).to_event(1)
+        numpyro.sample("y", given, obs=y)
+
+    draws = exact_draws(model)
+    precision = 1.0 + 4 / 0.8**2 + 1 / 0.3**2
+    means = values.reshape(3, 4).mean(axis=1)
+    expected = (0.5 + means * 4 / 0.8**2 + y / 0.3**2) / precision
+    for column, mean in zip(draws.T, expected, strict=True):
+        assert scipy.stats.kstest(column, scipy.stats.norm(mean, precision**-0.5).cdf).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("bound", [3.0, 10.0, 30.0, 1000.0])
+def test_intervals_much_wider_than_the_population(bound, x64):
+    """As good as nothing known: y ~ Normal(0.5, 1 + 0.4^2)."""
+    lower = np.array([-np.inf, -bound, -bound, 0.0])
+    upper = np.array([bound, np.inf, bound, 0.1])
+    y = np.array([0.0, 0.5, 1.5, 0.0])
+
+    def model():
+        x = ns.latent.coarse("x", lower, upper, dist.Normal(0.5, 1.0), quadrature=RULE)
+        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, 0.4)), obs=y)
+
+    actual = densities(model)["y"][:3]
+    if bound == 3.0:
+        total = scipy.stats.norm(0.5, np.hypot(1.0, 0.4)).logpdf(y[:3])
+        inside = scipy.stats.norm((0.5 * 0.16 + y[:3]) / 1.16, 0.4 / np.sqrt(1.16))
+        before = scipy.stats.norm(0.5, 1.0)
+        mass, whole = (d.cdf(upper[:3]) - d.cdf(lower[:3]) for d in (inside, before))
+        expected = total + np.log(mass / whole)
+    else:
+        expected = scipy.stats.norm(0.5, np.hypot(1.0, 0.4)).logpdf(y[:3])
+    np.testing.assert_allclose(actual, expected, atol=5e-3)
+
+
 def many(chunk, n=200, num_nodes=61):
     rng = np.random.default_rng(0)
     w, y = rng.normal(2.0, 1.0, n), rng.normal(size=n)

@@ -243,6 +243,11 @@ def test_planned_knots_cover_the_plausible_range():
     np.testing.assert_allclose(wide[[0, -1]], 2.0 + 4.0 * np.array([-1, 1]) * 3.29053, rtol=1e-4)
     positive = ns.latent.plan_knots(observed, 0.5, 8, population=dist.HalfNormal(10.0))
     assert positive[0] == 0.0
+    # Equal or nearly equal means do not make the errors small, and any population has a range.
+    np.testing.assert_allclose(ns.latent.plan_knots([1.0, 1.0], 0.5, 2), [-1.0, 3.0])
+    np.testing.assert_allclose(ns.latent.plan_knots([1.0, 1.01], 0.5, 2), [-1.0, 3.01])
+    gamma = ns.latent.plan_knots([1.0, 1.1], 0.1, 2, population=dist.Gamma(2.0, 1.0))
+    np.testing.assert_allclose(gamma, scipy.stats.gamma(2.0).ppf([5e-4, 0.9995]), rtol=0.05)
     assert ns.latent.check_domain((knots[0], knots[-1]), observed, 0.5) == 0.0
 
 

@@ -12,6 +12,7 @@ from numpyro.distributions.transforms import AffineTransform, ComposeTransform, 
 
 from numpyro_splines.curve import Curve
 from numpyro_splines.transforms import SplineTransform
+from numpyro_splines.validation import is_traced
 
 
 class Rows(dist.Distribution):
@@ -33,6 +34,16 @@ class Rows(dist.Distribution):
     def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """That of the population."""
         return self.population.support
+
+    @property
+    def mean(self) -> Array:
+        """Means of the chosen rows."""
+        return jnp.asarray(self.population.mean)[..., list(self.rows)]
+
+    @property
+    def variance(self) -> Array:
+        """Variances of the chosen rows."""
+        return jnp.asarray(self.population.variance)[..., list(self.rows)]
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
         """Log density of each row's own distribution."""
@@ -60,10 +71,36 @@ def check_population(population: Any, num_rows: int) -> None:
             "`population` must be a univariate distribution, such as dist.Normal(mean, sd); got "
             f"{population!r}."
         )
+    if population.is_discrete:
+        raise TypeError(
+            "`population` must be continuous; got the discrete distribution "
+            f"{type(population).__name__}. Enumerate its values instead."
+        )
     if population.batch_shape not in ((), (num_rows,)):
         raise ValueError(
             f"`population` must be one distribution or one for each of the {num_rows} rows; got "
             f"batch shape {population.batch_shape}."
+        )
+
+
+def check_support(values: np.ndarray, rows: np.ndarray, population: dist.Distribution) -> None:
+    """Refuse known values outside the support of the population, where that has concrete ends.
+
+    Args:
+        values: of inputs.
+        rows: their numbers, for the message.
+        population: of all rows.
+    """
+    support: Any = population.support
+    ends = [getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)]
+    if any(is_traced(end) or np.ndim(end) > 0 for end in ends):
+        return
+    least, most = (float(end) for end in ends)
+    if np.any(bad := (values < least) | (values > most)):
+        i = int(np.argmax(bad))
+        raise ValueError(
+            f"`observed` must lie in the support of the population, [{least:.6g}, {most:.6g}], "
+            f"where it is known exactly; got {values[i]} in row {rows[i]}."
         )
 
 

@@ -26,9 +26,10 @@ def plan_knots(
     """Evenly spaced breakpoints over the plausible range of an input that is measured with error.
 
     From the smallest to the largest of mean_i -+ 4 error_i, where mean_i is the mean of the
-    measurements of row i and error_i its standard error; not farther than 4 standard deviations of
-    all means beyond them. A population widens the range to its central 99.9 % (for rows that are
-    missing or censored), and its support bounds it.
+    measurements of row i and error_i its standard error; not farther beyond the means than 4 of
+    their standard deviations, or than the reach of the median row if that is more. A population
+    widens the range to its central 99.9 % (for rows that are missing or censored), and its support
+    bounds it.
 
     Beyond the knots the curve goes on straight (`extrapolation.Linear`, the default), so an input
     that strays is led back; the penalty covers the whole domain.
@@ -106,7 +107,8 @@ def _plausible_range(observed: Any, error_sd: Any, group: Any) -> tuple[float, f
     mean = np.bincount(data.row, data.value, data.num_rows)[seen] / count[seen]
     variance = np.bincount(data.row, data.guess**2, data.num_rows)[seen] / count[seen] ** 2
     reach = _MARGIN * np.sqrt(variance)
-    most = _MARGIN * float(np.std(mean)) if mean.size > 1 else np.inf
+    # A row much less certain than the others does not set the range alone.
+    most = max(_MARGIN * float(np.std(mean)), float(np.median(reach)))
     lower = max(float((mean - reach).min()), float(mean.min()) - most)
     upper = min(float((mean + reach).max()), float(mean.max()) + most)
     if not lower < upper:

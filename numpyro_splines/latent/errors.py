@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from numpyro_splines.latent.coordinates import (
     check_population,
+    check_support,
     coordinates,
     rows_of,
     standardized,
@@ -23,8 +24,10 @@ from numpyro_splines.latent.quadrature import (
     IntegratedInput,
     Piece,
     Quadrature,
+    check_quadrature,
     known_piece,
     line_piece,
+    moments,
     unmeasured_piece,
     window_piece,
 )
@@ -86,8 +89,11 @@ def measured(
     """
     data = measurements(observed, error_sd, group)
     check_population(population, data.num_rows)
+    check_quadrature(quadrature)
+    known = data.exact_values()
+    check_support(known[data.exact], np.flatnonzero(data.exact), population)
     dtype = jnp.result_type(float)
-    x = jnp.asarray(data.exact_values(), dtype)
+    x = jnp.asarray(known, dtype)
     exact, rows = np.flatnonzero(data.exact), np.flatnonzero(~data.exact)
     if exact.size:
         with numpyro.plate(f"{name}.exact", exact.size):
@@ -182,6 +188,7 @@ def berkson(
     center = real_array(assigned, "assigned")
     if center.ndim != 1 or not (is_traced(center) or np.isfinite(np.asarray(center)).all()):
         raise ValueError("`assigned` must be finite, shape (n,): NaN is not allowed in it.")
+    check_quadrature(quadrature)
     error = checked_errors(error_sd, center.shape)
     dtype = jnp.result_type(float)
     center, error = jnp.asarray(center, dtype), jnp.asarray(error, dtype)
@@ -270,7 +277,8 @@ def _measured_piece(
     quadrature: Quadrature,
 ) -> Piece:
     """Rows with measurements of these values."""
-    center, spread = data.placement(data.error)
+    mean, sd = moments(population, data.overall())
+    center, spread = data.placement(data.error, mean, sd)
 
     def log_density(x: Array) -> Array:
         return population.log_prob(x) + data.log_density(x, value)

@@ -20,6 +20,7 @@ from numpyro_splines.latent.coordinates import (
 from numpyro_splines.latent.quadrature import (
     IntegratedInput,
     Quadrature,
+    check_quadrature,
     known_piece,
     unmeasured_piece,
 )
@@ -150,6 +151,7 @@ def coarse(
     """
     low, high = _intervals(lower, upper)
     check_population(population, low.size)
+    check_quadrature(quadrature)
     center, spread = _overall(low, high)
     low, high = _within_support(low, high, population)
     known = low == high

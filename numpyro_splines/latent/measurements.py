@@ -65,26 +65,33 @@ class Measurements(NamedTuple):
         )
 
     def overall(self) -> tuple[float, float]:
-        """Mean and standard deviation of what was measured, by row."""
+        """Mean and standard deviation of inputs, as far as the measurements tell.
+
+        The spread is that of the rows' means and no less than their errors: a few means may be near
+        each other by chance.
+        """
         seen = self.num_measured > 0
         if not seen.any():
             return 0.0, 1.0
         mean = np.bincount(self.row, self.value, self.num_rows)[seen] / self.num_measured[seen]
-        return float(mean.mean()), float(mean.std() or self.guess.mean() or 1.0)
+        error = self.guess.mean() if self.guess.size else 0.0
+        return float(mean.mean()), float(np.hypot(mean.std(), error) or 1.0)
 
-    def placement(self, error: Any) -> tuple[Array, Array]:
+    def placement(self, error: Any, mean: Any = None, spread: Any = None) -> tuple[Array, Array]:
         """Where measurements put each input, and how exactly: center and spread, shape (n,).
 
-        Mean and standard deviation of x given its measurements under a normal population with the
-        mean and spread of what was measured: wide enough for any population like it.
+        Mean and standard deviation of x given its measurements under a normal population.
 
         Args:
             error: standard deviations, shape (m,).
+            mean: of the population; with its spread as measured if omitted.
+            spread: its standard deviation.
         """
-        overall, between = self.overall()
-        precision, deviation, _ = self._statistics(self.value - overall, error)
-        total = precision + between**-2
-        return overall + precision * deviation / total, total**-0.5
+        if mean is None or spread is None:
+            mean, spread = self.overall()
+        precision, measured, _ = self._statistics(self.value, error)
+        share = precision * spread**2
+        return mean + share / (1.0 + share) * (measured - mean), spread * (1.0 + share) ** -0.5
 
     def log_density(self, x: Float[Array, "... n"], value: Any) -> Float[Array, "... n"]:
         """log p(values of a row | x) = sum_j log N(value_j; x, error_j), through the row's mean.

@@ -30,9 +30,10 @@ class Quadrature:
     """How inputs are integrated out; pass it as `quadrature=` to the priors of latent inputs.
 
     Args:
-        num_nodes: per row. The rule resolves p(y_i | x_i) as a function of x_i where that is wider
-            than the spacing: by default a quarter of the uncertainty of x_i given its measurement,
-            or 1/40 of the interval of a coarse one. `draw_inputs` warns where it is not.
+        num_nodes: per row. The rule resolves p(y_i | x_i) and the density of the population as
+            functions of x_i where they are wider than the spacing: by default a quarter of the
+            uncertainty of x_i given its measurement and a normal population of the same mean and
+            variance, or 1/40 of the interval of a coarse one. `draw_inputs` warns where it is not.
         half_width: how far the nodes of a measured row reach on each side, in units of the
             uncertainty of x_i given its measurement.
         chunk: how many nodes are evaluated at once; what is kept for the gradient is O(n chunk).
@@ -66,6 +67,15 @@ class Quadrature:
         """Nodes and weights of the Gauss-Legendre rule on [0, 1]."""
         nodes, weights = np.polynomial.legendre.leggauss(self.num_nodes)
         return (nodes + 1.0) / 2.0, weights / 2.0
+
+
+def check_quadrature(quadrature: Any) -> None:
+    """Refuse what is neither None nor a `Quadrature`."""
+    if quadrature is not None and not isinstance(quadrature, Quadrature):
+        raise TypeError(
+            "`quadrature` must be numpyro_splines.latent.Quadrature(...), or None to sample the "
+            f"inputs; got {quadrature!r}."
+        )
 
 
 class Piece(NamedTuple):
@@ -132,21 +142,39 @@ def window_piece(
 
 
 def tail_piece(
-    rows: np.ndarray, end: Any, size: Any, log_density: LogDensity, quadrature: Quadrature
+    rows: np.ndarray,
+    end: Any,
+    side: float,
+    place: tuple[Any, Any],
+    log_density: LogDensity,
+    quadrature: Quadrature,
 ) -> Piece:
-    """Rows with one end: x = end + size u / (1 - u), to the left where the size is negative.
+    """Rows with one end: x = end + side size u / (1 - u), which reaches into the longest tail.
+
+    Where the end is farther than 3 standard deviations from the mean of the population, so that
+    these nodes would miss it, they are even around the mean instead.
 
     Args:
         rows: indices.
         end: of each row.
-        size: how far from it half of the nodes reach.
+        side: 1 for inputs above the end, -1 for inputs below.
+        place: mean and standard deviation of the population.
         log_density: as in `line_piece`.
         quadrature: the rule.
     """
+    center, spread = place
+    distance = side * (center - end)
+    far = distance > 3.0 * spread
+    size = jnp.clip(distance, spread, 3.0 * spread)
+    reach = quadrature.half_width * spread
+    first = jnp.maximum(distance - reach, 0.0)
+    length = jnp.where(far, distance + reach - first, 1.0)
 
     def locate(u: Array) -> tuple[Array, Array]:
-        x = end + size * u / (1.0 - u)
-        return x, log_density(x) + jnp.log(jnp.abs(size)) - 2.0 * jnp.log1p(-u)
+        beyond = jnp.where(far, first + length * u, size * u / (1.0 - u))
+        slope = jnp.where(far, jnp.log(length), jnp.log(size) - 2.0 * jnp.log1p(-u))
+        x = end + side * beyond
+        return x, log_density(x) + slope
 
     return Piece(rows, locate, quadrature.legendre())
 
@@ -172,24 +200,35 @@ def unmeasured_piece(
     def by_row(value: Any) -> Array:
         return jnp.broadcast_to(jnp.asarray(value, dtype), rows.shape)
 
-    center, spread = (by_row(part) for part in _moments(population, place))
+    center, spread = (by_row(part) for part in moments(population, place))
     low, high = (None if end is None else by_row(end) for end in ends)
+    if low is None and high is None:
+        return line_piece(rows, center, spread, density, quadrature)
     if low is not None and high is not None:
-        return window_piece(rows, low, high, density, quadrature)
-    if low is not None:
-        return tail_piece(rows, low, jnp.maximum(spread, center - low), density, quadrature)
-    if high is not None:
-        return tail_piece(rows, high, -jnp.maximum(spread, high - center), density, quadrature)
-    return line_piece(rows, center, spread, density, quadrature)
+        # An interval may be much wider than the population, or lie in one of its tails.
+        reach = 1.5 * quadrature.half_width * spread
+        lower = jnp.clip(center - reach, low, jnp.maximum(high - spread, low))
+        upper = jnp.clip(center + reach, jnp.minimum(low + spread, high), high)
+        return window_piece(rows, lower, upper, density, quadrature)
+    end, side = (low, 1.0) if low is not None else (high, -1.0)
+    return tail_piece(rows, end, side, (center, spread), density, quadrature)
 
 
-def _moments(population: Any, place: tuple[float, float]) -> tuple[Any, Any]:
-    """Mean and standard deviation of a population; of the data where it does not tell them."""
+def moments(population: Any, place: tuple[float, float]) -> tuple[Any, Any]:
+    """Mean and standard deviation of a population; others where it does not tell them.
+
+    Without derivatives: an integral does not depend on where its nodes are.
+
+    Args:
+        population: of x.
+        place: the others.
+    """
     try:
-        mean, spread = population.mean, jnp.sqrt(population.variance)
+        own = population.mean, jnp.sqrt(population.variance)
     except NotImplementedError:
         return place
-    finite = jnp.isfinite(mean) & jnp.isfinite(spread)
+    mean, spread = (jax.lax.stop_gradient(jnp.asarray(part)) for part in own)
+    finite = jnp.isfinite(mean) & jnp.isfinite(spread) & (spread > 0.0)
     return jnp.where(finite, mean, place[0]), jnp.where(finite, spread, place[1])
 
 

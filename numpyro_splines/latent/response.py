@@ -174,11 +174,13 @@ def draw_inputs(
         **kwargs: of the model.
 
     Returns:
-        `draws` and the inputs by name, shape (..., n): what sampling them would have given.
+        `draws` and the inputs by name, shape (..., n): what sampling them would have given. They
+        are no sites of the model with `quadrature`, so `Predictive` on it draws new ones given
+        their measurements alone; for replicates of y evaluate the curve at these.
 
     Raises:
         KeyError: if draws of a site are missing.
-        ValueError: if the model integrates out no input.
+        ValueError: if the model integrates out no input, or masks the response of one.
 
     Warns:
         UserWarning: where p(y_i | x_i) is so narrow that the nodes of a row do not resolve it.
@@ -235,11 +237,22 @@ def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str
 
 def _responses(trace: Mapping[str, Any]) -> list[tuple[IntegratedResponse, Any]]:
     """Distributions of responses and their values."""
-    return [
-        (site["fn"], site["value"])
-        for site in trace.values()
-        if site["type"] == "sample" and isinstance(site["fn"], IntegratedResponse)
-    ]
+    found = []
+    for name, site in trace.items():
+        if site["type"] != "sample":
+            continue
+        outer = inner = site["fn"]
+        while not isinstance(inner, IntegratedResponse) and hasattr(inner, "base_dist"):
+            inner = inner.base_dist
+        if not isinstance(inner, IntegratedResponse):
+            continue
+        if not isinstance(outer, IntegratedResponse | dist.Independent):
+            raise ValueError(
+                f"`draw_inputs` cannot see through the {type(outer).__name__} at site `{name}`. "
+                "Put masks inside the function of `response`."
+            )
+        found.append((inner, site["value"]))
+    return found
 
 
 def _warn_unresolved(name: str, largest: Float[np.ndarray, "draws n"]) -> None:
