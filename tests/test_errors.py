@@ -788,61 +788,61 @@ def test_bad_input_is_refused_clearly(name):
 
 # Diagnostics of latent inputs, and directions.
 
-DRAWS = np.random.default_rng(0).normal(size=(2, 10, 3))
+INPUT_DRAWS = np.random.default_rng(0).normal(size=(2, 10, 3))
 BAD_DRAWS = {
     "draws_without_chains": (
-        lambda: check_inputs(DRAWS[0]),
+        lambda: check_inputs(INPUT_DRAWS[0]),
         ValueError,
         r"`draws` must have shape \(chain, draw, n\).*got \(10, 3\)",
     ),
     "draws_few": (
-        lambda: check_inputs(DRAWS[:, :3]),
+        lambda: check_inputs(INPUT_DRAWS[:, :3]),
         ValueError,
         r"`draws` must hold at least 4 draws of each chain; got shape \(2, 3, 3\)",
     ),
     "draws_nan": (
-        lambda: check_inputs(np.where(DRAWS[1, 2, 0] == DRAWS, np.nan, DRAWS)),
+        lambda: check_inputs(np.where(INPUT_DRAWS[1, 2, 0] == INPUT_DRAWS, np.nan, INPUT_DRAWS)),
         ValueError,
         r"`draws` must be finite; got nan at index \(1, 2, 0\)",
     ),
     "draws_strings": (lambda: check_inputs(["a"]), TypeError, "`draws` must hold real numbers"),
     "draws_traced": (
-        lambda: jax.jit(check_inputs)(DRAWS),
+        lambda: jax.jit(check_inputs)(INPUT_DRAWS),
         TypeError,
         "`draws` must be concrete numbers; got a traced value",
     ),
     "draws_domain_reversed": (
-        lambda: check_inputs(DRAWS, domain=(1.0, 0.0)),
+        lambda: check_inputs(INPUT_DRAWS, domain=(1.0, 0.0)),
         ValueError,
         "`domain` must be strictly increasing; got 1 before 0",
     ),
     "draws_domain_of_three": (
-        lambda: check_inputs(DRAWS, domain=(0.0, 1.0, 2.0)),
+        lambda: check_inputs(INPUT_DRAWS, domain=(0.0, 1.0, 2.0)),
         ValueError,
         "`domain` must be a pair, left and right end",
     ),
     "draws_prior_sd": (
-        lambda: check_inputs(DRAWS, prior_sd=-1.0),
+        lambda: check_inputs(INPUT_DRAWS, prior_sd=-1.0),
         ValueError,
         r"`prior_sd` must be positive, one number or one per row, shape \(3,\); got -1",
     ),
     "draws_prior_sd_shape": (
-        lambda: check_inputs(DRAWS, prior_sd=np.ones(2)),
+        lambda: check_inputs(INPUT_DRAWS, prior_sd=np.ones(2)),
         ValueError,
         r"`prior_sd` .*got shape \(2,\)",
     ),
     "draws_curve_alone": (
-        lambda: check_inputs(DRAWS, curve=DRAWS),
+        lambda: check_inputs(INPUT_DRAWS, curve=INPUT_DRAWS),
         TypeError,
         "`curve` and `log_likelihood` must be given together",
     ),
     "draws_curve_shape": (
-        lambda: check_inputs(DRAWS, curve=DRAWS[:1], log_likelihood=DRAWS),
+        lambda: check_inputs(INPUT_DRAWS, curve=INPUT_DRAWS[:1], log_likelihood=INPUT_DRAWS),
         ValueError,
         r"`curve` must have shape \(2, 10\) and the grid, .*got \(1, 10, 3\) and \(2, 10, 3\)",
     ),
     "draws_log_likelihood_shape": (
-        lambda: check_inputs(DRAWS, curve=DRAWS, log_likelihood=DRAWS[..., :2]),
+        lambda: check_inputs(INPUT_DRAWS, curve=INPUT_DRAWS, log_likelihood=INPUT_DRAWS[..., :2]),
         ValueError,
         r"`log_likelihood` \(2, 10, 3\); got \(2, 10, 3\) and \(2, 10, 2\)",
     ),
