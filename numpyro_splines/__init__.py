@@ -1,6 +1,7 @@
 """Spline regression for NumPyro, with inputs that may be random variables of the model."""
 
 from numpyro_splines import constraints as constraints
+from numpyro_splines import datasets as datasets
 from numpyro_splines import extrapolation as extrapolation
 from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots

@@ -1,7 +1,9 @@
 """The data sets are the published ones."""
 
 import numpy as np
+import pytest
 
+from numpyro_splines import datasets
 from numpyro_splines.datasets import load_geyser
 
 
@@ -14,3 +16,20 @@ def test_geyser():
     np.testing.assert_array_equal(geyser["next_waiting"][:-1], geyser["waiting"][1:])
     assert np.isnan(geyser["next_waiting"].iloc[-1])
     assert geyser["duration"].between(0.8, 5.5).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "rows"),
+    [
+        ("mcycle", ["times", "accel"], 133),
+        ("nottem", ["year", "month", "temp_f"], 240),
+        ("menarche", ["age", "total", "menarche"], 25),
+        ("discoveries", ["year", "count"], 100),
+        ("airquality", ["ozone", "solar_r", "wind", "temp", "month", "day"], 153),
+    ],
+)
+def test_columns_and_rows(name, columns, rows):
+    data = getattr(datasets, f"load_{name}")()
+    assert list(data.columns) == columns
+    assert len(data) == rows
+    assert all(data[column].dtype.kind in "if" for column in columns)

@@ -32,11 +32,111 @@ def load_geyser() -> pd.DataFrame:
         Azzalini and Bowman, A look at some data on the Old Faithful geyser, Applied Statistics 39
         (1990), 357-365. The numbers are those of `geyser` in the R package MASS (GPL-2 | GPL-3).
     """
-    with resources.files(__name__).joinpath("geyser.csv").open() as file:
-        geyser = pd.read_csv(file)
+    geyser = _read("geyser")
     recorded = geyser["duration"].map(_NIGHT_CODES.get).fillna("timed")
     categories = ["timed", "short", "medium", "long"]
     return geyser.assign(
         recorded=pd.Categorical(recorded, categories=categories),
         next_waiting=geyser["waiting"].shift(-1),
     )
+
+
+def load_mcycle() -> pd.DataFrame:
+    """Simulated motorcycle accidents: 133 measurements of the acceleration of a helmet.
+
+    Columns: `times`, milliseconds after impact, with ties; `accel`, in g. The variance changes
+    strongly with time.
+
+    Returns:
+        A data frame of 133 rows in order of time.
+
+    Example:
+        >>> load_mcycle()["accel"].agg(["min", "max"]).to_dict()
+        {'min': -134.0, 'max': 75.0}
+
+    References:
+        Silverman, Some aspects of the spline smoothing approach to non-parametric regression curve
+        fitting, J. R. Statist. Soc. B 47 (1985), 1-52. As `mcycle` in the R package MASS.
+    """
+    return _read("mcycle")
+
+
+def load_nottem() -> pd.DataFrame:
+    """Mean monthly air temperature at Nottingham Castle, 1920 to 1939: 240 months.
+
+    Columns: `year`; `month`, 1 to 12; `temp_f`, in degrees Fahrenheit.
+
+    Returns:
+        A data frame of 240 rows in order of time.
+
+    Example:
+        >>> print(round(load_nottem()["temp_f"].mean(), 2))
+        49.04
+
+    References:
+        Anderson, Time Series Analysis and Forecasting (1976). As `nottem` in R.
+    """
+    return _read("nottem")
+
+
+def load_menarche() -> pd.DataFrame:
+    """Age of 3918 girls in Warsaw, 1965, and whether they had reached menarche, in 25 groups.
+
+    Columns: `age`, mean of the group in years; `total`, number of girls; `menarche`, number who
+    had reached it.
+
+    Returns:
+        A data frame of 25 rows in order of age.
+
+    Example:
+        >>> load_menarche()[["total", "menarche"]].sum().to_dict()
+        {'total': 3918, 'menarche': 2308}
+
+    References:
+        Milicer and Szczotka, Age at menarche in Warsaw girls in 1965, Human Biology 38 (1966),
+        199-203. As `menarche` in the R package MASS.
+    """
+    return _read("menarche")
+
+
+def load_discoveries() -> pd.DataFrame:
+    """Numbers of "great" inventions and scientific discoveries in each year, 1860 to 1959.
+
+    Columns: `year`; `count`.
+
+    Returns:
+        A data frame of 100 rows in order of time.
+
+    Example:
+        >>> print(load_discoveries()["count"].sum())
+        310
+
+    References:
+        The World Almanac and Book of Facts (1975), 315-318. As `discoveries` in R.
+    """
+    return _read("discoveries")
+
+
+def load_airquality() -> pd.DataFrame:
+    """Daily air quality in New York, May to September 1973: 153 days, 111 of them complete.
+
+    Columns: `ozone`, mean parts per billion from 13 to 15 h; `solar_r`, radiation in langleys from
+    8 to 12 h; `wind`, mean miles per hour at 7 and 10 h; `temp`, maximum in degrees Fahrenheit;
+    `month`; `day`. Ozone and radiation are NaN where they are missing.
+
+    Returns:
+        A data frame of 153 rows in order of time.
+
+    Example:
+        >>> len(load_airquality().dropna())
+        111
+
+    References:
+        Chambers et al., Graphical Methods for Data Analysis (1983). As `airquality` in R.
+    """
+    return _read("airquality")
+
+
+def _read(name: str) -> pd.DataFrame:
+    with resources.files(__name__).joinpath(f"{name}.csv").open() as file:
+        return pd.read_csv(file)
