@@ -1,0 +1,69 @@
+"""Pages from files outside docs/: README.md, CHANGELOG.md and the notebooks, as they are committed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from mkdocs.structure.files import File
+from nbconvert import MarkdownExporter
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+
+# In the order of the first steps; other notebooks follow by name.
+ORDER = [
+    "quickstart",
+    "additive_model",
+    "monotone_dose_response",
+    "season_and_trend",
+    "from_mgcv_and_brms",
+    "measurement_error",
+    "tools_not_terms",
+    "knots_bases_priors",
+    "free_knots",
+    "variational_inference",
+]
+
+
+def notebooks() -> list[Path]:
+    """The notebooks there are."""
+    rank = {name: number for number, name in enumerate(ORDER)}
+    found = NOTEBOOKS.glob("*.ipynb")
+    return sorted(found, key=lambda path: (rank.get(path.stem, len(rank)), path.stem))
+
+
+def on_config(config: Any) -> None:
+    """Put the notebooks before the reference."""
+    place = next(i for i, entry in enumerate(config.nav) if "Reference" in entry)
+    config.nav.insert(place, {"Notebooks": [f"notebooks/{p.stem}.md" for p in notebooks()]})
+    config.watch += [str(ROOT / name) for name in ("README.md", "CHANGELOG.md", "notebooks")]
+
+
+def on_files(files: Any, config: Any) -> None:
+    """Add the pages and the pictures of the notebooks."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    files.append(File.generated(config, "index.md", content=readme))
+    files.append(File.generated(config, "changelog.md", content=changes))
+    for path in notebooks():
+        text, pictures = as_markdown(path)
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=text))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
+
+
+def as_markdown(path: Path) -> tuple[str, dict[str, bytes]]:
+    """Text of a notebook, and its pictures by name."""
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"unique_key": path.stem, "output_files_dir": path.stem}
+    text, resources = MarkdownExporter().from_notebook_node(notebook, resources)
+    # The picture says nothing that its caption or the text around it does not.
+    return text.replace("![png](", "![](") + "\n", resources["outputs"]
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Color fences that hold a session as what they are."""
+    return re.sub(r"^```python\n(?=>>> )", "```pycon\n", markdown, flags=re.MULTILINE)
