@@ -25,7 +25,19 @@ _ROUNDING = 1e-11
 
 
 class AbstractConstraint(eqx.Module):
-    """A linear condition on curves."""
+    """A linear condition on curves.
+
+    A condition of your own defines `rows`; mostly a `Functional` will do.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> class EqualEnds(AbstractConstraint):
+        ...     def rows(self, basis):
+        ...         left, right = basis.domain
+        ...         return basis.functional(lambda f: f(right) - f(left))
+        >>> ns.BSplineBasis([0.0, 0.5, 1.0]).constrained(EqualEnds()).num_coefficients
+        4
+    """
 
     @abc.abstractmethod
     def rows(self, basis: Any) -> np.ndarray:
@@ -65,6 +77,16 @@ class ZeroMean(AbstractConstraint):
 
     Args:
         x: points, any shape; those outside the domain count with the extrapolated values.
+
+    Raises:
+        ValueError: if there are no points, or they are not finite.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> x = np.array([0.1, 0.2, 0.9])
+        >>> basis = ns.BSplineBasis([0.0, 0.5, 1.0]).constrained(ZeroMean(x))
+        >>> print(abs(basis(x).mean(axis=0)).round(6))
+        [0. 0. 0. 0.]
     """
 
     x: Float[Array, "..."] | np.ndarray
@@ -110,6 +132,12 @@ class ZeroStart(AbstractConstraint):
 
     Args:
         derivative: 0 to start at zero, 1 to start flat, 2 to start straight.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> basis = ns.BSplineBasis([0.0, 0.5, 1.0]).constrained(ZeroStart())
+        >>> print(basis(0.0))
+        [0. 0. 0. 0.]
     """
 
     derivative: int = 0
@@ -124,6 +152,12 @@ class ZeroEnd(AbstractConstraint):
 
     Args:
         derivative: 0 to finish at zero, 1 to finish flat, 2 to finish straight.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> basis = ns.BSplineBasis([0.0, 0.5, 1.0]).constrained(ZeroEnd())
+        >>> print(basis(1.0))
+        [0. 0. 0. 0.]
     """
 
     derivative: int = 0
@@ -134,7 +168,15 @@ class ZeroEnd(AbstractConstraint):
 
 
 class Clamped(AbstractConstraint):
-    """f is flat at both ends of the domain, f'(a) = f'(b) = 0."""
+    """f is flat at both ends of the domain, f'(a) = f'(b) = 0.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> basis = ns.BSplineBasis([0.0, 0.5, 1.0]).constrained(Clamped())
+        >>> slopes = basis.curve(np.ones(3)).derivative()([0.0, 1.0])
+        >>> print(abs(slopes).round(4))
+        [0. 0.]
+    """
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
@@ -149,6 +191,12 @@ class Periodic(AbstractConstraint):
 
     Args:
         derivatives: up to which derivative; degree - 1 for a smooth periodic spline.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6)).constrained(Periodic())
+        >>> basis.num_coefficients  # 8 less values, slopes and curvatures at the ends
+        5
     """
 
     derivatives: int = 2
@@ -168,6 +216,12 @@ class Linear(AbstractConstraint):
 
     Args:
         matrix: A, shape (number of conditions, K) or (K,).
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> basis = ns.BSplineBasis([0.0, 1.0]).constrained(Linear([1.0, 1.0, 1.0, 1.0]))
+        >>> basis.num_coefficients
+        3
     """
 
     matrix: Float[Array, "..."] | np.ndarray
@@ -224,6 +278,12 @@ def null_space(rows: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: if C leaves nothing.
+
+    Example:
+        >>> print(null_space(np.array([[0.0, 3.0, 4.0]])).round(3))
+        [[ 1.   0. ]
+         [ 0.  -0.8]
+         [ 0.   0.6]]
     """
     num = rows.shape[1]
     length = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -251,6 +311,13 @@ def without_rounding(rows: np.ndarray, size: np.ndarray) -> np.ndarray:
     Args:
         rows: the sums, shape (r, K).
         size: sums of the absolute values of the terms, same shape.
+
+    Returns:
+        The rows, shape (r, K), zero where they are below 1e-11 of the size.
+
+    Example:
+        >>> print(without_rounding(np.array([[0.1 + 0.2 - 0.3, 0.5]]), np.array([[0.6, 0.5]])))
+        [[0.  0.5]]
     """
     # Terms that should be zero may be rounding of larger ones, hence the share of the largest.
     size = np.maximum(size, 1e-3 * size.max(axis=-1, keepdims=True))
@@ -269,6 +336,10 @@ def gradient(function: Callable[[Any], Any], num: int) -> np.ndarray:
 
     Raises:
         ValueError: if the function is not linear, or not finite.
+
+    Example:
+        >>> print(gradient(lambda c: c[0] - 2.0 * c[2], 3))
+        [[ 1.  0. -2.]]
     """
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
 

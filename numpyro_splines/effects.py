@@ -85,6 +85,9 @@ class SplineEffect(eqx.Module):
 
         Args:
             name: short name, such as "scale".
+
+        Returns:
+            The name in traces and draws.
         """
         return f"{self.name}.{name}"
 
@@ -97,8 +100,8 @@ class SplineEffect(eqx.Module):
         Args:
             **given: values for sites of the prior, by short name, in place of drawing them here:
                 `f.sample(scale=tau)` and `g.sample(scale=tau)` share one scale drawn by the model.
-                They are recorded as deterministic sites; the prior's own distribution for them is
-                not used.
+                They have the shape of what the prior draws there, and are recorded as
+                deterministic sites; the prior's own distribution for them is not used.
 
         Returns:
             A curve with the shape of the surrounding plates as batch shape.

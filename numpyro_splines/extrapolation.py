@@ -17,7 +17,19 @@ from numpyro_splines.ops.piecewise import array_module
 
 
 class AbstractExtrapolation(eqx.Module):
-    """How a polynomial continues beyond one end of the domain."""
+    """How a polynomial continues beyond one end of the domain.
+
+    A rule of your own defines `row`.
+
+    Example:
+        >>> from numpyro_splines import BSplineBasis
+        >>> class Half(AbstractExtrapolation):
+        ...     def row(self, polynomial, end):
+        ...         return 0.5 * polynomial
+        >>> curve = BSplineBasis([0.0, 1.0], degree=1, extrapolation=Half()).curve([1.0, 2.0])
+        >>> print(curve([1.0, 1.5]))
+        [2.   1.25]
+    """
 
     @abc.abstractmethod
     def row(self, polynomial: Any, end: int) -> Any:
@@ -56,7 +68,14 @@ class Linear(AbstractExtrapolation):
 
 
 class Constant(AbstractExtrapolation):
-    """The value at the end, f(e)."""
+    """The value at the end, f(e).
+
+    Example:
+        >>> from numpyro_splines import BSplineBasis
+        >>> basis = BSplineBasis([0.0, 1.0], degree=2, extrapolation=Constant())
+        >>> print(basis.curve([0.0, 0.0, 1.0])([1.0, 2.0]))
+        [1. 1.]
+    """
 
     def row(self, polynomial: Any, end: int) -> Any:
         """See `AbstractExtrapolation.row`."""
@@ -64,7 +83,14 @@ class Constant(AbstractExtrapolation):
 
 
 class Polynomial(AbstractExtrapolation):
-    """The polynomial of the last interval continued, as SciPy does by default."""
+    """The polynomial of the last interval continued, as SciPy does by default.
+
+    Example:
+        >>> from numpyro_splines import BSplineBasis
+        >>> basis = BSplineBasis([0.0, 1.0], degree=2, extrapolation=Polynomial())
+        >>> print(basis.curve([0.0, 0.0, 1.0])([1.0, 2.0]))
+        [1. 4.]
+    """
 
     def row(self, polynomial: Any, end: int) -> Any:
         """See `AbstractExtrapolation.row`."""
@@ -73,7 +99,14 @@ class Polynomial(AbstractExtrapolation):
 
 
 class Zero(AbstractExtrapolation):
-    """Zero outside; the curve jumps at the end unless it is zero there."""
+    """Zero outside; the curve jumps at the end unless it is zero there.
+
+    Example:
+        >>> from numpyro_splines import BSplineBasis
+        >>> basis = BSplineBasis([0.0, 1.0], degree=2, extrapolation=Zero())
+        >>> print(basis.curve([0.0, 0.0, 1.0])([1.0, 2.0]))
+        [1. 0.]
+    """
 
     def row(self, polynomial: Any, end: int) -> Any:
         """See `AbstractExtrapolation.row`."""
@@ -82,7 +115,14 @@ class Zero(AbstractExtrapolation):
 
 
 class NaN(AbstractExtrapolation):
-    """Not a number outside, for where asking is a mistake; so are the curves of derivatives."""
+    """Not a number outside, for where asking is a mistake; so are the curves of derivatives.
+
+    Example:
+        >>> from numpyro_splines import BSplineBasis
+        >>> basis = BSplineBasis([0.0, 1.0], degree=2, extrapolation=NaN())
+        >>> print(basis.curve([0.0, 0.0, 1.0])([1.0, 2.0]))
+        [ 1. nan]
+    """
 
     def row(self, polynomial: Any, end: int) -> Any:
         """See `AbstractExtrapolation.row`."""
@@ -95,6 +135,12 @@ class Periodic(AbstractExtrapolation):
     """x outside the domain is moved into it by whole periods; it must stand on both sides.
 
     Points inside, both ends included, are not moved.
+
+    Example:
+        >>> from numpyro_splines import BSplineBasis
+        >>> basis = BSplineBasis([0.0, 1.0], degree=2, extrapolation=Periodic())
+        >>> print(basis.curve([0.0, 0.0, 1.0])([0.5, 1.5, 2.5]))
+        [0.25 0.25 0.25]
     """
 
     def row(self, polynomial: Any, end: int) -> Any:
@@ -106,9 +152,19 @@ class Periodic(AbstractExtrapolation):
 def as_pair(extrapolation: Any) -> tuple[AbstractExtrapolation, AbstractExtrapolation]:
     """Left and right extrapolation from one object or a pair.
 
+    Args:
+        extrapolation: an object for both sides, or a pair (left, right).
+
+    Returns:
+        The pair.
+
     Raises:
         TypeError: for anything else, a class instead of an object included.
         ValueError: if only one side is periodic.
+
+    Example:
+        >>> as_pair(Linear())
+        (Linear(), Linear())
     """
     pair = extrapolation if isinstance(extrapolation, tuple) else (extrapolation, extrapolation)
     if len(pair) != 2 or not all(isinstance(side, AbstractExtrapolation) for side in pair):
@@ -125,7 +181,21 @@ def as_pair(extrapolation: Any) -> tuple[AbstractExtrapolation, AbstractExtrapol
 
 
 def extend(rows: Any, pair: tuple[AbstractExtrapolation, AbstractExtrapolation]) -> Any:
-    """The full table: interval rows (..., M, degree + 1) with the rows left and right of them."""
+    """The full table: rows of the intervals with the rows left and right of them.
+
+    Args:
+        rows: coefficients of powers of u of each interval, shape (..., M, degree + 1).
+        pair: left and right extrapolation.
+
+    Returns:
+        Shape (..., M + 2, degree + 1).
+
+    Example:
+        >>> print(extend(np.array([[1.0, 2.0]]), (Constant(), Linear())))
+        [[1. 0.]
+         [1. 2.]
+         [1. 2.]]
+    """
     left = pair[0].row(rows[..., :1, :], 0)
     right = pair[1].row(rows[..., -1:, :], 1)
     return array_module(rows).concatenate([left, rows, right], axis=-2)

@@ -22,8 +22,15 @@ class PriorCheck(NamedTuple):
         grid: points over the domain, shape (g,).
         curves: f on the grid, shape (draws, g).
         rms: root mean square of each curve over the measure, in the units of f, shape (draws,).
-        turning_points: how often each curve changes between rising and falling inside the domain.
-        sites: draws of the sites of the prior, by name.
+        turning_points: how often each curve changes between rising and falling inside the domain,
+            shape (draws,).
+        sites: draws of the sites of the prior, by name, with a leading axis of shape (draws,).
+
+    Example:
+        >>> grid, curves = np.linspace(0.0, 1.0, 3), np.array([[0.0, 1.0, 0.0]])
+        >>> check = PriorCheck(grid, curves, rms=np.array([0.6]), turning_points=[1], sites={})
+        >>> print(check.curves.max())
+        1.0
     """
 
     grid: np.ndarray
@@ -51,6 +58,9 @@ def check_prior(
             gaps are not seen.
         measure: what the root mean square is over, as in `SplineEffect`: give the effect's own to
             compare it with the scale of the prior. Uniform on the domain if omitted.
+
+    Returns:
+        The draws and what they look like.
 
     Raises:
         ValueError: if a number is too small.
@@ -144,8 +154,17 @@ def smoothness_prior(effect: SplineEffect) -> AbstractSmoothnessPrior:
     Args:
         effect: the effect.
 
+    Returns:
+        The prior.
+
     Raises:
         TypeError: if it has another prior.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 1.0]))
+        >>> smoothness_prior(f).order
+        2
     """
     if not isinstance(effect.prior, AbstractSmoothnessPrior):
         raise TypeError(

@@ -64,7 +64,7 @@ HOMES = {
 }
 
 NAMELESS = {"utils", "misc", "helpers", "common"}
-MODULE_LINES = 330
+MODULE_LINES = 280  # without the docstrings
 FUNCTION_LINES = 50  # without the docstring
 
 
@@ -218,17 +218,27 @@ def long_modules(source: Path = SOURCE) -> list[str]:
     return [
         f"{module.name}: {lines} lines; would it read better as two modules?"
         for module in modules(source).values()
-        if (lines := len(module.text.splitlines())) > MODULE_LINES
+        if (lines := module_lines(module)) > MODULE_LINES
     ]
+
+
+def docstring_lines(node: ast.AST) -> int:
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return 0
+    if ast.get_docstring(node) is None:
+        return 0
+    docstring = node.body[0]
+    return (docstring.end_lineno or docstring.lineno) - docstring.lineno + 1
+
+
+def module_lines(module: Module) -> int:
+    """Lines of a module without its docstrings: describing something well never makes it long."""
+    return len(module.text.splitlines()) - sum(map(docstring_lines, module.nodes))
 
 
 def function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function from `def` to its end, without its docstring."""
-    total = (node.end_lineno or node.lineno) - node.lineno + 1
-    if ast.get_docstring(node) is not None:
-        docstring = node.body[0]
-        total -= (docstring.end_lineno or docstring.lineno) - docstring.lineno + 1
-    return total
+    return (node.end_lineno or node.lineno) - node.lineno + 1 - docstring_lines(node)
 
 
 def long_functions(source: Path = SOURCE) -> list[str]:
@@ -290,7 +300,8 @@ def test_package_is_found():
             "2: `equinox.internal`",
         ),
         (nameless_modules, "ops/utils.py", "", "ops.utils: a module is named"),
-        (long_modules, "curve.py", "\n" * 331, "curve: 331 lines"),
+        (long_modules, "curve.py", "\n" * 281, "curve: 281 lines"),
+        (long_modules, "curve.py", '"""A\n\nB."""' + "\n" * 282, "curve: 281 lines"),
         (long_functions, "curve.py", "def f():\n" + "    pass\n" * 50, "`f` has 51 lines"),
     ],
 )

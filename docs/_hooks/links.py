@@ -10,7 +10,9 @@ _ANCHOR = re.compile(r'<h(\d) id="(numpyro_splines\.[\w.]+)"')
 _ARGUMENT = re.compile(r'doc-section-item[^>]*">\s*(?:<b>)?<code[^>]*>\*{0,2}(\w+)</code>')
 # Code that is a name, maybe called; what is a link, a heading or a whole program is passed over.
 _PASSED = r"<(?P<tag>a|h[1-6]|pre)\b.*?</(?P=tag)>"
-_NAME = re.compile(rf"{_PASSED}|<code>(?P<name>[A-Za-z_][\w.]*)(?P<call>\([^<]*\))?</code>", re.DOTALL)
+_NAME = re.compile(
+    rf"{_PASSED}|<code>(?P<name>[A-Za-z_][\w.]*)(?P<call>\([^<]*\))?</code>", re.DOTALL
+)
 
 
 def on_env(env: Any, config: Any, files: Any) -> None:

@@ -1,4 +1,4 @@
-"""Pages from files outside docs/: README.md, CHANGELOG.md and the notebooks, as they are committed."""
+"""Pages from files outside docs/: README.md, CHANGELOG.md, and the notebooks as committed."""
 
 from __future__ import annotations
 

@@ -109,6 +109,12 @@ class AdditivePredictor(eqx.Module):
     def observation_weights(self, weights: ArrayLike | None) -> np.ndarray:
         """Checked weights of the observations in float64, ones if None.
 
+        Args:
+            weights: one per observation, shape (n,), positive; None for ones.
+
+        Returns:
+            Shape (n,), float64.
+
         Raises:
             ValueError: if they are not n positive numbers.
         """
@@ -132,7 +138,14 @@ class AdditivePredictor(eqx.Module):
         return self.blocks[-1].stop if self.blocks else 0
 
     def block(self, site: str) -> slice:
-        """Where the coefficients of a site lie in c."""
+        """Where the coefficients of a site lie in c.
+
+        Args:
+            site: full name of the site, such as "f.modes".
+
+        Returns:
+            A slice of the last axis of c.
+        """
         return next(slice(b.start, b.stop) for b in self.blocks if b.site == site)
 
     def mode_blocks(self) -> list[slice]:
@@ -145,7 +158,10 @@ class AdditivePredictor(eqx.Module):
         The full model, for any likelihood; call it outside the plate over observations.
 
         Args:
-            scales: as in `sample_scales`.
+            scales: as in `sample_scales`, shape (..., number of effects).
+
+        Returns:
+            eta, shape (..., n), in the units of the predictor.
         """
         linear = []
         terms = [b for b in self.blocks if b.stop <= self.columns.shape[1]]
@@ -171,6 +187,9 @@ class AdditivePredictor(eqx.Module):
             scales: tau of each effect, shape (..., number of effects), drawn elsewhere in the model
                 (shared, or from a joint prior such as `variance_partition`), instead of drawing
                 them here; recorded as deterministic sites `<effect>.scale`.
+
+        Returns:
+            tau of each effect, shape (*batch, number of effects), in the units of the predictor.
         """
         dtype = jnp.result_type(float)
         if scales is not None:
@@ -192,7 +211,14 @@ class AdditivePredictor(eqx.Module):
         return scales
 
     def evaluate(self, coefficients: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Phi c in JAX, through the spline engine: cost O(n degree)."""
+        """Phi c in JAX, through the spline engine: cost O(n degree).
+
+        Args:
+            coefficients: c, shape (p,).
+
+        Returns:
+            eta, shape (n,), dtype of the coefficients.
+        """
         dtype, num = coefficients.dtype, self.columns.shape[1]
         eta = jnp.asarray(self.columns, dtype) @ coefficients[:num]
         for effect, x in zip(self.effects, self.inputs, strict=True):
@@ -210,14 +236,28 @@ class AdditivePredictor(eqx.Module):
         )
 
     def gram(self, weights: np.ndarray) -> np.ndarray:
-        """Phi' diag(weights) Phi, float64, shape (p, p), in one pass over the data."""
+        """Phi' diag(weights) Phi in one pass over the data.
+
+        Args:
+            weights: one per observation, shape (n,).
+
+        Returns:
+            Symmetric matrix, shape (p, p), float64.
+        """
         design = self.design()
         weighted = design.copy()
         weighted.data = (self.local_value * weights[:, None]).ravel()
         return self.local_matrix.T @ (design.T @ weighted).toarray() @ self.local_matrix
 
     def sites(self, coefficients: Any) -> dict[str, Any]:
-        """Values by site name of coefficients c with any leading axes, `f.coefficients` too."""
+        """Values by site name of coefficients c, `<effect>.coefficients` too.
+
+        Args:
+            coefficients: c with any leading axes, shape (..., p), NumPy or JAX.
+
+        Returns:
+            Arrays with the same leading axes; scalars of the model have no further one.
+        """
         result = {}
         for block in self.blocks:
             values = coefficients[..., block.start : block.stop]

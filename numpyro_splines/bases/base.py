@@ -130,6 +130,9 @@ class AbstractBasis(eqx.Module):
         Args:
             measure: None (uniform on the domain), observations of x, or a pair
                 (observations, weights).
+
+        Returns:
+            Its points and weights, and the number of observations behind it.
         """
         return reference_measure(measure, *self.panels)
 
@@ -210,14 +213,21 @@ class AbstractBasis(eqx.Module):
         return penalties.contained(self.collocation(nodes), np.vander(z, order, increasing=True))
 
     def null_space(self, order: int) -> np.ndarray:
-        """Coefficients that span the null space of `penalty(order)`, as `polynomials` does."""
+        """Coefficients that span the null space of `penalty(order)`, as `polynomials` does.
+
+        Args:
+            order: of the penalty.
+
+        Returns:
+            One column for each function, shape (K, at most order), float64.
+        """
         return self.polynomials(order)
 
     def constrained(self, *constraints: AbstractConstraint) -> ConstrainedBasis:
         """The functions of this basis that satisfy linear constraints, as a basis.
 
         Args:
-            constraints: objects of `numpyro_splines.constraints`; zero integral over the domain if
+            *constraints: objects of `numpyro_splines.constraints`; zero integral over the domain if
                 none is given.
 
         Returns:
@@ -318,7 +328,12 @@ class ConstrainedBasis(AbstractCombinedBasis):
 
     Attributes:
         spline: the basis before.
-        matrix: Z.
+        matrix: Z, shape (its number of functions, K).
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> ns.BSplineBasis([0.0, 1.0]).constrained(ns.constraints.ZeroStart())
+        ConstrainedBasis(...)
 
     References:
         Wood, Generalized Additive Models (2017), section 1.8.1.

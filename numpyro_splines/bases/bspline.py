@@ -40,8 +40,9 @@ class BSplineBasis(AbstractBasis):
         breakpoints: strictly increasing, both ends of the domain included (`numpyro_splines.knots`
             makes them), in the units of x.
         degree: polynomial degree, at least 0; 3 is cubic.
-        knots: a full knot vector, instead of `breakpoints`: repeated interior knots, or the even
-            knots beyond the ends of P-splines (`numpyro_splines.knots.extended`). Without it the
+        knots: a full knot vector, instead of `breakpoints`, shape (K + degree + 1,): repeated
+            interior knots, or the even knots beyond the ends of P-splines
+            (`numpyro_splines.knots.extended`). Without it the
             knots are clamped: the ends have multiplicity degree + 1.
         extrapolation: what curves do outside the domain, an object of
             `numpyro_splines.extrapolation` or a pair (left, right).

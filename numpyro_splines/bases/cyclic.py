@@ -22,8 +22,8 @@ class CyclicBasis(AbstractCombinedBasis):
     the domain x is moved into it by whole periods.
 
     Args:
-        breakpoints: strictly increasing over exactly one period, both ends included; M + 1 of them
-            give M functions.
+        breakpoints: strictly increasing over exactly one period, both ends included, in the units
+            of x; M + 1 of them give M functions.
         degree: polynomial degree, at least 0; 3 is cubic.
 
     Attributes:
@@ -63,6 +63,13 @@ class CyclicBasis(AbstractCombinedBasis):
         """S = D' D with D the plain differences around the circle, as mgcv's `cp`.
 
         Its null space is the constant, on any breakpoints.
+
+        Args:
+            order: of the differences.
+            plain: differences around the circle are always plain ones.
+
+        Returns:
+            Positive semi-definite matrix, shape (K, K), float64.
         """
         del plain
         return plain_difference_penalty(self.num_coefficients, order, cyclic=True)

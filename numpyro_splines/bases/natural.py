@@ -26,9 +26,9 @@ class NaturalBasis(AbstractCombinedBasis):
     coefficients are `CubicRegressionBasis`.
 
     Args:
-        breakpoints: strictly increasing, both ends of the domain included. M intervals give
-            M - degree + 4 functions (M + 1 for cubics and lines), and at least the 2 straight lines
-            (M + 1 at degree 1).
+        breakpoints: strictly increasing, both ends of the domain included, in the units of x. M
+            intervals give M - degree + 4 functions (M + 1 for cubics and lines), and at least the
+            2 straight lines (M + 1 at degree 1).
         degree: polynomial degree, odd.
 
     Attributes:

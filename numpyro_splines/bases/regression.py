@@ -19,8 +19,8 @@ class CubicRegressionBasis(AbstractCombinedBasis):
     `penalty(2)` it has the minimal integral of f''^2 of all functions through the values.
 
     Args:
-        knots: strictly increasing, both ends of the domain included, at least 3; for mgcv's default
-            `numpyro_splines.knots.quantile(numpy.unique(x), k)`.
+        knots: strictly increasing, both ends of the domain included, in the units of x, at least
+            3; for mgcv's default `numpyro_splines.knots.quantile(numpy.unique(x), k)`.
 
     Attributes:
         spline: cubic B-splines on these breakpoints, linear beyond the ends.
@@ -61,7 +61,8 @@ class CyclicCubicRegressionBasis(AbstractCombinedBasis):
     all knots but the last. x outside the domain is moved into it by whole periods.
 
     Args:
-        knots: strictly increasing over exactly one period, both ends included, at least 4.
+        knots: strictly increasing over exactly one period, both ends included, in the units of x,
+            at least 4.
 
     Attributes:
         spline: cubic B-splines on the periodically repeated knots.

@@ -24,7 +24,7 @@ class MSplineBasis(AbstractCombinedBasis):
     or intensity. As splines2's `mSpline(intercept = TRUE)`.
 
     Args:
-        breakpoints: strictly increasing, both ends of the domain included.
+        breakpoints: strictly increasing, both ends of the domain included, in the units of x.
         degree: polynomial degree of the M-splines, at least 0.
         extrapolation: as in `BSplineBasis`.
 
@@ -63,7 +63,8 @@ class CyclicMSplineBasis(AbstractCombinedBasis):
     function i starts at breakpoint i. x outside the domain is moved into it by whole periods.
 
     Args:
-        breakpoints: strictly increasing over exactly one period, both ends included.
+        breakpoints: strictly increasing over exactly one period, both ends included, in the units
+            of x.
         degree: polynomial degree, at least 0.
 
     Attributes:
@@ -106,7 +107,7 @@ class ISplineBasis(AbstractCombinedBasis):
     degree + 1.
 
     Args:
-        breakpoints: strictly increasing, both ends of the domain included.
+        breakpoints: strictly increasing, both ends of the domain included, in the units of x.
         degree: polynomial degree of the M-splines, at least 0.
         extrapolation: as in `BSplineBasis`.
 
@@ -147,7 +148,7 @@ class CSplineBasis(AbstractCombinedBasis):
     M-splines, the curves have degree + 2.
 
     Args:
-        breakpoints: strictly increasing, both ends of the domain included.
+        breakpoints: strictly increasing, both ends of the domain included, in the units of x.
         degree: polynomial degree of the M-splines, at least 0.
         scaled: whether each function is divided by its value at the right end.
         extrapolation: as in `BSplineBasis`.

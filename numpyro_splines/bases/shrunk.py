@@ -56,13 +56,13 @@ class ShrunkBasis(AbstractCombinedBasis):
         return self._shrink(self.spline._penalty(order, edges), order)
 
     def difference_penalty(self, order: int, *, plain: bool = False) -> np.ndarray:
-        """See `AbstractBasis.difference_penalty`."""
+        """See `AbstractBasis.difference_penalty`; the null space is shrunk too."""
         return self._shrink(self.spline.difference_penalty(order, plain=plain), order)
 
     def _shrink(self, penalty: np.ndarray, order: int) -> np.ndarray:
         return penalties.shrink(penalty, self.spline.null_space(order), float(self.factor))
 
     def null_space(self, order: int) -> np.ndarray:
-        """Empty, shape (K, 0)."""
+        """See `AbstractBasis.null_space`; empty here, shape (K, 0)."""
         del order
         return np.zeros((self.num_coefficients, 0))

@@ -76,6 +76,9 @@ class AbstractCombinable(AbstractSolvable):
         Args:
             degree: at least the curve's own.
 
+        Returns:
+            A curve of that degree with the same values.
+
         Raises:
             ValueError: if the degree is lower.
 
@@ -91,7 +94,11 @@ class AbstractCombinable(AbstractSolvable):
         """The same curve with more breakpoints: knot insertion.
 
         Args:
-            points: further breakpoints, in the domain; those that are there already are ignored.
+            points: further breakpoints, in the domain and the units of x; those that are there
+                already are ignored.
+
+        Returns:
+            A curve with the same values on the breakpoints of both.
 
         Raises:
             TypeError: if the points or the breakpoints are traced.
@@ -121,6 +128,9 @@ class AbstractCombinable(AbstractSolvable):
             lower: left end of the new domain, in the old one.
             upper: right end.
             extrapolation: how it continues beyond the new ends, as in `BSplineBasis`.
+
+        Returns:
+            A curve with the same values in the interval.
 
         Raises:
             TypeError: if the breakpoints are traced, or the extrapolation is no such object.

@@ -61,6 +61,9 @@ class Curve(AbstractCombinable):
                 "periodic" becomes polynomial continuation, NaN, or periodicity. Trailing axes of
                 its coefficients become the batch of curves.
 
+        Returns:
+            A curve with the same values, in JAX's default float dtype.
+
         Raises:
             TypeError: for anything else.
             ValueError: if breakpoints, knots or B-spline coefficients are not finite.

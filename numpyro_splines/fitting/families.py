@@ -32,6 +32,13 @@ class Gaussian(AbstractFamily):
     Args:
         weights: known and positive, shape (n,); None for ones.
         site: name of sigma in the model that the fit is to start.
+
+    Raises:
+        ValueError: by `penalized_fit`, if the weights are not n positive numbers.
+
+    Example:
+        >>> Gaussian(weights=[1.0, 2.0]).check([0.5, 0.7], 2)
+        array([0.5, 0.7])
     """
 
     weights: np.ndarray | None
@@ -67,6 +74,14 @@ class Poisson(AbstractCanonicalFamily):
 
     Args:
         exposure: known and positive, shape (n,); None for ones.
+
+    Raises:
+        ValueError: if an exposure is not positive.
+
+    Example:
+        >>> mean, variance, _ = Poisson(exposure=[1.0, 10.0]).cumulants(np.zeros(2))
+        >>> print(mean, variance)
+        [ 1. 10.] [ 1. 10.]
     """
 
     exposure: np.ndarray | None
@@ -104,6 +119,14 @@ class Binomial(AbstractCanonicalFamily):
 
     Args:
         trials: known, shape (n,); None for ones.
+
+    Raises:
+        ValueError: if a number of trials is negative.
+
+    Example:
+        >>> mean, variance, _ = Binomial(trials=[1.0, 10.0]).cumulants(np.zeros(2))
+        >>> print(mean, variance)
+        [0.5 5. ] [0.25 2.5 ]
     """
 
     trials: np.ndarray | None

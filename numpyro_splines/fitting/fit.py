@@ -24,17 +24,29 @@ class PenalizedFit(eqx.Module):
     """A penalized fit with its scales chosen by restricted maximum likelihood; float64 NumPy.
 
     Attributes:
-        values: estimates by site name: the coefficients (`<effect>.coefficients` too, so that
-            `effect.curve(fit.values)` is the estimated curve), scales, and sigma for Gaussian
-            responses.
+        values: estimates by site name, of the shapes that the sites have: the coefficients
+            (`<effect>.coefficients` too, so that `effect.curve(fit.values)` is the estimated
+            curve), scales in the units of eta, and sigma for Gaussian responses.
         covariance: of the coefficients in the predictor's order, given the scales, shape (p, p).
         linear_predictor: eta at the observations, shape (n,).
-        edf: effective degrees of freedom of each effect, by name.
-        edf_total: those of the whole model, all terms.
+        edf: effective degrees of freedom of each effect, by name; one number each.
+        edf_total: those of the whole model, all terms; one number.
         log_marginal: log p(y | scales) at the estimates, by Laplace's method (the REML criterion,
-            up to the units of the coefficients with flat priors).
-        log_scale_variances: approximate posterior variances of log(scale) by site name.
+            up to the units of the coefficients with flat priors); one number.
+        log_scale_variances: approximate posterior variances of log(scale) by site name; one number
+            each.
         predictor: what was fitted.
+
+    Example:
+        >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
+        >>> x = np.linspace(0.0, 1.0, 101)
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), measure=x)
+        >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))
+        >>> fit = ns.fitting.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
+        >>> sorted(fit.initial_values())
+        ['f.linear', 'f.modes', 'f.modes_decentered', 'f.scale', 'intercept', 'sigma']
+        >>> fit.linear_predictor.shape, bool(3.0 < fit.edf["f"] < 12.0)
+        ((101,), True)
     """
 
     values: dict[str, np.ndarray]
@@ -50,7 +62,8 @@ class PenalizedFit(eqx.Module):
         """Values of all sample sites for `numpyro.infer.init_to_value(values=...)`.
 
         For models that draw the coefficients and for those that integrate them out alike: a
-        sampler takes what it needs. Sites are named as those of the predictor and its effects.
+        sampler takes what it needs. Sites are named as those of the predictor and its effects, and
+        values have their shapes.
         """
         result = {k: v for k, v in self.values.items() if not k.endswith(".coefficients")}
         for effect in self.predictor.effects:
@@ -70,7 +83,7 @@ class PenalizedFit(eqx.Module):
                 coefficients. Name the scales and sigma only for one that integrates them out.
 
         Returns:
-            One vector per site.
+            One vector per site, of the number of its values.
 
         Raises:
             KeyError: if a site is unknown.

@@ -28,16 +28,23 @@ class InputCheck(NamedTuple):
     Attributes:
         num_chains: chains.
         num_draws: draws of each chain.
-        outside: share of the draws outside the domain, or None.
-        bimodality: depth in standard errors of the deepest valley in the histogram of the draws,
-            `numpyro_splines.latent.bimodality.deepest_valleys`; above 4.5 there are two modes.
+        outside: share of the draws outside the domain, one per row, or None.
+        bimodality: depth in standard errors of the deepest valley in the histogram of the draws of
+            each row, shape (n,), `numpyro_splines.latent.bimodality.deepest_valleys`; above 4.5
+            there are two modes.
         split: where that valley lies, in the units of x; NaN where there is one mode.
         r_hat: rank-normalized R-hat of split chains, of x or of its distance to the median,
-            whichever is larger; NaN where x is constant.
-        effective_size: bulk effective sample size; NaN where x is constant.
-        contraction: 1 - (posterior variance) / (prior variance), or None.
+            whichever is larger, shape (n,); NaN where x is constant.
+        effective_size: bulk effective sample size, shape (n,); NaN where x is constant.
+        contraction: 1 - (posterior variance) / (prior variance), shape (n,), or None.
         influence: by how many posterior standard deviations the curve would move, somewhere,
-            without the response of the row, to first order, or None.
+            without the response of the row, to first order, shape (n,), or None.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(4, 500, 2))
+        >>> check = check_inputs(x)
+        >>> check.num_chains, check.num_draws, check.r_hat.shape, check.bimodal.size
+        (4, 500, (2,), 0)
     """
 
     num_chains: int

@@ -59,12 +59,12 @@ class Quadrature:
             integer_at_least(self.chunk, 1, "chunk")
 
     def even(self) -> tuple[np.ndarray, np.ndarray]:
-        """Nodes and weights of the trapezoidal rule on [-half_width, half_width]."""
+        """Nodes and weights of the trapezoidal rule on [-half_width, half_width], shape (q,)."""
         nodes = np.linspace(-self.half_width, self.half_width, self.num_nodes)
         return nodes, np.full(self.num_nodes, nodes[1] - nodes[0])
 
     def legendre(self) -> tuple[np.ndarray, np.ndarray]:
-        """Nodes and weights of the Gauss-Legendre rule on [0, 1]."""
+        """Nodes and weights of the Gauss-Legendre rule on [0, 1], shape (q,)."""
         nodes, weights = np.polynomial.legendre.leggauss(self.num_nodes)
         return (nodes + 1.0) / 2.0, weights / 2.0
 
@@ -242,6 +242,12 @@ class IntegratedInput:
         num_rows: n.
         pieces: the rows by kind, each row in one of them.
         chunk: see `Quadrature`.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=Quadrature(num_nodes=32))
+        >>> type(x).__name__, x.num_rows, x.num_nodes
+        ('IntegratedInput', 2, 32)
     """
 
     def __init__(self, name: str, num_rows: int, pieces: Sequence[Piece], chunk: int | None):
@@ -258,7 +264,14 @@ class IntegratedInput:
         self._starts = starts + np.cumsum(self._widths, axis=0) - self._widths
 
     def locate(self, u: Float[Array, "q n"]) -> tuple[Array, Array]:
-        """x and log p(x, what is known of x) dx/du."""
+        """x and log p(x, what is known of x) dx/du.
+
+        Args:
+            u: coordinates of each row, shape (q, n).
+
+        Returns:
+            Both of shape (q, n), x in its own units.
+        """
         if len(self.pieces) == 1:
             return self.pieces[0].locate(u)
         x, log_density = jnp.zeros_like(u), jnp.zeros_like(u)
@@ -269,12 +282,26 @@ class IntegratedInput:
         return x, log_density
 
     def at_nodes(self, nodes: Any) -> tuple[Array, Array]:
-        """x and the log mass of its cell before y, at some nodes, given by their numbers (q,)."""
+        """x and the log mass of its cell before y, at some nodes.
+
+        Args:
+            nodes: their numbers, integers of shape (q,).
+
+        Returns:
+            Both of shape (q, n).
+        """
         x, log_density = self.locate(self._by_row(self._nodes, nodes))
         return x, log_density + jnp.log(self._by_row(self._widths, nodes))
 
     def log_integrals(self, function: Callable[[Array], Array] | None) -> tuple[Array, Array]:
-        """log int p(x, known) dx and log int exp(function(x)) p(x, known) dx, for each row."""
+        """log int p(x, known) dx and log int exp(function(x)) p(x, known) dx, for each row.
+
+        Args:
+            function: x, shape (q, n), to a log likelihood of that shape; None for zero.
+
+        Returns:
+            Both of shape (n,).
+        """
 
         def both(nodes: Any) -> tuple[Array, Array]:
             x, log_mass = self.at_nodes(nodes)
@@ -297,7 +324,14 @@ class IntegratedInput:
         return jax.lax.scan(add, total, jnp.asarray(chunks))[0]
 
     def cells(self, function: Callable[[Array], Array] | None) -> tuple[Array, Array]:
-        """Log probability of each cell given y, and the distribution function over cells."""
+        """Log probability of each cell given y, and the distribution function over cells.
+
+        Args:
+            function: as in `log_integrals`.
+
+        Returns:
+            Both of shape (number of nodes, n).
+        """
 
         def one(node: Array) -> Array:
             x, log_mass = self.at_nodes(node[None])
@@ -309,7 +343,15 @@ class IntegratedInput:
         return log_mass, jnp.cumsum(jnp.exp(log_mass), axis=0)
 
     def in_cells(self, key: Array, cells: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Draw a cell of each row by its probability, and u uniform in it: u and log q(u)."""
+        """Draw a cell of each row by its probability, and u uniform in it.
+
+        Args:
+            key: random key.
+            cells: what the method `cells` returned, both of shape (number of nodes, n).
+
+        Returns:
+            u and its log density, both of shape (1, n).
+        """
         log_mass, cumulative = cells
         uniform = jax.random.uniform(key, (2, self.num_rows), cumulative.dtype)
         # One uniform number and a count per row: much cheaper than a draw of all categories.

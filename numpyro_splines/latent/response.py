@@ -31,6 +31,17 @@ class IntegratedResponse(dist.Distribution):
     Args:
         inputs: the latent input.
         function: x, shape (q, n) -> a distribution with batch shape (q, n).
+
+    Raises:
+        ValueError: if the function returns no distribution of that shape.
+
+    Example:
+        >>> import numpyro.distributions as dist, numpyro_splines as ns
+        >>> quadrature = ns.latent.Quadrature()
+        >>> x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
+        >>> y_given = IntegratedResponse(x, lambda x: dist.Normal(3.0 * x, 1.0))
+        >>> print(y_given.log_prob(jnp.array([4.0, 5.0])).round(3))
+        [-1.662 -1.662]
     """
 
     def __init__(self, inputs: IntegratedInput, function: Callable[[Array], dist.Distribution]):
@@ -78,7 +89,15 @@ class IntegratedResponse(dist.Distribution):
         return draws.reshape(*sample_shape, *draws.shape[1:])
 
     def draw_inputs(self, key: Array, value: Any) -> tuple[Array, Array]:
-        """x given y and what is known of it, and the largest probability of one cell, by row."""
+        """Draw x given y and what is known of it.
+
+        Args:
+            key: random key.
+            value: y, shape (n,) and the event shape.
+
+        Returns:
+            x in its units, and the largest probability of one cell, both of shape (n,).
+        """
         value = jnp.asarray(value)
 
         def log_likelihood(x: Array) -> Array:
@@ -184,6 +203,17 @@ def draw_inputs(
 
     Warns:
         UserWarning: where p(y_i | x_i) is so narrow that the nodes of a row do not resolve it.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+        >>> def model():
+        ...     slope = numpyro.sample("slope", dist.Normal(3.0, 1.0))
+        ...     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=ns.latent.Quadrature())
+        ...     y_given = ns.latent.response(x, lambda x: dist.Normal(slope * x, 1.0))
+        ...     numpyro.sample("y", y_given, obs=jnp.array([4.0, 5.0]))
+        >>> draws = draw_inputs(jax.random.key(0), model, {"slope": jnp.full((4, 25), 3.0)})
+        >>> draws["x"].shape
+        (4, 25, 2)
     """
     seeded = numpyro.handlers.seed(model, rng_seed=0)
     latent = _latent_ranks(seeded, args, kwargs)

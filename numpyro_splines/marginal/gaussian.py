@@ -48,12 +48,21 @@ class GaussianMarginal(eqx.Module):
 
     Args:
         predictor: the additive predictor at the n inputs.
-        weights: known, positive: the variance of y_i is sigma^2 / weights[i]; None for ones. For
-            known variances v_i pass 1 / v_i and use sigma = 1.
+        weights: known, positive, shape (n,): the variance of y_i is sigma^2 / weights[i]; None for
+            ones. For known variances v_i pass 1 / v_i and use sigma = 1.
 
     Raises:
         TypeError: if `predictor` is no AdditivePredictor.
         ValueError: if weights are not positive or not n, or flat coefficients are not identified.
+
+    Example:
+        >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
+        >>> x = np.linspace(0.0, 1.0, 50)
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), measure=x)
+        >>> regression = GaussianMarginal(ns.AdditivePredictor((f, x), intercept=dist.Normal()))
+        >>> y_given = regression.distribution(0.1, [1.0])
+        >>> print(y_given.event_shape, y_given.log_prob(np.sin(6 * x)))
+        (50,) 41.28
 
     References:
         Wood, Generalized Additive Models (2017), section 6.2; Rasmussen and Williams (2006),
@@ -83,15 +92,27 @@ class GaussianMarginal(eqx.Module):
 
         Args:
             sigma: noise standard deviation (at weight one), in the units of y.
-            scales: tau of each effect from elsewhere in the model, as in
-                `AdditivePredictor.sample_scales`.
+            scales: tau of each effect from elsewhere in the model, shape (..., number of
+                effects), as in `AdditivePredictor.sample_scales`.
+
+        Returns:
+            A distribution of event shape (n,), for a site that observes y.
         """
         return MarginalGaussian(self, sigma, self.predictor.sample_scales(scales))
 
     def statistics(self, y: Any) -> Statistics:
-        """What the likelihood needs of y, shape (*batch, n): one pass over the data.
+        """What the likelihood needs of y: one pass over the data.
 
         On the host in float64 where y is known, in JAX where it is traced.
+
+        Args:
+            y: the observations, shape (*batch, n).
+
+        Returns:
+            Rotated coordinates and sums of squares, with the batch of y as leading axes.
+
+        Raises:
+            ValueError: if y does not hold n observations.
         """
         if jnp.shape(y)[-1:] != (n := self.predictor.num_observations,):
             raise ValueError(f"`y` must hold {n} observations; got shape {jnp.shape(y)}.")
@@ -119,7 +140,8 @@ class GaussianMarginal(eqx.Module):
             draws: arrays by site name, with the scales of the effects; any leading axes (chain,
                 draw, ...).
             y: the observations, shape (n,).
-            sigma: draws of the noise standard deviation, with the same leading axes.
+            sigma: draws of the noise standard deviation, in the units of y, with the same leading
+                axes.
             prefix: what a `numpyro.handlers.scope` put before the site names, divider included.
 
         Returns:
@@ -278,5 +300,12 @@ class MarginalGaussian(dist.Distribution):
         return jnp.broadcast_to(mean, self.shape())
 
     def cast(self, statistics: Statistics) -> Statistics:
-        """Statistics as JAX arrays in the dtype of the distribution."""
+        """Statistics as JAX arrays in the dtype of the distribution.
+
+        Args:
+            statistics: as `GaussianMarginal.statistics` returns them.
+
+        Returns:
+            The same, converted.
+        """
         return Statistics(*(jnp.asarray(part, self.sigma.dtype) for part in statistics))

@@ -174,7 +174,7 @@ def bspline(
 
     Args:
         x: points of any shape, in the units of the knots.
-        knots: full knot vector, as in `bspline_basis`.
+        knots: full knot vector, shape (K + degree + 1,), as in `bspline_basis`.
         coefficients: shape (*batch, K) with K = len(knots) - degree - 1, in the units of f.
         degree: polynomial degree, at least 0.
         derivative: order of the derivative, at least 0.

@@ -33,7 +33,7 @@ def scipy_bspline_basis(
 
     Args:
         x: points of any shape, in the units of the knots.
-        knots: full knot vector, concrete.
+        knots: full knot vector, concrete, shape (K + degree + 1,).
         degree: polynomial degree, at least 0.
         derivative: order of the derivative, at least 0.
 

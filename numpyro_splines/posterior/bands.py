@@ -88,8 +88,11 @@ def table(data: xr.DataArray | xr.Dataset) -> pd.DataFrame:
     """Anything of this layer as a tidy table: one row per entry, one column per name.
 
     Args:
-        data: values, bands, integrals, ...; of extrema, crossings and inflections the padding is
-            left out.
+        data: values, bands, integrals, ... with any axes; of extrema, crossings and inflections the
+            padding is left out.
+
+    Returns:
+        Axes and coordinates first, then the values.
 
     Raises:
         TypeError: if it is something else.

@@ -75,6 +75,9 @@ def curve(
         prefix: as in `SplineEffect.curve`.
         input_name: of x, for the axis of its values.
 
+    Returns:
+        One curve for each draw, with names for its axes.
+
     Raises:
         KeyError: if the draws lack the sites of the effect.
         TypeError: as `dataset`.

@@ -34,7 +34,7 @@ def degrees_of_freedom(
         num_observations: n.
 
     Returns:
-        Axes chain, draw, and those of plates around the effect.
+        One number for each draw: axes chain, draw, and those of plates around the effect.
 
     Raises:
         KeyError: if the draws lack the scale or `sigma`.

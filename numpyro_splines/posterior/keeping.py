@@ -28,6 +28,10 @@ class Kept(NamedTuple):
     Attributes:
         effects: the effects by name.
         draws: the posterior, with the axes chain and draw in front.
+
+    Example:
+        >>> kept = Kept({}, xr.Dataset())
+        >>> effects, draws = kept
     """
 
     effects: dict[str, SplineEffect]
@@ -108,6 +112,15 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
         FileNotFoundError: if there is no such file.
         ValueError: if it was not written by `save`, is damaged, needs a newer numpyro_splines, or
             names a class that is not given.
+
+    Example:
+        >>> import tempfile, numpyro_splines as ns
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 1.0]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/fit.nc", f, {"f.coefficients": np.ones((4, 100, 4))})
+        ...     effects, draws = load(f"{folder}/fit.nc")
+        >>> list(effects), dict(draws.sizes)
+        (['f'], {'chain': 4, 'draw': 100, 'f.coefficients_dim_0': 4})
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"`path` must be a file written by save(); {path} is none.")

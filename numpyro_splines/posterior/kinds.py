@@ -24,6 +24,9 @@ class AbstractBand(eqx.Module):
         Args:
             draws: with the axes chain and draw.
             probability: of the band.
+
+        Returns:
+            Two arrays with the remaining axes, in the units of the draws.
         """
 
 
@@ -105,6 +108,9 @@ class Simultaneous(AbstractBand):
         Args:
             draws: with the axes chain and draw.
             probability: of the band.
+
+        Returns:
+            A number, or an array with those axes, without units.
 
         Raises:
             ValueError: if the draws lack an axis of `over`.

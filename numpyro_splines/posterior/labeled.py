@@ -109,6 +109,9 @@ class LabeledCurve:
 
         Args:
             order: at least 0.
+
+        Returns:
+            Curves with the same axes, named f', f'', ...
         """
         return self._with(self.curve.derivative(order), self.name + "'" * order)
 
@@ -118,6 +121,12 @@ class LabeledCurve:
         Args:
             lower: left end of the new domain, in the old one.
             upper: right end.
+
+        Returns:
+            Curves with the same axes and values in the interval.
+
+        Raises:
+            TypeError: for a curve of a basis of the user's own.
         """
         return self._with(self.exact("restrict").restrict(lower, upper), self.name)
 
@@ -126,6 +135,9 @@ class LabeledCurve:
 
         Args:
             **labels: coordinate by name of the axis, such as `group="a"`.
+
+        Returns:
+            Curves without these axes.
 
         Raises:
             KeyError: if there is no such axis, or no such coordinate.
@@ -145,6 +157,12 @@ class LabeledCurve:
     def exact(self, name: str) -> Curve:
         """The curve itself, for what only piecewise polynomials can do.
 
+        Args:
+            name: what is to be done, for the message.
+
+        Returns:
+            The batch of curves without the names of its axes.
+
         Raises:
             TypeError: for a curve of a basis of the user's own.
         """
@@ -162,6 +180,9 @@ class LabeledCurve:
             values: shape (*batch axes, *further axes).
             dims: names of the further axes.
             **coords: their coordinates.
+
+        Returns:
+            The numbers with the axes of the curves, then the further ones.
         """
         names = (*self.dims, *dims)
         return xr.DataArray(np.asarray(values), {**self.coords, **coords}, names, name=self.name)

@@ -20,8 +20,8 @@ def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
         y: a number, or several targets, in the units of f.
 
     Returns:
-        Axes chain, draw, those of the groups; and "target" with the targets as coordinate, if there
-        are several. NaN where a curve never has this value.
+        x in its units, with axes chain, draw, those of the groups; and "target" with the targets as
+        coordinate, if there are several. NaN where a curve never has this value.
 
     Raises:
         ValueError: if a curve is not monotone: see `crossings`.
@@ -67,6 +67,9 @@ def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
 def extrema(curve: LabeledCurve) -> xr.Dataset:
     """Local maxima and minima inside the domain, for every curve; see `Curve.extrema`.
 
+    Args:
+        curve: f.
+
     Returns:
         `x` (under the name of the input) and `value`, increasing in x along the axis "extremum" and
         padded by NaN; `maximum`, whether it is one; `count`, how many each curve has.
@@ -85,6 +88,9 @@ def extrema(curve: LabeledCurve) -> xr.Dataset:
 
 def inflections(curve: LabeledCurve) -> xr.Dataset:
     """Where the curvature changes sign, for every curve; see `Curve.inflections`.
+
+    Args:
+        curve: f.
 
     Returns:
         `x` (under the name of the input), increasing along the axis "inflection" and padded by NaN;

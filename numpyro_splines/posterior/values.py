@@ -40,7 +40,8 @@ def values(
         num_points: of the grid.
 
     Returns:
-        Axes chain, draw, those of the groups, then those of x.
+        Axes chain, draw, those of the groups, then those of x; in the units of f (of the response
+        with `inverse_link`), over units of x to the power m.
 
     Raises:
         ValueError: if x has several axes without names or does not fit the draws, or the order is
@@ -83,8 +84,8 @@ def integral(curve: LabeledCurve, lower: Any = None, upper: Any = None) -> xr.Da
         upper: likewise; the right end.
 
     Returns:
-        Axes chain, draw, those of the groups; and "interval" with coordinates start and stop, if
-        there are several.
+        In units of f times units of x. Axes chain, draw, those of the groups; and "interval" with
+        coordinates start and stop, if there are several.
 
     Raises:
         ValueError: if the bounds are no numbers or single lists of them.
@@ -121,7 +122,8 @@ def partial_sum(
         dim: name of the axis of the rows.
 
     Returns:
-        Axes chain, draw, those of groups, then `dim`.
+        Axes chain, draw, those of groups, then `dim`; in the units of the predictor, or of the
+        response with `inverse_link`.
 
     Raises:
         TypeError: if a term is no such pair.

@@ -99,8 +99,8 @@ class AdaptivePrior(AbstractStepPrior):
     (D c)_i = tau w_i z_i up to one constant, z_i ~ Normal(0, 1), log w = g a Gaussian smooth,
     centered over the domain and evaluated where the steps are; D are the differences of
     `RandomWalkPrior`. Its penalty is that of mgcv's `ad`. With w = 1 it is the `RandomWalkPrior` of
-    the same order: tau is the
-    root mean square over mu of the penalized part in the units of f, and f is centered.
+    the same order: tau is the root mean square over mu of the penalized part in the units of f, and
+    f is centered.
 
     Sites: `scale` (tau), `linear`, `steps` (z), and those of `local` with `local.` in front.
 
@@ -109,8 +109,7 @@ class AdaptivePrior(AbstractStepPrior):
         scale: a distribution of positive numbers, or a number.
         linear: as in `RandomWalkPrior`.
         local: prior of g; its scale is the root mean square of the log step size over the
-            domain.
-            `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+            domain. `RandomWalkPrior(order=1, centering=0.0)` if omitted.
         num_local: number of coefficients of g, a cubic spline with even knots on the domain; at
             least 4.
 

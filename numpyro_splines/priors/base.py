@@ -13,7 +13,25 @@ from numpyro_splines.bases import AbstractBasis
 
 
 class AbstractPrior(eqx.Module):
-    """A prior for the coefficients of a basis, in two steps: prepare once, sample in a model."""
+    """A prior for the coefficients of a basis, in two steps: prepare once, sample in a model.
+
+    Example:
+        A prior of your own defines both, and names its sites through `site`:
+
+        >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+        >>> class Independent(ns.AbstractPrior):
+        ...     def prepare(self, basis, measure):
+        ...         return basis.num_coefficients
+        ...
+        ...     def sample(self, prepared, site):
+        ...         prior = dist.Normal(0.0, 1.0).expand([prepared]).to_event(1)
+        ...         return numpyro.sample(site("raw"), prior)
+        >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), Independent())
+        >>> with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as trace:
+        ...     curve = f.sample()
+        >>> list(trace)
+        ['f.raw', 'f.coefficients']
+    """
 
     @abc.abstractmethod
     def prepare(self, basis: AbstractBasis, measure: Any) -> Any:

@@ -33,6 +33,7 @@ class IntrinsicGaussian(dist.Distribution):
         penalty: S, symmetric positive semi-definite, concrete, shape (K, K).
         scale: standard deviation of c in units of S^(-1/2), positive, any batch shape.
         rank: of S, if you know it; else eigenvalues below 1e-10 of the largest count as zero.
+        validate_args: as in every NumPyro distribution.
 
     Raises:
         TypeError: if the penalty is traced or not real.
@@ -99,6 +100,7 @@ class RandomWalk(dist.Distribution):
         order: of the differences, at least 1.
         scale: standard deviation of the differences, positive, any batch shape.
         num: number K of coefficients, more than `order`.
+        validate_args: as in every NumPyro distribution.
 
     Raises:
         TypeError: if an integer is not one.
@@ -171,6 +173,7 @@ class KroneckerGaussian(dist.Distribution):
         penalties: S1 and S2, as in `IntrinsicGaussian`, shapes (K1, K1) and (K2, K2).
         scale1: standard deviation along the rows' direction, positive, any batch shape.
         scale2: the same along the columns' direction, broadcast against `scale1`.
+        validate_args: as in every NumPyro distribution.
 
     Raises:
         TypeError: as `IntrinsicGaussian`.

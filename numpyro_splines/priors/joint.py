@@ -40,7 +40,8 @@ def variance_partition(
             above 1 they share alike.
 
     Returns:
-        The scales, for `effect.sample(scale=scales[..., j])`.
+        The scales, shape (*batch, num) with the shape of the surrounding plates as batch, for
+        `effect.sample(scale=scales[..., j])`.
 
     Raises:
         ValueError: if `num` is below 2 or a concentration is not positive.
@@ -95,7 +96,8 @@ def regularized_horseshoe(
         slab: the largest scale: a distribution of positive numbers, or a number, in the units of f.
 
     Returns:
-        The scales, for `effect.sample(scale=scales[..., j])`.
+        The scales, shape (*batch, num) with the shape of the surrounding plates as batch, for
+        `effect.sample(scale=scales[..., j])`.
 
     Raises:
         ValueError: if `num` is below 1 or a number is not positive.

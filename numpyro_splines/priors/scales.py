@@ -16,6 +16,9 @@ def pc_scale(upper: float, probability: float) -> dist.Distribution:
         upper: a scale that would surprise, in the units of f, positive.
         probability: how much, in (0, 1).
 
+    Returns:
+        An exponential distribution of rate -log(probability) / upper.
+
     Raises:
         ValueError: if `upper` is not positive or the probability not in (0, 1).
 
@@ -43,6 +46,9 @@ def half_student_t(scale: float = 2.5, df: float = 3.0) -> dist.Distribution:
         scale: in the units of f, positive.
         df: degrees of freedom, positive.
 
+    Returns:
+        A distribution of positive numbers.
+
     Raises:
         ValueError: if a number is not positive.
 
@@ -61,6 +67,9 @@ def inverse_gamma_variance(concentration: float, rate: float) -> dist.Distributi
         concentration: shape of the inverse gamma, positive.
         rate: its scale, in squared units of f, positive.
 
+    Returns:
+        A distribution of positive numbers, of the standard deviation.
+
     Raises:
         ValueError: if a number is not positive.
 
@@ -78,6 +87,9 @@ def gamma_precision(concentration: float, rate: float) -> dist.Distribution:
     Args:
         concentration: shape of the gamma, positive; jagam's is 0.05.
         rate: its rate, in squared units of f, positive; jagam's is 0.005.
+
+    Returns:
+        A distribution of positive numbers, of the standard deviation.
 
     Raises:
         ValueError: if a number is not positive.

@@ -112,11 +112,17 @@ class AbstractSmoothnessPrior(AbstractPrior):
 
         Args:
             site: as in `AbstractPrior.sample`; site "scale".
+
+        Returns:
+            tau, in the units of f, with the shape of the surrounding plates.
         """
         return draw(site("scale"), self.scale)
 
     def sampled_modes(self, prepared: Prepared) -> tuple[str, np.ndarray]:
         """The site that samplers see for the modes, and its centering.
+
+        Args:
+            prepared: what `prepare` returned.
 
         Returns:
             Its short name, "modes" or "modes_decentered", and the power of tau by which modes are

@@ -1,0 +1,36 @@
+"""The documentation has every public name and every page; `make docs` builds it, strictly."""
+
+import re
+
+import pytest
+from test_docstrings import ITEMS, NAME
+from test_metadata import ROOT, read
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DESCRIBED = re.findall(
+    rf"^::: {NAME}\.(\S+)$", "\n".join(map(lambda p: p.read_text("utf-8"), PAGES)), re.MULTILINE
+)
+
+
+def shortest(path):
+    """`latent.response` for `latent.response.response`: a module is called as what it holds."""
+    *rest, last = path.split(".")
+    return ".".join(rest) if rest and rest[-1] == last else path
+
+
+def test_reference_describes_every_public_name_once():
+    public = [item.path for item in ITEMS if item.owner is None]
+    assert sorted(map(shortest, DESCRIBED)) == sorted(public)
+
+
+def test_navigation_has_every_page():
+    named = re.findall(r": ([\w/]+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
+    made = {"index.md", "changelog.md"}
+    assert sorted({*named} - made) == [str(p.relative_to(ROOT / "docs")) for p in PAGES]
+    assert made < {*named}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_page_ends_its_examples_before_the_fence(path):
+    # Else the fence belongs to what doctest expects.
+    assert not re.search(r"^(>>>|\.\.\.) .*\n[^\n]+\n```$", path.read_text("utf-8"), re.MULTILINE)
