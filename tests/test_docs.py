@@ -7,9 +7,8 @@ from test_docstrings import ITEMS, NAME
 from test_metadata import ROOT, read
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-DESCRIBED = re.findall(
-    rf"^::: {NAME}\.(\S+)$", "\n".join(map(lambda p: p.read_text("utf-8"), PAGES)), re.MULTILINE
-)
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+DESCRIBED = re.findall(rf"^::: {NAME}\.(\S+)$", TEXT, flags=re.MULTILINE)
 
 
 def shortest(path):
