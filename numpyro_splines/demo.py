@@ -15,7 +15,7 @@ import numpyro.distributions as dist
 import pandas as pd
 from numpyro.infer import MCMC, NUTS, init_to_median
 
-from numpyro_splines import latent, plotting
+from numpyro_splines import latent, plotting, posterior
 from numpyro_splines.bases import BSplineBasis
 from numpyro_splines.datasets import load_geyser
 from numpyro_splines.effects import SplineEffect
@@ -183,18 +183,15 @@ def _picture(problem: Problem, draws: dict[str, Any]) -> Any:
     # The grid covers nearly all inputs; stray draws would squeeze the picture.
     lower, upper = np.quantile(x, [0.01, 0.99], axis=(0, 1))
     grid = np.linspace(lower.min(), upper.max(), 200)
-    curve = problem.effect.curve(draws)
-    labels = dict(
-        zip(("input_label", "response_label", "slope_label"), problem.labels, strict=True)
-    )
-    level = np.asarray(draws["level"])[..., None]
-    figure, axes, _ = plotting.curve_and_slope(
-        grid, level + np.asarray(curve(grid)), curve.derivative()(grid), **labels
-    )
+    input_label, response_label, slope_label = problem.labels
+    curve = posterior.curve(problem.effect, draws, input_name=input_label) + draws["level"]
+    axes, slope = plotting.effect_and_derivative(curve, grid)
+    axes.set_ylabel(response_label)
+    slope.set_ylabel(slope_label)
     known = problem.known
     if known.any():
         timed = x[0, 0, known], problem.response[known]
         axes.plot(*timed, "o", color=plotting.GRAY, markersize=2.5, label="timed")
-    plotting.latent_inputs(axes, x[..., ~known], problem.response[~known])
+    plotting.latent_inputs(x[..., ~known], problem.response[~known], axes=axes)
     axes.legend(frameon=False, fontsize="small")
-    return figure
+    return axes.figure

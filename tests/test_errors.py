@@ -462,14 +462,14 @@ BAD = {
         "`upper` must be one positive number; got 0.0",
     ),
     "bands_shape": (
-        lambda: plotting.bands(None, [0.0, 1.0], np.zeros((4, 3))),
+        lambda: plotting.bands(np.zeros((4, 3)), [0.0, 1.0]),
         ValueError,
-        r"`draws` must have shape \(..., 2\)",
+        r"`x` must have shape \(3,\), one point for each .* got \(2,\)",
     ),
     "bands_probability": (
-        lambda: plotting.bands(None, [0.0, 1.0], np.zeros((4, 2)), probabilities=[1.5]),
+        lambda: plotting.bands(np.zeros((4, 2)), [0.0, 1.0], probability=[1.5]),
         ValueError,
-        r"`probabilities` must lie in \(0, 1\); got 1.5",
+        r"`probability` must lie in \(0, 1\); got \[1.5\]",
     ),
     "smooths_without_x": (
         lambda: ns.AdditivePredictor(F, intercept=None),

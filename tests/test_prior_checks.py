@@ -1,11 +1,10 @@
 """Prior checks: what is counted, against direct computation; the picture."""
 
-import io
-
 import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from matplotlib.figure import Figure
 
 import numpyro_splines as ns
 from numpyro_splines import plotting
@@ -53,13 +52,11 @@ def test_the_picture():
     scales = np.geomspace(0.01, 10.0, 20)
     freedom = degrees_of_freedom(EFFECT, scales, sigma=0.5, num_observations=150)
     check = check_prior(EFFECT, jax.random.key(0), num_draws=100)
-    figure = plotting.prior(check, degrees_of_freedom=(scales, freedom))
-    assert [axes.get_title() for axes in figure.axes] == [
+    made = Figure().subplots(1, 4)
+    panels = plotting.prior(check, degrees_of_freedom=(scales, freedom), axes=made)
+    assert [axes.get_title() for axes in panels] == [
         "draws of f", "size (lower 99 %)", "wiggliness", "effective degrees of freedom",
     ]  # fmt: skip
-    buffer = io.BytesIO()
-    figure.savefig(buffer)
-    assert buffer.tell() > 10_000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,244 @@
+"""Every function of plotting makes its picture, from the names of what it draws."""
+
+import io
+from functools import cache
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.testing.compare import compare_images
+
+import numpyro_splines as ns
+from numpyro_splines import plotting
+from numpyro_splines.posterior import LabeledCurve, Simultaneous, bands, excludes, values
+
+BASELINE = Path(__file__).parent / "pictures" / "effect.png"
+BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 2.0, 8))
+EFFECT = ns.SplineEffect("f", BASIS)
+rng = np.random.default_rng(0)
+X = rng.uniform(0.0, 2.0, 40)
+
+
+@pytest.fixture(autouse=True)
+def headless():
+    """No window, and no figure left open for the next test."""
+    before = matplotlib.get_backend()
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+@cache
+def fitted(groups=()):
+    """Draws around a sine, in two chains."""
+    points = np.linspace(0.0, 2.0, BASIS.num_coefficients)
+    noise = np.random.default_rng(1).normal(size=(2, 100, *map(len, groups), points.size))
+    dims = ("chain", "draw", *(f"group_{i}" for i in range(len(groups))))
+    coords = dict(zip(dims[2:], groups, strict=True))
+    curves = BASIS.curve(np.sin(3.0 * points) + 0.1 * noise)
+    return LabeledCurve(curves, dims=dims, coords=coords, name="growth", input_name="dose (mg)")
+
+
+@cache
+def check():
+    return ns.prior_checks.check_prior(EFFECT, jax.random.key(0), num_draws=50)
+
+
+CASES = {
+    "bands": lambda: plotting.bands(values(fitted())),
+    "bands_of_arrays": lambda: plotting.bands(rng.normal(size=(2, 50, 40)), X),
+    "effect": lambda: plotting.effect(fitted()),
+    "effect_with_data": lambda: plotting.effect(fitted(), observed=X, residuals=0.1 * X),
+    "effect_on_response": lambda: plotting.effect(fitted(), inverse_link=jnp.exp),
+    "effect_of_groups": lambda: plotting.effect(fitted((("a", "b"),)), observed=X),
+    "effects": lambda: plotting.effects([fitted(), 2.0 * fitted()], observed={"dose (mg)": X}),
+    "effects_in_rows": lambda: plotting.effects(dict.fromkeys("abcde", fitted()), columns=2),
+    "compare": lambda: plotting.compare({"one": fitted(), "two": 2.0 * fitted()}),
+    "spaghetti": lambda: plotting.spaghetti(fitted(), num_draws=10),
+    "derivative": lambda: plotting.derivative(fitted()),
+    "effect_and_derivative": lambda: plotting.effect_and_derivative(
+        fitted(), observed=X, residuals=0.1 * X, kind=Simultaneous()
+    ),
+    "basis": lambda: plotting.basis(BASIS),
+    "weighted_basis": lambda: plotting.basis(BASIS, np.ones(10), derivative=1),
+    "modes": lambda: plotting.modes(EFFECT),
+    "scaled_modes": lambda: plotting.modes(EFFECT, 3, scaled=True),
+    "penalty": lambda: plotting.penalty(BASIS),
+    "prior": lambda: plotting.prior(check()),
+    "prior_posterior": lambda: plotting.prior_posterior(check(), fitted()),
+    "latent_inputs": lambda: plotting.latent_inputs(X + rng.normal(size=(2, 50, 40)), X),
+}
+
+
+def test_every_function_is_tried():
+    drawn = {name for name in vars(plotting) if callable(getattr(plotting, name))}
+    assert drawn <= CASES.keys()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_makes_a_picture_in_one_line(case):
+    panels = np.ravel(CASES[case]())
+    first = panels[0]
+    buffer = io.BytesIO()
+    first.figure.savefig(buffer, dpi=50)
+    picture = plt.imread(io.BytesIO(buffer.getvalue()))[..., :3]
+    assert np.mean(np.any(picture < 0.9, axis=-1)) > 0.01  # not blank
+    named = all(axes.get_xlabel() for axes in panels[-1:])
+    assert named or case in ("bands_of_arrays", "latent_inputs")
+
+
+def test_axes_in_axes_out():
+    _, axes = plt.subplots()
+    assert plotting.effect(fitted(), axes=axes) is axes
+    assert plotting.prior_posterior(check(), fitted(), axes=axes) is axes
+    _, pair = plt.subplots(2)
+    assert list(plotting.effect_and_derivative(fitted(), axes=pair)) == list(pair)
+    assert len(plt.get_fignums()) == 2
+
+
+def test_names_come_from_the_data_and_can_be_changed():
+    axes = plotting.effect(fitted())
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("dose (mg)", "growth")
+    _, named = plt.subplots()
+    named.set(xlabel="own")
+    plotting.effect(fitted(), axes=named)
+    assert named.get_xlabel() == "own"
+    groups = plotting.effect(fitted((("a", "b"),)))
+    assert groups.get_ylabel() == "growth"
+    assert [text.get_text() for text in groups.get_legend().texts] == ["group_0 a", "group_0 b"]
+
+
+def test_bands_are_those_of_the_draws():
+    draws = values(fitted())
+    axes = plotting.bands(draws, probability=0.8)
+    expected = bands(draws, 0.8)
+    vertices = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(vertices[:, 1].max(), expected["upper"].max())
+    np.testing.assert_allclose(vertices[:, 1].min(), expected["lower"].min())
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), expected["mean"])
+
+
+def test_rows_in_any_order():
+    draws = rng.normal(size=(2, 50, 40))
+    axes = plotting.bands(draws, X)
+    order = np.argsort(X)
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), X[order])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), draws.mean((0, 1))[order])
+
+
+def test_stretches_are_where_the_band_excludes_zero():
+    axes = plotting.derivative(fitted())
+    flags = excludes(values(fitted(), derivative=1)).values
+    thick = [line for line in axes.lines if line.get_linewidth() == 4.0]
+    for line, sign in zip(thick, (1, -1), strict=True):
+        np.testing.assert_array_equal(np.isfinite(line.get_ydata()), flags == sign)
+
+
+def test_partial_residuals_stand_on_the_mean_curve():
+    residuals = pd.Series(rng.normal(size=40))
+    axes = plotting.effect(fitted(), observed=pd.Series(X), residuals=residuals)
+    mean = values(fitted(), X, dim="obs").mean(["chain", "draw"])
+    points = axes.lines[0]
+    np.testing.assert_array_equal(points.get_xdata(), X)
+    np.testing.assert_allclose(points.get_ydata(), mean + residuals)
+
+
+def test_effects_share_the_vertical_axis():
+    frame = pd.DataFrame({"dose (mg)": X, "other": X})
+    panels = plotting.effects([fitted(), 5.0 * fitted()], observed=frame, residuals=0.0 * X)
+    assert panels[0].get_ylim() == panels[1].get_ylim()
+    assert [len(axes.lines) for axes in panels] == [2, 2]
+
+
+def picture(axes, path):
+    """The picture without text, whose shapes differ between versions of FreeType."""
+    axes.set_axis_off()
+    axes.figure.savefig(path, dpi=50)
+    return str(path)
+
+
+def test_effect_looks_as_it_should(tmp_path):
+    data = {"observed": X, "residuals": np.cos(9.0 * X) / 3.0}
+    seen = picture(plotting.effect(fitted(), **data), tmp_path / "effect.png")
+    # Root mean square of the 0-255 differences: another anti-aliasing gives about 1.
+    assert compare_images(str(BASELINE), seen, tol=3.0) is None
+    other = picture(plotting.effect(1.05 * fitted(), **data), tmp_path / "other.png")
+    assert compare_images(str(BASELINE), other, tol=3.0) is not None
+
+
+ERRORS = {
+    "axes": (lambda: plotting.effect(fitted(), axes=1), TypeError, "`axes` must be one Axes"),
+    "number_of_axes": (
+        lambda: plotting.effects([fitted()], axes=plt.subplots(2)[1]),
+        ValueError,
+        "`axes` must hold 1 axes, one for each panel; got 2",
+    ),
+    "no_curves": (lambda: plotting.effects([]), ValueError, "`curves` must hold at least one"),
+    "not_a_mapping": (lambda: plotting.compare(fitted()), TypeError, "`curves` must be curves by"),
+    "not_a_curve": (
+        lambda: plotting.effect(BASIS.curve(np.ones(10))),
+        TypeError,
+        "`curve` must be a LabeledCurve.*got Curve",
+    ),
+    "groups": (
+        lambda: plotting.spaghetti(fitted((("a", "b"),))),
+        ValueError,
+        "`curve` must have one curve for each draw; got further axes",
+    ),
+    "two_axes_of_groups": (
+        lambda: plotting.effect(fitted((("a",), ("b",)))),
+        ValueError,
+        "`curve` must have one curve for each draw",
+    ),
+    "grouped_draws": (
+        lambda: plotting.bands(values(fitted((("a", "b"),)))),
+        ValueError,
+        "`draws` must have the axes chain, draw and one more",
+    ),
+    "no_grid": (lambda: plotting.bands(np.ones((4, 3))), ValueError, "`x` must hold the grid"),
+    "residuals_alone": (
+        lambda: plotting.effect(fitted(), residuals=X),
+        ValueError,
+        "`residuals` must come with `observed`",
+    ),
+    "residuals_length": (
+        lambda: plotting.effect(fitted(), observed=X, residuals=X[1:]),
+        ValueError,
+        "`residuals` must be one for each of the 40 observed inputs; got 39",
+    ),
+    "coefficients": (
+        lambda: plotting.basis(BASIS, np.ones(3)),
+        ValueError,
+        "`coefficients` must be 10, one for each basis function; got 3",
+    ),
+    "not_a_basis": (lambda: plotting.penalty(EFFECT), TypeError, "`basis` must be a basis"),
+    "no_modes": (
+        lambda: plotting.modes(ns.SplineEffect("f", BASIS, ns.MonotonePrior())),
+        TypeError,
+        "`effect` must have a smoothness prior",
+    ),
+    "not_a_check": (lambda: plotting.prior(EFFECT), TypeError, "`check` must be what"),
+    "latent_shape": (
+        lambda: plotting.latent_inputs(np.ones((4, 3)), [1.0, 2.0]),
+        ValueError,
+        r"`draws` must have shape \(..., 2\), one input for each response",
+    ),
+    "latent_probability": (
+        lambda: plotting.latent_inputs(np.ones((4, 2)), [1.0, 2.0], probability=1.0),
+        ValueError,
+        r"`probability` must lie in \(0, 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors(case):
+    call, error, message = ERRORS[case]
+    with pytest.raises(error, match=message):
+        call()
