@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_docstrings import ITEMS, NAME
+from test_docstrings import ITEMS, MODULES, NAME
 from test_metadata import ROOT, read
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -19,7 +19,8 @@ def shortest(path):
 
 def test_reference_describes_every_public_name_once():
     public = [item.path for item in ITEMS if item.owner is None]
-    assert sorted(map(shortest, DESCRIBED)) == sorted(public)
+    described = [shortest(path) for path in DESCRIBED if path not in MODULES]
+    assert sorted(described) == sorted(public)
 
 
 def test_navigation_has_every_page():
