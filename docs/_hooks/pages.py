@@ -44,6 +44,7 @@ def on_config(config: Any) -> None:
 
 def on_files(files: Any, config: Any) -> None:
     """Add the pages and the pictures of the notebooks."""
+    # Links to docs/ are links within the site.
     readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "index.md", content=readme))
