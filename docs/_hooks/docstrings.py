@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 import griffe
@@ -12,13 +13,20 @@ _CODE = re.compile(r"(`[^`\n]*`|^ *(?:>>>|\.\.\.) .*$|^ *\*+\w+:)", flags=re.MUL
 # *word* and **word** are meant as emphasis; a star before a name or in a product is not.
 _STAR = re.compile(r"(?<![\w*\\])\*{1,2}[A-Za-z][\w -]*\*{1,2}(?![\w*])|\*")
 
+_REFERENCES = re.compile(r"^References:\n((?: +.*(?:\n|$))+)", flags=re.MULTILINE)
+
 
 def as_markdown(text: str) -> str:
     """The docstring with the stars of its formulas protected from Markdown."""
     text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
     parts = _CODE.split(text)
     parts[::2] = [_STAR.sub(_escaped, part) for part in parts[::2]]
-    return "".join(parts)
+    return _REFERENCES.sub(_paragraph, "".join(parts))
+
+
+def _paragraph(found: re.Match[str]) -> str:
+    """References as plain text: a box would be louder than what they belong to."""
+    return f"**References:** {textwrap.dedent(found[1])}"
 
 
 def _escaped(found: re.Match[str]) -> str:
