@@ -1,4 +1,4 @@
-"""Pages from files outside docs/: README.md, CHANGELOG.md, and the notebooks as committed."""
+"""Pages from files outside docs/: those of `SHOWN`, and the notebooks as committed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
+
+# File and the page that it becomes.
+SHOWN = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 
 # In the order of the first steps; other notebooks follow by name.
 ORDER = [
@@ -39,16 +46,14 @@ def on_config(config: Any) -> None:
     """Put the notebooks before the reference."""
     place = next(i for i, entry in enumerate(config.nav) if "Reference" in entry)
     config.nav.insert(place, {"Notebooks": [f"notebooks/{p.stem}.md" for p in notebooks()]})
-    config.watch += [str(ROOT / name) for name in ("README.md", "CHANGELOG.md", "notebooks")]
+    config.watch += [str(ROOT / name) for name in (*SHOWN, "notebooks")]
 
 
 def on_files(files: Any, config: Any) -> None:
     """Add the pages and the pictures of the notebooks."""
-    # Links to docs/ are links within the site.
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
-    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    files.append(File.generated(config, "index.md", content=readme))
-    files.append(File.generated(config, "changelog.md", content=changes))
+    for name, page in SHOWN.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        files.append(File.generated(config, page, content=within_site(text)))
     for path in notebooks():
         text, pictures = as_markdown(path)
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=text))
@@ -62,7 +67,15 @@ def as_markdown(path: Path) -> tuple[str, dict[str, bytes]]:
     resources = {"unique_key": path.stem, "output_files_dir": path.stem}
     text, resources = MarkdownExporter().from_notebook_node(notebook, resources)
     # The picture says nothing that its caption or the text around it does not.
-    return text.replace("![png](", "![](") + "\n", resources["outputs"]
+    return within_site(text.replace("![png](", "![](")) + "\n", resources["outputs"]
+
+
+def within_site(text: str) -> str:
+    """Links from file to file of the repository as links from page to page."""
+    for name, page in SHOWN.items():
+        text = re.sub(rf"\]\(((?:\.\./)*){re.escape(name)}", rf"](\1{page}", text)
+    text = re.sub(r"\]\(((?:\.\./)*)docs/", r"](\1", text)
+    return re.sub(r"\]\(([\w./]+)\.ipynb", r"](\1.md", text)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
