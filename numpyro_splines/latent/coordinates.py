@@ -83,6 +83,16 @@ def check_population(population: Any, num_rows: int) -> None:
         )
 
 
+def support_ends(population: dist.Distribution) -> tuple[Any, Any]:
+    """Where x starts and stops: -inf and inf where a population is unbounded.
+
+    Args:
+        population: of x.
+    """
+    support: Any = population.support
+    return getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)
+
+
 def check_support(values: np.ndarray, rows: np.ndarray, population: dist.Distribution) -> None:
     """Refuse known values outside the support of the population, where that has concrete ends.
 
@@ -91,8 +101,7 @@ def check_support(values: np.ndarray, rows: np.ndarray, population: dist.Distrib
         rows: their numbers, for the message.
         population: of all rows.
     """
-    support: Any = population.support
-    ends = [getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)]
+    ends = support_ends(population)
     if any(is_traced(end) or np.ndim(end) > 0 for end in ends):
         return
     least, most = (float(end) for end in ends)
@@ -132,8 +141,7 @@ def coordinates(population: dist.Distribution, center: Any, spread: Any) -> Comp
     center, spread = jnp.asarray(center, dtype), jnp.asarray(spread, dtype)
     if support is dist.constraints.real:
         return ComposeTransform([AffineTransform(center, spread)])
-    lower = getattr(support, "lower_bound", -jnp.inf)
-    upper = getattr(support, "upper_bound", jnp.inf)
+    lower, upper = support_ends(population)
     margin = jnp.minimum(spread, upper - lower) / 4.0
     bijection: Any = biject_to(support)
     inside = jnp.clip(center, lower + margin, upper - margin)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from numpyro_splines import knots
-from numpyro_splines.latent.measurements import measurements
+from numpyro_splines.latent.coordinates import support_ends
+from numpyro_splines.latent.measurements import Measurements, measurements, row_list
 
 # How far the input of a measurement may be from it, in standard deviations of its error: 6e-5 of
 # normal errors are larger.
@@ -52,12 +53,12 @@ def plan_knots(
         >>> print(plan_knots([1.0, 2.0, 4.0], 0.1, 5))
         [0.6  1.55 2.5  3.45 4.4 ]
     """
-    lower, upper = _plausible_range(observed, error_sd, group)
+    lower, upper = _plausible_range(measurements(observed, error_sd, group))
     if population is not None:
         ends = knots.from_distribution(population, 2, coverage=0.999)
-        support = population.support
-        lower = max(min(lower, ends[0]), float(getattr(support, "lower_bound", -np.inf)))
-        upper = min(max(upper, ends[-1]), float(getattr(support, "upper_bound", np.inf)))
+        least, most = support_ends(population)
+        lower = max(min(lower, ends[0]), float(least))
+        upper = min(max(upper, ends[-1]), float(most))
     return knots.uniform(lower, upper, num)
 
 
@@ -83,28 +84,25 @@ def check_domain(
         0.0
     """
     data = measurements(observed, error_sd, group)
-    count = data.num_measured
-    mean = np.bincount(data.row, data.value, data.num_rows)[count > 0] / count[count > 0]
+    mean = data.means()
     lower, upper = (float(end) for end in domain)
-    rows = np.flatnonzero(count > 0)[(mean < lower) | (mean > upper)]
+    rows = np.flatnonzero((mean < lower) | (mean > upper))
     if rows.size:
-        wanted = _plausible_range(observed, error_sd, group)
-        shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
+        wanted = _plausible_range(data)
         warnings.warn(
             f"`domain` [{lower:.4g}, {upper:.4g}] does not cover what was measured in {rows.size} "
-            f"rows ({shown}): there the curve is only continued. Inputs may plausibly lie in "
-            f"[{wanted[0]:.4g}, {wanted[1]:.4g}]; numpyro_splines.latent.plan_knots covers it.",
+            f"rows ({row_list(rows)}): there the curve is only continued. Inputs may plausibly lie "
+            f"in [{wanted[0]:.4g}, {wanted[1]:.4g}]; numpyro_splines.latent.plan_knots covers it.",
             UserWarning,
             stacklevel=2,
         )
     return rows.size / data.num_rows
 
 
-def _plausible_range(observed: Any, error_sd: Any, group: Any) -> tuple[float, float]:
-    data = measurements(observed, error_sd, group)
+def _plausible_range(data: Measurements) -> tuple[float, float]:
     count = data.num_measured
     seen = count > 0
-    mean = np.bincount(data.row, data.value, data.num_rows)[seen] / count[seen]
+    mean = data.means()[seen]
     variance = np.bincount(data.row, data.guess**2, data.num_rows)[seen] / count[seen] ** 2
     reach = _MARGIN * np.sqrt(variance)
     # A row much less certain than the others does not set the range alone.

@@ -18,18 +18,19 @@ from numpyro_splines.latent.coordinates import (
     coordinates,
     rows_of,
     standardized,
+    support_ends,
 )
 from numpyro_splines.latent.measurements import Measurements, checked_errors, measurements
 from numpyro_splines.latent.quadrature import (
     IntegratedInput,
     Piece,
     Quadrature,
+    affine_piece,
     check_quadrature,
+    is_end,
     known_piece,
-    line_piece,
     moments,
     unmeasured_piece,
-    window_piece,
 )
 from numpyro_splines.validation import is_traced, real_array
 
@@ -248,8 +249,7 @@ class _MeasuredTogether(dist.Distribution):
 
 def _pieces(name: str, data: Measurements, population: Any, quadrature: Quadrature) -> list[Piece]:
     """The rows with measurements (and the site of these), and those without."""
-    pieces, support = [], population.support
-    ends = getattr(support, "lower_bound", None), getattr(support, "upper_bound", None)
+    pieces, ends = [], support_ends(population)
     seen = np.flatnonzero(~data.exact & (data.num_measured > 0))
     if seen.size:
         own, part = rows_of(population, seen), data.only(~data.exact & (data.num_measured > 0))
@@ -283,13 +283,12 @@ def _measured_piece(
     def log_density(x: Array) -> Array:
         return population.log_prob(x) + data.log_density(x, value)
 
-    if ends == (None, None):
-        return line_piece(rows, center, spread, log_density, quadrature)
-    least = -jnp.inf if ends[0] is None else ends[0]
-    most = jnp.inf if ends[1] is None else ends[1]
+    if not any(map(is_end, ends)):
+        return affine_piece(rows, center, spread, log_density, quadrature.even())
+    least, most = ends
     reach = quadrature.half_width * spread
     lower = jnp.maximum(center - reach, least)
     upper = jnp.minimum(center + reach, most)
     # Measurements may lie outside the support.
     lower, upper = jnp.minimum(lower, most - spread), jnp.maximum(upper, least + spread)
-    return window_piece(rows, lower, upper, log_density, quadrature)
+    return affine_piece(rows, lower, upper - lower, log_density, quadrature.legendre())

@@ -16,6 +16,7 @@ from numpyro_splines.latent.coordinates import (
     coordinates,
     rows_of,
     standardized,
+    support_ends,
 )
 from numpyro_splines.latent.quadrature import (
     IntegratedInput,
@@ -166,9 +167,8 @@ def coarse(
     for kind, rows in _kinds(low, high).items():
         own: Any = rows_of(population, rows)
         if quadrature is not None:
-            ends = [part[rows] if np.isfinite(part[rows]).all() else None for part in (low, high)]
-            place = center, spread
-            pieces.append(unmeasured_piece(rows, own, (ends[0], ends[1]), place, quadrature))
+            ends, place = (low[rows], high[rows]), (center, spread)
+            pieces.append(unmeasured_piece(rows, own, ends, place, quadrature))
             continue
         if kind != "missing":
             own = Within(own, low[rows], high[rows])
@@ -237,8 +237,7 @@ def _within_support(
     low: np.ndarray, high: np.ndarray, population: dist.Distribution
 ) -> tuple[np.ndarray, np.ndarray]:
     """Intervals cut to the support of the population, where that is known beforehand."""
-    support: Any = population.support
-    ends = [getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)]
+    ends = support_ends(population)
     if any(is_traced(end) for end in ends):
         return low, high
     least, most = (np.asarray(end, np.float64) for end in ends)

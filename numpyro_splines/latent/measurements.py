@@ -52,6 +52,20 @@ class Measurements(NamedTuple):
         """How many measurements each input has."""
         return np.bincount(self.row, minlength=self.num_rows)
 
+    def means(self) -> Float[np.ndarray, " n"]:
+        """Mean of the measurements of each input; NaN where there are none."""
+        count, total = self.num_measured, np.bincount(self.row, self.value, self.num_rows)
+        return np.divide(total, count, out=np.full(self.num_rows, np.nan), where=count > 0)
+
+    def error_guess(self) -> float:
+        """The size of a random error, which has no number while the model is written.
+
+        From the replicates, or a third of the spread of the measurements.
+        """
+        mean, freedom = self.means(), np.maximum(self.num_measured - 1, 0).sum()
+        within = np.sqrt(((self.value - mean[self.row]) ** 2).sum() / max(freedom, 1))
+        return float(within or np.nanstd(mean) / 3.0 or 1.0)
+
     def only(self, chosen: np.ndarray) -> Measurements:
         """Some of the inputs, numbered anew."""
         number = np.cumsum(chosen) - 1
@@ -70,10 +84,10 @@ class Measurements(NamedTuple):
         The spread is that of the rows' means and no less than their errors: a few means may be near
         each other by chance.
         """
-        seen = self.num_measured > 0
-        if not seen.any():
+        mean = self.means()
+        mean = mean[~np.isnan(mean)]
+        if not mean.size:
             return 0.0, 1.0
-        mean = np.bincount(self.row, self.value, self.num_rows)[seen] / self.num_measured[seen]
         error = self.guess.mean() if self.guess.size else 0.0
         return float(mean.mean()), float(np.hypot(mean.std(), error) or 1.0)
 
@@ -145,11 +159,11 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
         error = error[:, None]
     xp = jnp if is_traced(error) else np
     error = xp.broadcast_to(error, values.shape).ravel()[seen]
-    known = np.full(seen.shape, np.nan) if is_traced(error) else error
+    guess = np.full(seen.shape, np.nan) if is_traced(error) else np.asarray(error)
     exact = np.zeros(num_rows, bool)
-    exact[row[known == 0.0]] = True
-    guess = np.where(np.isnan(known), _error_guess(row, value, num_rows), known)
-    return Measurements(row, value, error, guess, exact)
+    exact[row[guess == 0.0]] = True
+    data = Measurements(row, value, error, guess, exact)
+    return data._replace(guess=np.where(np.isnan(guess), data.error_guess(), guess))
 
 
 def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None = None) -> Any:
@@ -207,13 +221,6 @@ def _rows(values: np.ndarray, group: Any) -> tuple[np.ndarray, int]:
     return rows, int(rows.max()) + 1
 
 
-def _error_guess(row: np.ndarray, value: np.ndarray, num_rows: int) -> float:
-    """The size of a random error, which has no number while the model is written.
-
-    From the replicates, or a third of the spread of the measurements.
-    """
-    count = np.bincount(row, minlength=num_rows)
-    mean = np.bincount(row, value, num_rows) / np.maximum(count, 1)
-    freedom = np.maximum(count - 1, 0).sum()
-    within = np.sqrt(((value - mean[row]) ** 2).sum() / max(freedom, 1))
-    return float(within or mean[count > 0].std() / 3.0 or 1.0)
+def row_list(rows: np.ndarray) -> str:
+    """The first rows by number, for a message."""
+    return ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")

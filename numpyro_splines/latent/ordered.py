@@ -20,7 +20,7 @@ from numpyro.distributions.transforms import (
 )
 from scipy.optimize import isotonic_regression
 
-from numpyro_splines.latent.coordinates import check_population
+from numpyro_splines.latent.coordinates import check_population, support_ends
 from numpyro_splines.latent.measurements import Measurements, measurements
 
 
@@ -125,8 +125,7 @@ def ordered(
 def _coordinates(population: dist.Distribution, data: Measurements) -> ComposeTransform:
     """The map from u to increasing x in the support of the population."""
     support: Any = population.support
-    lower = getattr(support, "lower_bound", -jnp.inf)
-    upper = getattr(support, "upper_bound", jnp.inf)
+    lower, upper = support_ends(population)
     if hasattr(support, "upper_bound") and not hasattr(support, "lower_bound"):
         raise ValueError(
             f"`population` of ordered inputs must not be bounded above only; got {population!r}. "

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numpyro_splines.validation import integer_at_least, positive_number
+from numpyro_splines.validation import integer_at_least, is_traced, positive_number
 
 Locate = Callable[[Array], tuple[Array, Array]]
 LogDensity = Callable[[Array], Array]
@@ -101,44 +101,29 @@ def known_piece(rows: np.ndarray, x: Array, quadrature: Quadrature) -> Piece:
     return Piece(rows, locate, quadrature.legendre())
 
 
-def line_piece(
-    rows: np.ndarray, center: Any, spread: Any, log_density: LogDensity, quadrature: Quadrature
+def affine_piece(
+    rows: np.ndarray,
+    start: Any,
+    length: Any,
+    log_density: LogDensity,
+    rule: tuple[np.ndarray, np.ndarray],
 ) -> Piece:
-    """Rows whose x may lie anywhere on the line: x = center + spread u.
+    """Rows with x = start + length u.
 
     Args:
         rows: indices.
-        center: where u = 0 lies, one per row.
-        spread: of x given what is known of it, one per row.
+        start: where u = 0 lies, one per row.
+        length: of a step of one in u, one per row.
         log_density: x, shape (q, m) -> log p(x, what is known of x).
-        quadrature: the rule.
+        rule: `Quadrature.even()` for x on the line, around its center in units of its spread;
+            `Quadrature.legendre()` for x in an interval, at whose ends its density need not vanish.
     """
 
     def locate(u: Array) -> tuple[Array, Array]:
-        x = center + spread * u
-        return x, log_density(x) + jnp.log(spread)
+        x = start + length * u
+        return x, log_density(x) + jnp.log(length)
 
-    return Piece(rows, locate, quadrature.even())
-
-
-def window_piece(
-    rows: np.ndarray, lower: Any, upper: Any, log_density: LogDensity, quadrature: Quadrature
-) -> Piece:
-    """Rows whose x lies in an interval, at whose ends its density need not vanish.
-
-    Args:
-        rows: indices.
-        lower: left ends, one per row.
-        upper: right ends.
-        log_density: as in `line_piece`.
-        quadrature: the rule.
-    """
-
-    def locate(u: Array) -> tuple[Array, Array]:
-        x = lower + (upper - lower) * u
-        return x, log_density(x) + jnp.log(upper - lower)
-
-    return Piece(rows, locate, quadrature.legendre())
+    return Piece(rows, locate, rule)
 
 
 def tail_piece(
@@ -159,7 +144,7 @@ def tail_piece(
         end: of each row.
         side: 1 for inputs above the end, -1 for inputs below.
         place: mean and standard deviation of the population.
-        log_density: as in `line_piece`.
+        log_density: as in `affine_piece`.
         quadrature: the rule.
     """
     center, spread = place
@@ -179,6 +164,11 @@ def tail_piece(
     return Piece(rows, locate, quadrature.legendre())
 
 
+def is_end(end: Any) -> bool:
+    """Whether an end of a support, or ends of the rows, are more than infinity."""
+    return is_traced(end) or bool(np.all(np.isfinite(end)))
+
+
 def unmeasured_piece(
     rows: np.ndarray,
     population: Any,
@@ -186,7 +176,7 @@ def unmeasured_piece(
     place: tuple[float, float],
     quadrature: Quadrature,
 ) -> Piece:
-    """Rows of which nothing is known but ends, the same for all or one per row, or None.
+    """Rows of which nothing is known but ends, the same for all or one per row, or infinite.
 
     Args:
         rows: indices.
@@ -201,15 +191,15 @@ def unmeasured_piece(
         return jnp.broadcast_to(jnp.asarray(value, dtype), rows.shape)
 
     center, spread = (by_row(part) for part in moments(population, place))
-    low, high = (None if end is None else by_row(end) for end in ends)
+    low, high = (by_row(end) if is_end(end) else None for end in ends)
     if low is None and high is None:
-        return line_piece(rows, center, spread, density, quadrature)
+        return affine_piece(rows, center, spread, density, quadrature.even())
     if low is not None and high is not None:
         # An interval may be much wider than the population, or lie in one of its tails.
         reach = 1.5 * quadrature.half_width * spread
         lower = jnp.clip(center - reach, low, jnp.maximum(high - spread, low))
         upper = jnp.clip(center + reach, jnp.minimum(low + spread, high), high)
-        return window_piece(rows, lower, upper, density, quadrature)
+        return affine_piece(rows, lower, upper - lower, density, quadrature.legendre())
     end, side = (low, 1.0) if low is not None else (high, -1.0)
     return tail_piece(rows, end, side, (center, spread), density, quadrature)
 
@@ -305,8 +295,10 @@ class IntegratedInput:
 
         def both(nodes: Any) -> tuple[Array, Array]:
             x, log_mass = self.at_nodes(nodes)
-            joint = log_mass if function is None else log_mass + function(x)
-            return jax.nn.logsumexp(log_mass, axis=0), jax.nn.logsumexp(joint, axis=0)
+            before = jax.nn.logsumexp(log_mass, axis=0)
+            if function is None:
+                return before, before
+            return before, jax.nn.logsumexp(log_mass + function(x), axis=0)
 
         numbers = np.arange(self.num_nodes)
         rest = self.num_nodes % self.chunk
@@ -323,11 +315,11 @@ class IntegratedInput:
 
         return jax.lax.scan(add, total, jnp.asarray(chunks))[0]
 
-    def cells(self, function: Callable[[Array], Array] | None) -> tuple[Array, Array]:
+    def cells(self, function: Callable[[Array], Array]) -> tuple[Array, Array]:
         """Log probability of each cell given y, and the distribution function over cells.
 
         Args:
-            function: as in `log_integrals`.
+            function: x, shape (q, n), to a log likelihood of that shape.
 
         Returns:
             Both of shape (number of nodes, n).
@@ -335,7 +327,7 @@ class IntegratedInput:
 
         def one(node: Array) -> Array:
             x, log_mass = self.at_nodes(node[None])
-            return (log_mass if function is None else log_mass + function(x))[0]
+            return (log_mass + function(x))[0]
 
         numbers = jnp.arange(self.num_nodes)
         joint = jax.lax.map(one, numbers, batch_size=self.chunk)

@@ -13,6 +13,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from numpyro_splines.latent.measurements import row_list
 from numpyro_splines.latent.quadrature import IntegratedInput
 
 # Steps of independence Metropolis that turn a draw from cells into one from the density; with the
@@ -288,11 +289,10 @@ def _responses(trace: Mapping[str, Any]) -> list[tuple[IntegratedResponse, Any]]
 def _warn_unresolved(name: str, largest: Float[np.ndarray, "draws n"]) -> None:
     rows = np.flatnonzero((largest > _UNRESOLVED).mean(axis=0) > 0.05)
     if rows.size:
-        shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
         warnings.warn(
-            f"The quadrature of `{name}` is too coarse for {rows.size} rows ({shown}): their "
-            "responses tell x more sharply than the spacing of the nodes. Increase `num_nodes` of "
-            "numpyro_splines.latent.Quadrature.",
+            f"The quadrature of `{name}` is too coarse for {rows.size} rows ({row_list(rows)}): "
+            "their responses tell x more sharply than the spacing of the nodes. Increase "
+            "`num_nodes` of numpyro_splines.latent.Quadrature.",
             UserWarning,
             stacklevel=3,
         )
