@@ -23,6 +23,7 @@ from numpyro_splines.constraints import (
 from numpyro_splines.measure import Measure, clipped, quadrature, reference_measure
 from numpyro_splines.ops import penalties
 from numpyro_splines.ops.bspline import check_coefficients
+from numpyro_splines.ops.sums import weighted_sum
 from numpyro_splines.validation import float_input, integer_at_least
 
 # Gauss-Legendre panels per function, and the degree integrated exactly on each, for bases that are
@@ -284,8 +285,7 @@ class AbstractCombinedBasis(AbstractBasis):
         """See `AbstractBasis.curve`."""
         values = float_input(coefficients, "coefficients")
         check_coefficients(values, self.num_coefficients)
-        matrix = jnp.asarray(self.matrix, values.dtype)
-        return self.spline.curve(jnp.einsum("jk,...k->...j", matrix, values))
+        return self.spline.curve(weighted_sum(values, jnp.asarray(self.matrix, values.dtype).T))
 
     def functional(self, function: Callable[[Any], Any]) -> np.ndarray:
         """See `AbstractBasis.functional`; what cancels but for rounding is exactly zero."""

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.ops import piecewise
 from numpyro_splines.ops.piecewise import array_module, safe_reciprocal
+from numpyro_splines.ops.sums import weighted_sum
 from numpyro_splines.validation import check_knots, float_input, integer_at_least
 
 
@@ -83,7 +84,7 @@ def spline_table(basis: LocalBasis, coefficients: Any) -> Any:
     The caller adds the rows outside the domain.
     """
     window = coefficients[..., basis.first[:, None] + np.arange(basis.pieces.shape[1])]
-    return jnp.einsum("...mj,mjk->...mk", window, jnp.asarray(basis.pieces, coefficients.dtype))
+    return weighted_sum(window, jnp.asarray(basis.pieces, coefficients.dtype))
 
 
 def zero_outside(rows: Any) -> Any:

@@ -42,9 +42,9 @@ def save(path: Any, effects: SplineEffect | Sequence[SplineEffect], draws: Any) 
     """Write effects and draws to one netCDF file, to be read by `load`, on any machine.
 
     Basis, prior, decomposition and draws come back to the last bit; nothing is computed again. So
-    predictions are the same to the last bit too, as far as JAX computes the same sums: another
-    version of it may round them differently. The draws are the group "posterior", as ArviZ has it,
-    the effects the group "numpyro_splines".
+    predictions from `<name>.coefficients` are the same to the last bit too, with any version of
+    JAX, where they are evaluated outside compiled functions, as this module does. The draws are
+    the group "posterior", as ArviZ has it, the effects the group "numpyro_splines".
 
     Args:
         path: of the file; replaced if it exists, and only once all is written.

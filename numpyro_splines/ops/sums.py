@@ -1,0 +1,32 @@
+"""Sums of products, in an order that nothing changes where it matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from numpyro_splines.validation import is_traced
+
+
+def weighted_sum(weights: Any, terms: Any) -> Array:
+    """sum_j weights[..., j] terms[..., j, :].
+
+    Inside a compiled function it is one contraction, whose order of summation is the compiler's.
+    Concrete numbers are added term by term, each product and sum rounded once: so the curves of
+    saved draws are the same to the last bit with any version of JAX, on any machine.
+
+    Args:
+        weights: shape (*batch, j).
+        terms: shape (*batch, j, k), its batch broadcast against that of the weights.
+
+    Returns:
+        Shape (*batch, k).
+    """
+    if is_traced(weights) or is_traced(terms):
+        return jnp.einsum("...j,...jk->...k", weights, terms)
+    total = weights[..., 0, None] * terms[..., 0, :]
+    for j in range(1, terms.shape[-2]):
+        total = total + weights[..., j, None] * terms[..., j, :]
+    return total
