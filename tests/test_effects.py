@@ -96,7 +96,8 @@ def test_nested_plates_and_draws_of_them(effect):
     assert draws["f.coefficients"].shape == (6, 4, 3, 8)
     curve = effect.curve(draws)
     assert curve.batch_shape == (6, 4, 3)
-    np.testing.assert_allclose(curve(GRID), draws["value"], atol=1e-6)
+    # float32, values up to 12: compiled and eager sums are rounded at different places.
+    np.testing.assert_allclose(curve(GRID), draws["value"], atol=1e-5)
 
 
 def test_several_effects_and_scopes_live_in_one_model(effect):
