@@ -54,6 +54,11 @@ def predictors(n=60):
     # The same input twice, and far from all modes' support: columns that coincide or vanish.
     yield "dependent", ns.AdditivePredictor((f, x), (same, x), intercept=dist.Normal(0.0, 3.0))
     yield "few_distinct", ns.AdditivePredictor((f, np.round(x, 1)), intercept=dist.Normal())
+    # Twelve cyclic functions of twelve months: one mode is zero at all of them, but for rounding.
+    month = (np.floor(12.0 * z) + 0.5) / 12.0
+    cyclic = ns.CyclicBasis(ns.knots.uniform(0.0, 1.0, 13))
+    season = ns.SplineEffect("s", cyclic, measure=month)
+    yield "vanishing_mode", ns.AdditivePredictor((season, month), intercept=dist.Normal())
     yield "flat", ns.AdditivePredictor((free, x), intercept=FLAT)
     yield (
         "flat_and_proper",

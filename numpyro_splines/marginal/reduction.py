@@ -148,6 +148,7 @@ def reduce(
         ValueError: if the flat coefficients are not identified by the data.
     """
     num, num_fixed = gram.shape[0], scale.shape[0]
+    gram = _without_unseen_modes(gram, blocks)
     flat = np.flatnonzero(np.isinf(scale))
     known = np.flatnonzero(np.isfinite(scale))
     flat_rows, flat_inverse, log_flat = _flat_rows(gram, flat)
@@ -190,6 +191,19 @@ def reduce(
         tuple(int(j) for j in flat),
         num_observations,
     )
+
+
+def _without_unseen_modes(gram: np.ndarray, blocks: Sequence[slice]) -> np.ndarray:
+    """The Gram matrix with zeros for modes that vanish at all x but for rounding.
+
+    As when an effect has more modes than x has values. Brought to unit length, such a column of
+    rounding would look like one that the data know.
+    """
+    size = np.sqrt(np.diag(gram))
+    unseen = np.zeros(size.shape, dtype=bool)
+    for block in blocks:
+        unseen[block] = size[block] < 1e-12 * size[block].max(initial=0.0)
+    return np.where(unseen[:, None] | unseen, 0.0, gram)
 
 
 def _flat_rows(gram: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

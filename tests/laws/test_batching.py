@@ -23,13 +23,20 @@ def test_batches_equal_loops(case):
     assert values.shape == (2, 3, *x.shape)
     loop = [[one(c, x) for c in row] for row in coefficients]
     rounding = 1e-6 * case.amplification
-    np.testing.assert_allclose(values, loop, rtol=1e-6, atol=rounding)
+    if case.degree > 5:
+        # The local polynomials of degree 8 have coefficients up to 250 times as large as f: in
+        # float32 f is right to 4e-6 at the end, and programs take their sums in other orders.
+        rounding *= 10.0
+
+    def assert_equal(first, second):
+        np.testing.assert_allclose(first, second, rtol=1e-6, atol=rounding)
+
+    assert_equal(values, loop)
     rows = jax.vmap(lambda c, at: case.basis.curve(c)(at), (0, None))
     mapped = compiled(jax.vmap(rows, (0, None)), coefficients, x)
-    np.testing.assert_allclose(values, mapped, rtol=1e-6, atol=rounding)
-    # Outside compiled functions the table is summed in another order.
+    assert_equal(values, mapped)
     curve = case.basis.curve(coefficients)
-    np.testing.assert_allclose(curve(x), values, rtol=1e-5, atol=10.0 * rounding)
+    assert_equal(values, curve(x))
     np.testing.assert_allclose(
         jax.jit(lambda c, at: c(at))(curve, x), curve(x), rtol=1e-5, atol=1e-5
     )
