@@ -199,7 +199,7 @@ def _without_unseen_modes(gram: np.ndarray, blocks: Sequence[slice]) -> np.ndarr
     As when an effect has more modes than x has values. Brought to unit length, such a column of
     rounding would look like one that the data know.
     """
-    size = np.sqrt(np.diag(gram))
+    size = np.sqrt(np.maximum(np.diag(gram), 0.0))
     unseen = np.zeros(size.shape, dtype=bool)
     for block in blocks:
         unseen[block] = size[block] < 1e-12 * size[block].max(initial=0.0)
