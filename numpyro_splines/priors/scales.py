@@ -40,7 +40,8 @@ def pc_scale(upper: float, probability: float) -> dist.Distribution:
 def half_student_t(scale: float = 2.5, df: float = 3.0) -> dist.Distribution:
     """Half-Student-t: |t| with `df` degrees of freedom times `scale`.
 
-    brms takes df = 3 and scale = 2.5 times the median absolute deviation of y, at least 2.5.
+    brms takes df = 3 and as scale R's mad(y), 1.4826 times the median absolute deviation, if it is
+    above 2.5, else 2.5.
 
     Args:
         scale: in the units of f, positive.
