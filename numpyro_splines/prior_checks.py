@@ -166,12 +166,13 @@ def smoothness_prior(effect: SplineEffect) -> AbstractSmoothnessPrior:
         >>> smoothness_prior(f).order
         2
     """
-    if not isinstance(effect.prior, AbstractSmoothnessPrior):
+    prior = getattr(effect, "prior", effect)
+    if not isinstance(prior, AbstractSmoothnessPrior):
         raise TypeError(
             f"`effect` must have a smoothness prior, whose scale sets the degrees of freedom; got "
-            f"{type(effect.prior).__name__}."
+            f"{type(prior).__name__}."
         )
-    return effect.prior
+    return prior
 
 
 def _positive(value: ArrayLike, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.testing.compare import compare_images
 
 import numpyro_splines as ns
@@ -172,7 +173,83 @@ def test_effect_looks_as_it_should(tmp_path):
     assert compare_images(str(BASELINE), other, tol=3.0) is not None
 
 
+def test_any_grid_is_drawn_in_order():
+    at = np.array([1.5, 0.2, 1.0, 0.7])
+    for axes in (plotting.derivative(fitted(), at), plotting.spaghetti(fitted(), list(at))):
+        for line in axes.lines:
+            if len(line.get_xdata()) == at.size:
+                np.testing.assert_array_equal(line.get_xdata(), np.sort(at))
+    one = plotting.effect(fitted(), xr.DataArray(np.sort(at), dims="obs"))
+    np.testing.assert_array_equal(one.lines[0].get_xdata(), np.sort(at))
+
+
+def test_missing_rows_are_left_out():
+    gap = np.where(np.arange(40) == 3, np.nan, X)
+    axes = plotting.effect(fitted(), observed=gap, residuals=0.0 * X)
+    assert axes.lines[0].get_xdata().size == 39
+
+
+def test_effects_on_given_axes_share_their_scale():
+    _, made = plt.subplots(1, 2)
+    first, second = plotting.effects([fitted(), 5.0 * fitted()], axes=made)
+    assert first.get_ylim() == second.get_ylim()
+
+
+def test_latent_inputs_go_by_the_names_of_axes():
+    draws = xr.DataArray(rng.normal(size=(2, 40, 50)), dims=("chain", "obs", "draw"))
+    axes = plotting.latent_inputs(draws, X)
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), draws.median(["chain", "draw"]))
+
+
+def test_slope_of_the_response():
+    axes = plotting.derivative(fitted(), inverse_link=jnp.exp)
+    expected = values(fitted(), derivative=1, inverse_link=jnp.exp).mean(["chain", "draw"])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), expected)
+
+
+def test_curves_of_several_names_have_no_name_for_all():
+    other = fitted().derivative()
+    assert plotting.compare({"f": fitted(), "slope": other}).get_ylabel() == ""
+    assert plotting.compare({"a": fitted(), "b": fitted()}).get_ylabel() == "growth"
+
+
 ERRORS = {
+    "empty_grid": (lambda: plotting.effect(fitted(), []), ValueError, "`at` must hold at least"),
+    "grid_of_draws": (
+        lambda: plotting.spaghetti(fitted(), np.ones((2, 3))),
+        ValueError,
+        "`at` must have 1 dimension",
+    ),
+    "same_labels": (
+        lambda: plotting.effect(fitted((("a", "a"),))),
+        ValueError,
+        "`curve` must have different labels along 'group_0'",
+    ),
+    "observed_without_names": (
+        lambda: plotting.effects([fitted()], observed=X),
+        TypeError,
+        "`observed` must be inputs by name",
+    ),
+    "residuals_of_other_inputs": (
+        lambda: plotting.effects([fitted()], observed={"doze": X}, residuals=X),
+        ValueError,
+        r"`residuals` must come with `observed`.* got \['doze'\] for \['dose \(mg\)'\]",
+    ),
+    "prior_of_groups": (
+        lambda: plotting.prior_posterior(check(), fitted((("a", "b"),))),
+        ValueError,
+        "`curve` must have one curve for each draw",
+    ),
+    "modes_of_a_basis": (
+        lambda: plotting.modes(BASIS),
+        TypeError,
+        "`effect` must have a smoothness prior.* got BSplineBasis",
+    ),
+    "no_probability": (
+        lambda: plotting.effect(fitted(), probability=[]),
+        ValueError,
+        r"`probability` must lie in \(0, 1\); got \[\]",
+    ),
     "axes": (lambda: plotting.effect(fitted(), axes=1), TypeError, "`axes` must be one Axes"),
     "number_of_axes": (
         lambda: plotting.effects([fitted()], axes=plt.subplots(2)[1]),

@@ -149,8 +149,7 @@ def reduce(
     """
     num, num_fixed = gram.shape[0], scale.shape[0]
     gram = _without_unseen_modes(gram, blocks)
-    flat = np.flatnonzero(np.isinf(scale))
-    known = np.flatnonzero(np.isfinite(scale))
+    flat, known = np.flatnonzero(np.isinf(scale)), np.flatnonzero(np.isfinite(scale))
     flat_rows, flat_inverse, log_flat = _flat_rows(gram, flat)
     projected = gram - flat_rows.T @ flat_rows
     unit = np.ones(num)
@@ -196,8 +195,8 @@ def reduce(
 def _without_unseen_modes(gram: np.ndarray, blocks: Sequence[slice]) -> np.ndarray:
     """The Gram matrix with zeros for modes that vanish at all x but for rounding.
 
-    As when an effect has more modes than x has values. Brought to unit length, such a column of
-    rounding would look like one that the data know.
+    As modes that are odd about all the x of a cyclic basis, such as months. Brought to unit length,
+    such a column of rounding would look like one that the data know.
     """
     size = np.sqrt(np.maximum(np.diag(gram), 0.0))
     unseen = np.zeros(size.shape, dtype=bool)

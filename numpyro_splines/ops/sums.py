@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from numpyro_splines.validation import is_traced
@@ -14,8 +15,8 @@ def weighted_sum(weights: Any, terms: Any) -> Array:
     """sum_j weights[..., j] terms[..., j, :].
 
     Inside a compiled function it is one contraction, whose order of summation is the compiler's.
-    Concrete numbers are added term by term, each product and sum rounded once: so the curves of
-    saved draws are the same to the last bit with any version of JAX, on any machine.
+    Concrete numbers are added term by term on the host, each product and sum rounded once: so the
+    curves of saved draws are the same to the last bit with any version of JAX, on any machine.
 
     Args:
         weights: shape (*batch, j).
@@ -26,7 +27,8 @@ def weighted_sum(weights: Any, terms: Any) -> Array:
     """
     if is_traced(weights) or is_traced(terms):
         return jnp.einsum("...j,...jk->...k", weights, terms)
+    weights, terms = np.asarray(weights), np.asarray(terms)
     total = weights[..., 0, None] * terms[..., 0, :]
     for j in range(1, terms.shape[-2]):
-        total = total + weights[..., j, None] * terms[..., j, :]
-    return total
+        total += weights[..., j, None] * terms[..., j, :]
+    return jnp.asarray(total)

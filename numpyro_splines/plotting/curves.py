@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from numpyro_splines.plotting.draws import bands, rug
+from numpyro_splines.plotting.draws import bands, rows_of, rug
 from numpyro_splines.plotting.style import (
     BLUE,
     GRAY,
@@ -24,6 +24,7 @@ from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
 from numpyro_splines.validation import float64_array, integer_at_least
 
+_DOTS: dict[str, Any] = {"marker": "o", "markersize": 4.0, "markeredgewidth": 0.0}
 # What the sign of a derivative says, by its order.
 _SIGNS = {1: ("rising", "falling"), 2: ("bending up", "bending down")}
 
@@ -50,10 +51,10 @@ def effect(
         curve: f; `f + level` with an intercept.
         at: grid, shape (g,); an even one over the domain if omitted.
         inverse_link: from the predictor to the response, as in `posterior.values`.
-        observed: inputs of the data, shape (n,), drawn as a rug.
+        observed: inputs of the data, shape (n,), drawn as a rug; NaN where missing.
         residuals: of the model at the observed inputs, response minus fitted value on the scale of
             f, shape (n,): drawn as points at mean f(x) + residual, the partial residuals.
-        probability: of the bands; the narrower, the darker.
+        probability: of the bands; the narrower, the darker. Of several curves only the largest.
         kind: of bands: `EqualTailed()`, `HighestDensity()` or `Simultaneous()`.
         color: of a single curve.
         label: of a single curve, for a legend.
@@ -75,13 +76,15 @@ def effect(
         ('dose (mg)', 'f')
     """
     groups = _groups(curve)
+    if observed is not None:
+        observed = rows_of(observed, "observed")
     if residuals is not None:
         points, heights = _partial_residuals(curve, observed, residuals, inverse_link)
         axes = canvas(axes)
         axes.plot(points, heights, ".", color=GRAY, markersize=4, alpha=0.6)
     if groups:
         axes = canvas(axes)
-        name_axes(axes, y=curve.name)
+        name_axes(axes, y=curve.name if inverse_link is None else f"h({curve.name})")
         axes = compare(
             groups,
             at,
@@ -91,7 +94,7 @@ def effect(
             axes=axes,
         )
     else:
-        draws = values(curve, at, inverse_link=inverse_link)
+        draws = _draws(curve, at, inverse_link=inverse_link)
         options: dict[str, Any] = {"probability": probability, "kind": kind, "color": color}
         axes = bands(draws, label=label, axes=axes, **options)
     if observed is not None:
@@ -138,11 +141,14 @@ def compare(
             f"`curves` must be curves by name, such as {{'model 1': f, 'model 2': g}}; got "
             f"{curves!r}."
         )
+    drawn = {name: _draws(f, at, inverse_link=inverse_link) for name, f in curves.items()}
+    # Curves with different names have no name for all.
+    named = len({draws.name for draws in drawn.values()}) == 1
     axes = canvas(axes)
     options: dict[str, Any] = {"probability": probability, "kind": kind, "label": None}
-    for (name, curve), (color, dash) in zip(curves.items(), strokes(len(curves)), strict=True):
-        draws = values(_single(curve), at, inverse_link=inverse_link)
-        bands(draws, color=color, linestyle=dash, axes=axes, **options)
+    for (name, draws), (color, dash) in zip(drawn.items(), strokes(len(drawn)), strict=True):
+        shown = draws if named else draws.rename(None)
+        bands(shown, color=color, linestyle=dash, axes=axes, **options)
         axes.lines[-1].set_label(str(name))
     legend(axes)
     return axes
@@ -184,7 +190,7 @@ def spaghetti(
         20
     """
     num_draws = integer_at_least(num_draws, 1, "num_draws")
-    draws = values(_single(curve), at, inverse_link=inverse_link)
+    draws = _draws(curve, at, inverse_link=inverse_link)
     rows, points = draws.values.reshape(-1, draws.sizes[draws.dims[-1]]), draws[draws.dims[-1]]
     shown = np.linspace(0, len(rows) - 1, min(num_draws, len(rows))).round().astype(int)
     axes = canvas(axes)
@@ -199,6 +205,7 @@ def derivative(
     at: Any = None,
     *,
     order: int = 1,
+    inverse_link: Callable[[Any], Any] | None = None,
     probability: float = 0.95,
     kind: AbstractBand = EqualTailed(),
     color: str = BLUE,
@@ -213,6 +220,7 @@ def derivative(
         curve: f.
         at: grid, shape (g,); an even one over the domain if omitted.
         order: of the derivative.
+        inverse_link: from the predictor to the response, as in `posterior.values`.
         probability: of the band.
         kind: of band, as in `effect`.
         color: of mean and band.
@@ -234,7 +242,7 @@ def derivative(
         ['rising']
     """
     order = integer_at_least(order, 1, "order")
-    draws = values(_single(curve), at, derivative=order)
+    draws = _draws(curve, at, derivative=order, inverse_link=inverse_link)
     flags = excludes(draws, probability=probability, kind=kind).values
     points, mean = draws[draws.dims[-1]].values, draws.mean(SAMPLE).values
     axes = bands(draws, probability=probability, kind=kind, color=color, label=None, axes=axes)
@@ -243,13 +251,31 @@ def derivative(
     for sign, stretch, word in zip((1, -1), (ORANGE, GREEN), words, strict=True):
         if np.any(flags == sign):
             shown = np.where(flags == sign, mean, np.nan)
-            axes.plot(points, shown, color=stretch, linewidth=4.0, label=word)
+            # The dots, hidden in the line, show stretches of a single point.
+            axes.plot(points, shown, color=stretch, linewidth=4.0, label=word, **_DOTS)
     legend(axes)
     return axes
 
 
-def _single(curve: Any) -> LabeledCurve:
-    """The curve, if it is one for each draw."""
+def _draws(curve: Any, at: Any, **options: Any) -> Any:
+    """Values of the one curve of each draw on a grid in increasing order."""
+    if at is not None:
+        at = np.sort(float64_array(at, "at", ndim=1))
+        if not at.size:
+            raise ValueError("`at` must hold at least one point; got none.")
+    return values(single(curve), at, **options)
+
+
+def single(curve: Any) -> LabeledCurve:
+    """The curve, if it is one for each draw.
+
+    Args:
+        curve: what a user gave.
+
+    Raises:
+        TypeError: if it is no `LabeledCurve`.
+        ValueError: if it has more axes than chain and draw.
+    """
     if not isinstance(curve, LabeledCurve):
         raise TypeError(
             f"`curve` must be a LabeledCurve, as posterior.curve(effect, draws) gives; got "
@@ -258,7 +284,7 @@ def _single(curve: Any) -> LabeledCurve:
     if groups := curve.dims[len(SAMPLE) :]:
         raise ValueError(
             f"`curve` must have one curve for each draw; got further axes {groups}. Take one with "
-            "curve.sel(...), or use effect(), which draws the members of one axis."
+            "curve.sel(...); `effect` alone draws the members of a single further axis."
         )
     return curve
 
@@ -268,8 +294,10 @@ def _groups(curve: Any) -> dict[str, LabeledCurve]:
     if isinstance(curve, LabeledCurve) and len(curve.dims) == len(SAMPLE) + 1:
         axis = curve.dims[-1]
         members = curve.coords[axis]
+        if len(set(map(str, members))) < len(members):
+            raise ValueError(f"`curve` must have different labels along {axis!r}; got {members}.")
         return {f"{axis} {label}": curve.sel(**{axis: label}) for label in members}
-    _single(curve)
+    single(curve)
     return {}
 
 
@@ -281,11 +309,12 @@ def _partial_residuals(
             "`residuals` must come with `observed`, their inputs, and are on the scale of f, so "
             "that they do not go with `inverse_link`."
         )
-    points = float64_array(observed, "observed", ndim=1)
-    heights = float64_array(residuals, "residuals", ndim=1)
+    points, heights = rows_of(observed, "observed"), rows_of(residuals, "residuals")
     if points.shape != heights.shape:
         raise ValueError(
             f"`residuals` must be one for each of the {points.size} observed inputs; got "
             f"{heights.size}."
         )
-    return points, heights + values(_single(curve), points, dim="row").mean(SAMPLE).values
+    kept = ~np.isnan(points + heights)  # rows of which a part is missing are left out
+    points = points[kept]
+    return points, heights[kept] + values(single(curve), points, dim="row").mean(SAMPLE).values

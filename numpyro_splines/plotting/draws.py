@@ -13,7 +13,7 @@ from numpyro_splines.posterior import bands as band_ends
 from numpyro_splines.posterior import dataset
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import SAMPLE
-from numpyro_splines.validation import float64_array
+from numpyro_splines.validation import float64_array, real_array
 
 
 def bands(
@@ -66,7 +66,7 @@ def bands(
             lower[order],
             upper[order],
             color=color,
-            alpha=0.2 + 0.2 * rank,
+            alpha=min(0.2 + 0.2 * rank, 0.8),
             linewidth=0,
             label=None if label is None else f"{100 * share:.3g} % band",
         )
@@ -81,12 +81,29 @@ def rug(observed: Any, axes: Axes) -> None:
     """Inputs as short lines along the bottom.
 
     Args:
-        observed: inputs, shape (n,).
+        observed: inputs, shape (n,); those that are NaN are missing.
         axes: where to draw.
     """
-    points = float64_array(observed, "observed", ndim=1)
+    points = rows_of(observed, "observed")
     bottom = axes.get_xaxis_transform()  # heights as shares of the axes
     axes.vlines(points, 0.0, 0.03, color=GRAY, linewidth=0.6, alpha=0.6, transform=bottom)
+
+
+def rows_of(value: Any, name: str) -> np.ndarray:
+    """Numbers of the rows of data in float64, NaN where missing.
+
+    Args:
+        value: shape (n,).
+        name: of the argument, for the message.
+
+    Raises:
+        TypeError: if they are not real numbers.
+        ValueError: if they have another number of axes.
+    """
+    rows = np.asarray(real_array(value, name), dtype=np.float64)
+    if rows.ndim != 1:
+        raise ValueError(f"`{name}` must be one number for each row; got shape {rows.shape}.")
+    return rows
 
 
 def _on_grid(draws: Any, x: Any) -> tuple[Any, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from numpyro_splines.plotting.style import ORANGE, canvas
+from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.validation import float64_array
 
 
@@ -23,7 +24,8 @@ def latent_inputs(
     """Latent inputs as horizontal intervals at the height of their responses, to lie on a curve.
 
     Args:
-        draws: of the inputs, shape (..., n); all leading axes are draws.
+        draws: of the inputs, shape (..., n); all leading axes are draws. Of a `DataArray` the axes
+            chain and draw, wherever they are.
         response: shape (n,).
         probability: of the equal-tailed intervals.
         color: of medians and intervals.
@@ -45,6 +47,8 @@ def latent_inputs(
         2
     """
     heights = float64_array(response, "response", ndim=1)
+    if hasattr(draws, "dims"):
+        draws = draws.transpose(*(dim for dim in draws.dims if dim in SAMPLE), ...)
     points = float64_array(draws, "draws")
     if points.shape[-1:] != heights.shape:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,30 @@ def effects(
     named = list(curves.values() if isinstance(curves, Mapping) else curves)
     if not named:
         raise ValueError("`curves` must hold at least one curve; got none.")
+    if observed is not None and not hasattr(observed, "keys"):
+        raise TypeError(
+            "`observed` must be inputs by name, such as a data frame or {'x': x}; got "
+            f"{type(observed).__name__}."
+        )
+    given = set() if observed is None else set(observed)
+    known = {getattr(curve, "input_name", None) for curve in named} & given
+    if residuals is not None and not known:
+        raise ValueError(
+            "`residuals` must come with `observed`, which holds the inputs of the curves by name; "
+            f"got {sorted(given)} for {[curve.input_name for curve in named]}."
+        )
     columns = integer_at_least(columns, 1, "columns")
     panels = canvases(axes, len(named), columns=columns, width=3.4, height=2.9, sharey=True)
     titles = list(curves) if isinstance(curves, Mapping) else None
     for index, (panel, curve) in enumerate(zip(panels, named, strict=True)):
         data: dict[str, Any] = {}
-        if observed is not None and getattr(curve, "input_name", None) in observed:
+        if observed is not None and curve.input_name in known:
             data = {"observed": observed[curve.input_name], "residuals": residuals}
         effect(curve, axes=panel, **data, **options)
         panel.set(title=curve.name if titles is None else titles[index], ylabel="")
+    lowest, highest = zip(*(panel.get_ylim() for panel in panels), strict=True)
+    for panel in panels:  # axes that were given may not be shared
+        panel.set_ylim(min(lowest), max(highest))
     return panels
 
 
@@ -67,6 +82,7 @@ def effect_and_derivative(
     curve: LabeledCurve,
     at: Any = None,
     *,
+    inverse_link: Callable[[Any], Any] | None = None,
     observed: Any = None,
     residuals: Any = None,
     probability: float | Sequence[float] = (0.5, 0.95),
@@ -78,6 +94,7 @@ def effect_and_derivative(
     Args:
         curve: f; `f + level` with an intercept.
         at: grid, shape (g,); an even one over the domain if omitted.
+        inverse_link: as in `effect`; the slope is that of the response.
         observed: as in `effect`.
         residuals: as in `effect`.
         probability: of the bands of the curve; the largest is that of the slope.
@@ -102,8 +119,9 @@ def effect_and_derivative(
         axes, 2, columns=1, width=7.0, height=3.2, sharex=True, height_ratios=[2.2, 1.0]
     )
     upper, lower = panels
-    options: dict[str, Any] = {"probability": probability, "kind": kind}
-    effect(curve, at, observed=observed, residuals=residuals, axes=upper, **options)
-    derivative(curve, at, probability=float(np.max(probability)), kind=kind, axes=lower)
+    options: dict[str, Any] = {"inverse_link": inverse_link, "kind": kind}
+    data = {"observed": observed, "residuals": residuals}
+    effect(curve, at, probability=probability, axes=upper, **data, **options)
+    derivative(curve, at, probability=float(np.max(probability)), axes=lower, **options)
     upper.set_xlabel("")
     return panels

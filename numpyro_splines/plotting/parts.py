@@ -68,6 +68,7 @@ def basis(
         axes.plot(grid, function, color=PALETTE[index % len(PALETTE)], linewidth=1.2)
     if total is not None:
         axes.plot(grid, total, color="black", linewidth=2.2, label="sum")
+        legend(axes)
     rug(np.unique(np.clip(basis.panels[0], grid[0], grid[-1])), axes)
     name_axes(axes, "x", "basis functions" + "'" * order)
     return axes
@@ -159,7 +160,8 @@ def penalty(basis: AbstractBasis, order: int = 2, *, axes: Axes | None = None) -
     norm = SymLogNorm(0.01 * largest, vmin=-largest, vmax=largest)
     axes = canvas(axes, width=4.6)
     image = axes.imshow(matrix, cmap="PuOr", norm=norm)
-    axes.figure.colorbar(image, ax=axes)
+    ticks = largest * np.array([-1.0, -0.1, 0.0, 0.1, 1.0])
+    axes.figure.colorbar(image, ax=axes, ticks=ticks, format="%.3g")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     name_axes(axes, "coefficient", "coefficient")

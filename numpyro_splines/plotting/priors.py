@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from numpyro_splines.plotting.curves import effect
+from numpyro_splines.plotting.curves import effect, single
 from numpyro_splines.plotting.draws import bands
 from numpyro_splines.plotting.style import BLUE, GRAY, ORANGE, canvas, canvases, legend, name_axes
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.prior_checks import PriorCheck
+from numpyro_splines.validation import integer_at_least
 
 
 def prior(
@@ -50,6 +51,7 @@ def prior(
         ['draws of f', 'size (lower 99 %)', 'wiggliness']
     """
     _check(check)
+    num_curves = integer_at_least(num_curves, 0, "num_curves")
     extra = degrees_of_freedom is not None
     ratios = [1.6, 1.0, 1.0, 1.0][: 3 + extra]
     panels = canvases(
@@ -111,11 +113,12 @@ def prior_posterior(
         ['prior', 'posterior']
     """
     _check(check)
+    fitted = single(curve)
     axes = canvas(axes)
     options: dict[str, Any] = {"probability": probability, "kind": kind, "label": None}
     bands(check.curves, check.grid, color=GRAY, linestyle="--", axes=axes, **options)
     axes.lines[-1].set_label("prior")
-    effect(curve, at, axes=axes, **options)
+    effect(fitted, at, axes=axes, **options)
     axes.lines[-1].set_label("posterior")
     name_axes(axes, "x", "f")
     legend(axes)

@@ -41,7 +41,7 @@ def bands(
     """
     _check(draws, kind)
     shares = float64_array(probability, "probability")
-    if shares.ndim > 1 or np.any((shares <= 0.0) | (shares >= 1.0)):
+    if shares.ndim > 1 or not shares.size or np.any((shares <= 0.0) | (shares >= 1.0)):
         raise ValueError(f"`probability` must lie in (0, 1); got {probability}.")
     ends = [kind.interval(draws, float(share)) for share in np.atleast_1d(shares)]
     axis: Any = xr.DataArray(np.atleast_1d(shares), dims=["probability"], name="probability")

@@ -170,7 +170,8 @@ def _points(curve: LabeledCurve, x: Any, dim: str | None, num_points: int) -> xr
     if x is None:
         num = integer_at_least(num_points, 2, "num_points")
         lower, upper = curve.curve.domain
-        x = np.linspace(float(lower), float(upper), num)
+        # Curves with knots of their own have domains of their own.
+        x = np.linspace(float(np.min(lower)), float(np.max(upper)), num)
     points = np.asarray(real_array(x, "x"))
     if points.ndim > 1:
         raise ValueError(
