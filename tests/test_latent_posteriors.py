@@ -116,6 +116,7 @@ def values(draws, effect=EFFECT, grid=GRID):
 PARAMETERS = ("sigma", "level", "mean", "sd", "error")
 
 
+@pytest.mark.slow
 def test_sampled_and_integrated_inputs_give_one_posterior():
     x, w, y = replicates(1, 120)
     direct, fields = sample(tutorial, w, y, target_accept_prob=0.9)
@@ -135,6 +136,7 @@ def test_sampled_and_integrated_inputs_give_one_posterior():
     assert np.sqrt(np.mean((direct["x"].mean((0, 1)) - x) ** 2)) < 0.22  # 0.4 / sqrt(3) = 0.23
 
 
+@pytest.mark.slow
 def test_naive_regression_attenuates_and_the_latent_model_does_not():
     """Amplitude of the sine: the regression on one noisy measurement loses a sixth of it."""
     error = 0.7
@@ -177,6 +179,7 @@ def folded(w, y, quadrature=None):
     numpyro.sample("y", given, obs=y)
 
 
+@pytest.mark.slow
 def test_folded_responses_are_summed_over_where_sampling_gets_stuck():
     rng = np.random.default_rng(3)
     x = rng.normal(0.0, 1.5, 40)
