@@ -76,6 +76,19 @@ def float64_array(value: Any, name: str, *, ndim: int | None = None) -> np.ndarr
     return array
 
 
+def float64_rows(value: Any, name: str) -> np.ndarray:
+    """`value` as float64 NumPy of shape (n,), NaN where a row is missing.
+
+    Raises:
+        TypeError: if `value` is not real.
+        ValueError: if it has another number of axes.
+    """
+    rows = np.asarray(real_array(value, name), dtype=np.float64)
+    if rows.ndim != 1:
+        raise ValueError(f"`{name}` must have one axis, one entry per row; got shape {rows.shape}.")
+    return rows
+
+
 def integer_at_least(value: Any, minimum: int, name: str) -> int:
     """`value` as a Python int of at least `minimum`.
 

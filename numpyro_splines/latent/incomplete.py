@@ -25,7 +25,7 @@ from numpyro_splines.latent.quadrature import (
     known_piece,
     unmeasured_piece,
 )
-from numpyro_splines.validation import is_traced, real_array
+from numpyro_splines.validation import float64_rows, is_traced, real_array
 
 # Draws of the population before a draw in an interval is given up, for `Within.sample`.
 _TRIES = 10_000
@@ -262,7 +262,5 @@ def _is_finite(ends: Any, name: str) -> bool:
 
 def _ends(values: Any, name: str, missing: float) -> np.ndarray:
     """Float64 of shape (n,) with NaN replaced by the infinite end."""
-    ends = np.asarray(real_array(values, name), dtype=np.float64)
-    if ends.ndim != 1:
-        raise ValueError(f"`{name}` must have one axis, one entry per row; got shape {ends.shape}.")
+    ends = float64_rows(values, name)
     return np.where(np.isnan(ends), missing, ends)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from numpyro_splines.plotting.draws import bands, rows_of, rug
+from numpyro_splines.plotting.draws import bands, rug
 from numpyro_splines.plotting.style import (
     BLUE,
     GRAY,
@@ -22,7 +22,7 @@ from numpyro_splines.plotting.style import (
 from numpyro_splines.posterior import excludes, values
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
-from numpyro_splines.validation import float64_array, integer_at_least
+from numpyro_splines.validation import float64_array, float64_rows, integer_at_least
 
 _DOTS: dict[str, Any] = {"marker": "o", "markersize": 4.0, "markeredgewidth": 0.0}
 # What the sign of a derivative says, by its order.
@@ -77,7 +77,7 @@ def effect(
     """
     groups = _groups(curve)
     if observed is not None:
-        observed = rows_of(observed, "observed")
+        observed = float64_rows(observed, "observed")
     if residuals is not None:
         points, heights = _partial_residuals(curve, observed, residuals, inverse_link)
         axes = canvas(axes)
@@ -309,12 +309,12 @@ def _partial_residuals(
             "`residuals` must come with `observed`, their inputs, and are on the scale of f, so "
             "that they do not go with `inverse_link`."
         )
-    points, heights = rows_of(observed, "observed"), rows_of(residuals, "residuals")
-    if points.shape != heights.shape:
+    heights = float64_rows(residuals, "residuals")
+    if observed.shape != heights.shape:
         raise ValueError(
-            f"`residuals` must be one for each of the {points.size} observed inputs; got "
+            f"`residuals` must be one for each of the {observed.size} observed inputs; got "
             f"{heights.size}."
         )
-    kept = ~np.isnan(points + heights)  # rows of which a part is missing are left out
-    points = points[kept]
+    kept = ~np.isnan(observed + heights)  # rows of which a part is missing are left out
+    points = observed[kept]
     return points, heights[kept] + values(single(curve), points, dim="row").mean(SAMPLE).values

@@ -13,7 +13,7 @@ from numpyro_splines.posterior import bands as band_ends
 from numpyro_splines.posterior import dataset
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import SAMPLE
-from numpyro_splines.validation import float64_array, real_array
+from numpyro_splines.validation import float64_array
 
 
 def bands(
@@ -77,33 +77,15 @@ def bands(
     return axes
 
 
-def rug(observed: Any, axes: Axes) -> None:
+def rug(observed: np.ndarray, axes: Axes) -> None:
     """Inputs as short lines along the bottom.
 
     Args:
-        observed: inputs, shape (n,); those that are NaN are missing.
+        observed: inputs, shape (n,), in float64; those that are NaN are missing.
         axes: where to draw.
     """
-    points = rows_of(observed, "observed")
     bottom = axes.get_xaxis_transform()  # heights as shares of the axes
-    axes.vlines(points, 0.0, 0.03, color=GRAY, linewidth=0.6, alpha=0.6, transform=bottom)
-
-
-def rows_of(value: Any, name: str) -> np.ndarray:
-    """Numbers of the rows of data in float64, NaN where missing.
-
-    Args:
-        value: shape (n,).
-        name: of the argument, for the message.
-
-    Raises:
-        TypeError: if they are not real numbers.
-        ValueError: if they have another number of axes.
-    """
-    rows = np.asarray(real_array(value, name), dtype=np.float64)
-    if rows.ndim != 1:
-        raise ValueError(f"`{name}` must be one number for each row; got shape {rows.shape}.")
-    return rows
+    axes.vlines(observed, 0.0, 0.03, color=GRAY, linewidth=0.6, alpha=0.6, transform=bottom)
 
 
 def _on_grid(draws: Any, x: Any) -> tuple[Any, np.ndarray]:

@@ -57,21 +57,21 @@ def effects(
             f"{type(observed).__name__}."
         )
     given = set() if observed is None else set(observed)
-    known = {getattr(curve, "input_name", None) for curve in named} & given
-    if residuals is not None and not known:
+    inputs: list[Any] = [getattr(curve, "input_name", None) for curve in named]
+    if residuals is not None and given.isdisjoint(inputs):
         raise ValueError(
             "`residuals` must come with `observed`, which holds the inputs of the curves by name; "
-            f"got {sorted(given)} for {[curve.input_name for curve in named]}."
+            f"got {sorted(given)} for {inputs}."
         )
     columns = integer_at_least(columns, 1, "columns")
     panels = canvases(axes, len(named), columns=columns, width=3.4, height=2.9, sharey=True)
-    titles = list(curves) if isinstance(curves, Mapping) else None
-    for index, (panel, curve) in enumerate(zip(panels, named, strict=True)):
+    titles = list(curves) if isinstance(curves, Mapping) else [None] * len(named)
+    for panel, curve, name, title in zip(panels, named, inputs, titles, strict=True):
         data: dict[str, Any] = {}
-        if observed is not None and curve.input_name in known:
-            data = {"observed": observed[curve.input_name], "residuals": residuals}
+        if observed is not None and name in given:
+            data = {"observed": observed[name], "residuals": residuals}
         effect(curve, axes=panel, **data, **options)
-        panel.set(title=curve.name if titles is None else titles[index], ylabel="")
+        panel.set(title=curve.name if title is None else title, ylabel="")
     lowest, highest = zip(*(panel.get_ylim() for panel in panels), strict=True)
     for panel in panels:  # axes that were given may not be shared
         panel.set_ylim(min(lowest), max(highest))
