@@ -51,6 +51,12 @@ def float_input(value: Any, name: str) -> Float[Array, "..."]:
     return jnp.asarray(array)
 
 
+def float_dtype(array: Any) -> Any:
+    """The dtype in which JAX computes with an array: its own if of floats, else the default."""
+    floats = jnp.issubdtype(array.dtype, jnp.floating)
+    return jax.dtypes.canonicalize_dtype(array.dtype) if floats else jnp.result_type(float)
+
+
 def float64_array(value: Any, name: str, *, ndim: int | None = None) -> np.ndarray:
     """`value` as a finite float64 NumPy array, for what is computed once on the host.
 

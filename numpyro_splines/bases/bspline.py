@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
@@ -20,11 +21,14 @@ from numpyro_splines.extrapolation import (
 )
 from numpyro_splines.measure import Measure
 from numpyro_splines.ops import bspline, penalties, piecewise
+from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.validation import (
     check_knots,
     float64_array,
-    float_input,
+    float_dtype,
     integer_at_least,
+    is_traced,
+    real_array,
 )
 
 
@@ -110,27 +114,48 @@ class BSplineBasis(AbstractBasis):
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points num_coefficients"]:
         """See `AbstractBasis.__call__`."""
-        x = float_input(x, "x")
-        local = bspline.local_basis(self.knots, self.degree)
-        if self._periodic:
-            x, _ = piecewise.wrap(x, local.breakpoints)
-        pieces = piecewise.array_module(local.pieces).moveaxis(local.pieces, 1, 0)
-        table = extend(pieces, self.extrapolation)
-        return bspline.design_matrix(x, local, table, self.num_coefficients)
+        x, local = real_array(x, "x"), self._local()
+        table = extend(bspline.function_table(local), self.extrapolation)
+        x, _, cells = piecewise.place(x, local.breakpoints, float_dtype(x), periodic=self._periodic)
+        return bspline.design_matrix(
+            jnp.asarray(x), cells, local.first, table, self.num_coefficients
+        )
 
     def curve(self, coefficients: ArrayLike) -> Curve:
         """See `AbstractBasis.curve`."""
-        coefficients = float_input(coefficients, "coefficients")
+        coefficients = real_array(coefficients, "coefficients")
         bspline.check_coefficients(coefficients, self.num_coefficients)
-        local = bspline.local_basis(self.knots, self.degree)
-        table = extend(bspline.spline_table(local, coefficients), self.extrapolation)
-        return Curve(local.breakpoints, table, periodic=self._periodic)
+        local = self._local()
+        # Known coefficients make a table on the host, in the dtype that JAX has for them.
+        coefficients = coefficients.astype(float_dtype(coefficients))
+        known = not (is_traced(coefficients) or is_traced(self.knots))
+        table = (_table if known else _table_at_once)(coefficients, local, self.extrapolation)
+        return Curve(local.breakpoints, jnp.asarray(table), periodic=self._periodic)
+
+    def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
+        """See `AbstractBasis.collocation`."""
+        points = np.asarray(real_array(x, "x"), dtype=np.float64)
+        local = bspline.local_basis(self._concrete_knots(), self.degree)
+        table = extend(bspline.function_table(local), self.extrapolation)
+        order = integer_at_least(derivative, 0, "derivative")
+        table = piecewise.differentiate(table, local.breakpoints, order)
+        if self._periodic:
+            points, _ = piecewise.wrap(points, local.breakpoints)
+        return bspline.design_matrix(
+            points, local.breakpoints, local.first, table, self.num_coefficients
+        )
+
+    def pieces(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        """See `AbstractCombinedBasis.pieces`."""
+        local = bspline.local_basis(self._concrete_knots(), self.degree)
+        rows = bspline.spline_table(local, np.eye(self.num_coefficients))
+        return local.breakpoints, extend(rows, self.extrapolation), self._periodic
 
     @property
     def panels(self) -> tuple[np.ndarray, int]:
         """See `AbstractBasis.panels`: the breakpoints, exact for products of two functions."""
-        breakpoints = bspline.local_basis(self._concrete_knots(), self.degree).breakpoints
-        return breakpoints, 2 * self.degree
+        inner = self._concrete_knots()[self.degree : self.num_coefficients + 1]
+        return np.unique(inner), 2 * self.degree
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """See `AbstractBasis.gram`."""
@@ -158,6 +183,9 @@ class BSplineBasis(AbstractBasis):
         order = min(integer_at_least(order, 0, "order"), self.degree + 1)
         return penalties.monomial_coefficients(self._concrete_knots(), self.degree, order)
 
+    def _local(self) -> bspline.LocalBasis:
+        return bspline.local_basis(self.knots, self.degree)
+
     def _concrete_knots(self) -> np.ndarray:
         return float64_array(self.knots, "knots")
 
@@ -174,3 +202,14 @@ class BSplineBasis(AbstractBasis):
                 f"{self.num_coefficients}; got {order}. Use more breakpoints."
             )
         return order
+
+
+def _table(
+    coefficients: Any,
+    local: bspline.LocalBasis,
+    extrapolation: tuple[AbstractExtrapolation, AbstractExtrapolation],
+) -> Any:
+    return extend(bspline.spline_table(local, coefficients), extrapolation)
+
+
+_table_at_once = one_program()(_table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import BPoly, BSpline, PPoly
@@ -85,8 +84,8 @@ class Curve(AbstractCombinable):
             )
         periodic = spline.extrapolate == "periodic"
         rule = Periodic() if periodic else Polynomial() if spline.extrapolate else NaN()
-        table = jnp.asarray(table, jnp.result_type(float))
-        return cls(points, extend(table, (rule, rule)), periodic=periodic)
+        table = extend(table, (rule, rule)).astype(jnp.result_type(float))
+        return cls(points, jnp.asarray(table), periodic=periodic)
 
     def to_scipy(self, kind: type = PPoly) -> Any:
         """The same function as a `scipy.interpolate` spline, in float64.
@@ -152,8 +151,7 @@ def _bspline_rows(spline: BSpline) -> tuple[np.ndarray, np.ndarray]:
     local = local_basis(knots, spline.k)
     num = len(knots) - spline.k - 1
     coefficients = np.moveaxis(float64_array(spline.c, "spline.c")[:num], 0, -1)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        return local.breakpoints, np.asarray(spline_table(local, jnp.asarray(coefficients)))
+    return local.breakpoints, spline_table(local, coefficients)
 
 
 def _bspline(piecewise: Any) -> BSpline:
