@@ -55,6 +55,10 @@ class AbstractBasis(eqx.Module):
         >>> f = ns.SplineEffect("f", Fourier(jnp.arange(1, 4)))
     """
 
+    def __hash__(self) -> int:
+        # By identity: arrays have no hash, and `jax.jit(basis)` needs one of the function.
+        return object.__hash__(self)
+
     @property
     @abc.abstractmethod
     def num_coefficients(self) -> int:

@@ -117,9 +117,8 @@ class BSplineBasis(AbstractBasis):
         x, local = real_array(x, "x"), self._local()
         table = extend(bspline.function_table(local), self.extrapolation)
         x, _, cells = piecewise.place(x, local.breakpoints, float_dtype(x), periodic=self._periodic)
-        return bspline.design_matrix(
-            jnp.asarray(x), cells, local.first, table, self.num_coefficients
-        )
+        x, num = jnp.asarray(x), self.num_coefficients
+        return bspline.design_matrix(x, cells, local.first, table, num, non_negative=True)
 
     def curve(self, coefficients: ArrayLike) -> Curve:
         """See `AbstractBasis.curve`."""
@@ -141,9 +140,8 @@ class BSplineBasis(AbstractBasis):
         table = piecewise.differentiate(table, local.breakpoints, order)
         if self._periodic:
             points, _ = piecewise.wrap(points, local.breakpoints)
-        return bspline.design_matrix(
-            points, local.breakpoints, local.first, table, self.num_coefficients
-        )
+        first, num, cells = local.first, self.num_coefficients, local.breakpoints
+        return bspline.design_matrix(points, cells, first, table, num, non_negative=order == 0)
 
     def pieces(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """See `AbstractCombinedBasis.pieces`."""

@@ -24,7 +24,7 @@ def safe_reciprocal(x: Any) -> Any:
     Denormal numbers count as zero, as they do in XLA: their reciprocals overflow.
     """
     xp = array_module(x)
-    positive = x >= np.finfo(x.dtype).tiny
+    positive = x >= float(jnp.finfo(x.dtype).tiny)
     return xp.where(positive, 1.0 / xp.where(positive, x, 1.0), 0.0).astype(x.dtype)
 
 

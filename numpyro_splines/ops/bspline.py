@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -138,7 +139,13 @@ def zero_outside(rows: Any) -> Any:
 
 
 def local_values(
-    x: Any, cells: Any, first: np.ndarray, table: Any, *, rounded: bool = False
+    x: Any,
+    cells: Any,
+    first: Any,
+    table: Any,
+    *,
+    non_negative: bool = False,
+    rounded: bool = False,
 ) -> tuple[Any, list[Any]]:
     """The B-splines that are not zero at x: index of the first one, and the value of each.
 
@@ -147,17 +154,32 @@ def local_values(
         cells: breakpoints of the local basis, or their `Grid`.
         first: `LocalBasis.first`.
         table: shape (degree + 1, M + 2, columns): polynomial j of each row.
+        non_negative: take off what rounding makes negative inside the domain, not its slope.
         rounded: as in `piecewise.horner`.
     """
     row, u = piecewise.locate(x, cells)
-    at = take(first[piecewise.interval_of_row(first.size)], row)
-    rows = [
-        take(array_module(x, part).asarray(part, dtype=x.dtype), row, axis=-2) for part in table
-    ]
-    return at, [piecewise.horner(part, u, rounded=rounded) for part in rows]
+    at = take(first[piecewise.interval_of_row(first.shape[0])], row)
+    values = []
+    for part in table:
+        chosen = take(array_module(x, part).asarray(part, dtype=x.dtype), row, axis=-2)
+        value = piecewise.horner(chosen, u, rounded=rounded)
+        if non_negative:
+            xp = array_module(value)
+            below = xp.where((value < 0) & (row > 0) & (row <= first.shape[0]), -value, 0)
+            value = value + (below if xp is np else jax.lax.stop_gradient(below))
+        values.append(value)
+    return at, values
 
 
-def design_matrix(x: Any, cells: Any, first: np.ndarray, table: Any, num_coefficients: int) -> Any:
+def design_matrix(
+    x: Any,
+    cells: Any,
+    first: np.ndarray,
+    table: Any,
+    num_coefficients: int,
+    *,
+    non_negative: bool = False,
+) -> Any:
     """All B-splines at x, from the few that are not zero; NumPy, or JAX as one program.
 
     Args:
@@ -166,24 +188,33 @@ def design_matrix(x: Any, cells: Any, first: np.ndarray, table: Any, num_coeffic
         first: as in `local_values`.
         table: as in `local_values`.
         num_coefficients: number of columns to fill.
+        non_negative: as in `local_values`.
 
     Returns:
         Shape (*x.shape, num_coefficients).
     """
-    if array_module(x, table) is np:
-        at, values = local_values(x, cells, first, table)
-        design = np.zeros((*x.shape, num_coefficients), dtype=x.dtype)
-        for j, value in enumerate(values):
-            np.put_along_axis(design, (at + j)[..., None], value[..., None], axis=-1)
-        return design
-    return _design_matrix(x, cells, first, table, np.arange(num_coefficients))
+    if array_module(x, table) is not np:
+        column = np.arange(num_coefficients)
+        return _design_matrix(x, cells, first, table, column, non_negative=non_negative)
+    at, values = local_values(x, cells, first, table, non_negative=non_negative)
+    design = np.zeros((*x.shape, num_coefficients), dtype=x.dtype)
+    for j, value in enumerate(values):
+        np.put_along_axis(design, (at + j)[..., None], value[..., None], axis=-1)
+    return design
 
 
-@one_program(rounded=True)
+@one_program("non_negative", rounded=True)
 def _design_matrix(
-    x: Any, cells: Any, first: Any, table: Any, column: Any, *, rounded: bool = False
+    x: Any,
+    cells: Any,
+    first: Any,
+    table: Any,
+    column: Any,
+    *,
+    non_negative: bool,
+    rounded: bool = False,
 ) -> Any:
-    at, values = local_values(x, cells, first, table, rounded=rounded)
+    at, values = local_values(x, cells, first, table, non_negative=non_negative, rounded=rounded)
     design = jnp.zeros((*x.shape, column.shape[0]), dtype=x.dtype)
     for j, value in enumerate(values):
         design = design + jnp.where(
@@ -230,7 +261,14 @@ def bspline_basis(
     table = piecewise.differentiate(table, basis.breakpoints, derivative)
     num = t.shape[0] - degree - 1
     x, _, cells = piecewise.place(x, basis.breakpoints, float_dtype(x), closed=t[num])
-    design = design_matrix(jnp.asarray(x), cells, basis.first, table, num + 2 * degree)
+    design = design_matrix(
+        jnp.asarray(x),
+        cells,
+        basis.first,
+        table,
+        num + 2 * degree,
+        non_negative=derivative == 0,
+    )
     return design[..., degree : degree + num]
 
 
