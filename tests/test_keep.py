@@ -148,8 +148,8 @@ print(np.asarray(effects["f"].curve(draws)(np.linspace(-0.3, 1.2, 50))).tobytes(
 
 
 # Predictions of tests/kept.nc where it was written, with Python 3.11 and JAX 0.10: values, slopes
-# and integrals of a quartic B-spline, a natural, a cyclic and a monotone effect. Integrals are sums,
-# made on the host since the engine has a NumPy branch: before, XLA chose the order of their terms.
+# and integrals of a quartic B-spline, a natural, a cyclic and a monotone effect. Integrals are
+# sums made on the host, since the engine has a NumPy branch: before, XLA chose their order.
 PREDICTED = {
     "bspline": "662211b487d18442",
     "natural": "8e5fe4018af296ab",

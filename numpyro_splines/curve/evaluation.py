@@ -16,7 +16,6 @@ from numpyro_splines.ops import piecewise
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.validation import (
     float_dtype,
-    float_input,
     integer_at_least,
     is_traced,
     real_array,
@@ -112,7 +111,7 @@ class AbstractEvaluable(eqx.Module):
         Raises:
             ValueError: if the leading axes of x are not the batch shape.
         """
-        x = float_input(x, "x")
+        x = real_array(x, "x")
         shape = self.batch_shape
         if x.shape[: len(shape)] != shape:
             raise ValueError(
