@@ -152,8 +152,20 @@ def float_input(value: Any, name: str) -> Float[Array, "..."]:
     return jnp.asarray(array)
 
 
-def float64_array(value: Any, name: str, *, ndim: int | None = None) -> np.ndarray:
+def float64_array(
+    value: Any,
+    name: str,
+    *,
+    ndim: int | None = None,
+    missing: Literal["refuse", "nan"] = "refuse",
+) -> np.ndarray:
     """`value` as a finite float64 NumPy array, for what is computed once on the host.
+
+    Args:
+        value: concrete numbers; see `real_array`.
+        name: the argument's name, for the message.
+        ndim: the number of dimensions asked for, if any.
+        missing: "nan" where NaN, and what `real_array` takes for missing, means something.
 
     Raises:
         TypeError: if `value` is traced or not real.
@@ -164,15 +176,16 @@ def float64_array(value: Any, name: str, *, ndim: int | None = None) -> np.ndarr
             f"`{name}` must be concrete numbers; got a traced value. "
             "Build it outside jit, vmap, grad and the model, and use the result inside."
         )
-    array = np.asarray(real_array(value, name), dtype=np.float64)
+    array = np.asarray(real_array(value, name, missing=missing), dtype=np.float64)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"`{name}` must have {ndim} dimension(s); got shape {array.shape}.")
-    if not np.all(np.isfinite(array)):
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    bad = np.isinf(array) if missing == "nan" else ~np.isfinite(array)
+    if np.any(bad):
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
         where = index[0] if len(index) == 1 else index
         raise ValueError(
-            f"`{name}` must be finite; got {array[index]} at index {where}. "
-            "Drop or impute such entries first."
+            f"`{name}` must be finite{', or NaN where missing' if missing == 'nan' else ''}; got "
+            f"{array[index]} at index {where}. Drop or impute such entries first."
         )
     return array
 
