@@ -34,11 +34,13 @@ class SplineEffect(eqx.Module):
         prior: prior of the coefficients; `SmoothnessPrior()` if omitted.
         measure: the reference measure mu: an array of observed (or noisily observed) x, a pair
             (x, weights), or None for uniform on the domain. Give what you have: it sets what the
-            scale means and makes the geometry easy for NUTS.
+            scale means and makes the geometry easy for NUTS. NaN does not count; what
+            lies outside the domain counts at its nearer end, with a warning.
 
     Raises:
         TypeError: if an argument is of the wrong kind.
-        ValueError: if the name is empty or contains "/", which netCDF refuses in names.
+        ValueError: if the name is empty or contains "/", which netCDF refuses in names, or most of
+            the measure lies outside the domain.
 
     Example:
         >>> import jax, numpyro, numpyro_splines as ns
