@@ -40,6 +40,12 @@ class BSplineBasis(AbstractBasis):
     reproduce polynomials up to the degree. Right-continuous at breakpoints in every derivative, the
     left limit at the right end of the domain.
 
+    Any degree and any place of the knots are accurate in float32 too. Above the fifth degree a knot
+    interval has several rows of the table. Where knots are far from zero for their distance, such
+    as Julian days or Unix seconds, x and the knots are taken relative to the first knot, in float64
+    for what is known (NumPy, pandas). A float32 array of such x has lost its digits before it comes
+    and is refused; a traced one cannot be looked at: subtract the offset from x and from the knots.
+
     Args:
         breakpoints: strictly increasing, both ends of the domain included (`numpyro_splines.knots`
             makes them), in the units of x.
@@ -70,6 +76,12 @@ class BSplineBasis(AbstractBasis):
         [[1.    0.    0.    0.   ]
          [0.25  0.625 0.125 0.   ]
          [0.    0.    0.    1.   ]]
+
+        Julian days, whose numbers are 0.25 apart in float32:
+
+        >>> days = ns.BSplineBasis([2460000.0, 2460001.0, 2460002.0], degree=1)
+        >>> print(days.curve([0.0, 1.0, 4.0])([2460000.1, 2460001.5]))
+        [0.1 2.5]
 
     References:
         de Boor, A Practical Guide to Splines (2001), chapter IX.

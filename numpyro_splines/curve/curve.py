@@ -30,9 +30,13 @@ class Curve(AbstractCombinable):
     Right-continuous at breakpoints, the left limit at the right end of the domain. Outside, what
     the basis' extrapolation says.
 
+    A function for `jax.jit`, `jax.grad` and `jax.vmap` as it is, and so are its methods. Called
+    eagerly it is one compiled program.
+
     Attributes:
         breakpoints: increasing, both ends of the domain included, shape (M + 1,); with leading
-            batch axes where every curve has its own.
+            batch axes where every curve has its own. Above the fifth degree knot intervals are
+            divided by further ones; see `BSplineBasis`.
         table: coefficients of powers of the normalized coordinate of each interval, shape
             (*batch, M + 2, degree + 1); see `numpyro_splines.ops.piecewise`.
         increment: f(x + period) - f(x) where it is not zero, shape (*batch,): the antiderivative of
@@ -40,7 +44,7 @@ class Curve(AbstractCombinable):
         periodic: whether x outside the domain is moved into it by whole periods.
 
     Example:
-        >>> import numpyro_splines as ns
+        >>> import jax, numpyro_splines as ns
         >>> curve = ns.BSplineBasis([0.0, 1.0, 2.0], degree=1).curve([0.0, 1.0, 0.0])
         >>> print(curve([0.5, 1.0, 3.0]))
         [ 0.5  1.  -1. ]
@@ -48,6 +52,9 @@ class Curve(AbstractCombinable):
         [ 1. -1.] 1.0
         >>> print(curve.roots(0.25), curve.extrema().x)
         [0.25 1.75] [1.]
+        >>> rising = ns.BSplineBasis([0.0, 1.0], degree=1).curve([1.0, 3.0])
+        >>> print(jax.jit(rising)(0.25), jax.jit(rising.inverse)(1.5))
+        1.5 0.25
     """
 
     @classmethod
