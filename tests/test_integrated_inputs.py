@@ -193,7 +193,7 @@ def test_intervals_much_wider_than_the_population(bound, x64):
     np.testing.assert_allclose(actual, expected, atol=5e-3)
 
 
-def many(chunk, n=200, num_nodes=61):
+def many(chunk, n=200, num_nodes=61, curve=CURVE):
     rng = np.random.default_rng(0)
     w, y = rng.normal(2.0, 1.0, n), rng.normal(size=n)
     rule = ns.latent.Quadrature(num_nodes=num_nodes, chunk=chunk)
@@ -202,7 +202,7 @@ def many(chunk, n=200, num_nodes=61):
         error = numpyro.sample("error", dist.HalfNormal())
         sigma = numpyro.sample("sigma", dist.HalfNormal())
         x = ns.latent.measured("x", w, error, dist.Normal(2.0, 1.0), quadrature=rule)
-        given = ns.latent.response(x, lambda x: dist.Normal(CURVE(x), sigma))
+        given = ns.latent.response(x, lambda x: dist.Normal(curve(x), sigma))
         numpyro.sample("y", given, obs=y)
 
     def potential(parameters):
@@ -215,13 +215,28 @@ AT = np.array([0.5, 0.7])
 
 
 def test_chunks_change_neither_value_nor_derivatives(x64):
-    value, gradient = jax.jit(jax.value_and_grad(many(None, 20)))(AT)
-    for chunk in (1, 8, 60):
-        other = jax.jit(jax.value_and_grad(many(chunk, 20)))(AT)
-        np.testing.assert_allclose(other[0], value, rtol=1e-10)
-        np.testing.assert_allclose(other[1], gradient, rtol=1e-8)
-    second = jax.jit(jax.hessian(many(None, 20)))(AT)
-    np.testing.assert_allclose(jax.jit(jax.hessian(many(8, 20)))(AT), second, rtol=1e-7)
+    """Values and gradients of a spline, second derivatives of a sine: they compile in a third."""
+    direction = jnp.array([0.6, -0.8])
+
+    def check(compute, chunks):
+        together = compute(None)
+        for chunk in chunks:
+            for own, other, rtol in zip(
+                compute(chunk), together, (1e-10, 1e-8, 1e-7), strict=False
+            ):
+                np.testing.assert_allclose(own, other, rtol=rtol)
+
+    def first(chunk):
+        return jax.jit(jax.value_and_grad(many(chunk, 20)))(AT)
+
+    def second(chunk):
+        both = jax.value_and_grad(many(chunk, 20, curve=jnp.sin))
+        (value, gradient), (_, change) = jax.jit(lambda at: jax.jvp(both, (at,), (direction,)))(AT)
+        return value, gradient, change
+
+    # 61 nodes: no rest, one of five, and one of a single node.
+    check(first, [1, 8])
+    check(second, [60])
 
 
 def test_chunks_bound_the_memory_of_the_gradient():
@@ -295,7 +310,8 @@ def test_responses_are_drawn_given_what_is_known_of_the_inputs():
         x = ns.latent.berkson("x", [0.0, 2.0], [0.5, 1.0], quadrature=RULE)
         return ns.latent.response(x, lambda x: dist.Normal(2 * x, 0.5))
 
-    draws = np.asarray(numpyro.handlers.seed(model, 0)().sample(jax.random.key(0), (4000,)), float)
+    draws = jax.jit(lambda key: numpyro.handlers.seed(model, 0)().sample(key, (4000,)))
+    draws = np.asarray(draws(jax.random.key(0)), float)
     for column, mean, error in zip(draws.T, (0.0, 4.0), (0.5, 1.0), strict=True):
         exact = scipy.stats.norm(mean, np.hypot(0.5, 2 * error))
         assert scipy.stats.kstest(column, exact.cdf).pvalue > 1e-4

@@ -195,6 +195,16 @@ def test_berkson_inputs_scatter_around_what_was_assigned():
     np.testing.assert_array_equal(draws[:, 2], 4.0)
 
 
+def test_the_density_of_berkson_inputs_is_that_of_their_errors(x64):
+    assigned, error = np.array([1.0, 2.0, 4.0]), np.array([0.1, 0.2, 3.0])
+    actual, x, log_slope = change_of_variables(
+        lambda: ns.latent.berkson("x", assigned, error),
+        {"x.standardized": jnp.array([0.3, -2.0, 1.0])},
+    )
+    expected = scipy.stats.norm(assigned, error).logpdf(x).sum() + log_slope
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
 LOWER = np.array([0.5, 2.0, -np.inf, np.nan, 1.0])
 UPPER = np.array([1.5, np.inf, 1.0, np.nan, 1.0])
 
