@@ -53,6 +53,7 @@ def one_program(*static: str, **known: Any) -> Callable[[Callable[..., Any]], Ca
 
         @wraps(function)
         def called(*arguments: Any, **options: Any) -> Any:
+            arguments = jax.tree.map(_canonical, arguments)
             if known and not any(is_traced(leaf) for leaf in jax.tree.leaves(arguments)):
                 options = {**known, **options}
             return program(*arguments, **options)
@@ -60,3 +61,14 @@ def one_program(*static: str, **known: Any) -> Callable[[Callable[..., Any]], Ca
         return called
 
     return decorate
+
+
+def _canonical(leaf: Any) -> Any:
+    """A NumPy array in the dtype that JAX has for it now.
+
+    JAX remembers constants by the array itself, also what it rounded them to: the same array must
+    not be seen in both precisions.
+    """
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)

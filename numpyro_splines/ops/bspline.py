@@ -200,6 +200,7 @@ def design_matrix(
     design = np.zeros((*x.shape, num_coefficients), dtype=x.dtype)
     for j, value in enumerate(values):
         np.put_along_axis(design, (at + j)[..., None], value[..., None], axis=-1)
+    design[np.isnan(values[0])] = np.nan
     return design
 
 
@@ -220,7 +221,9 @@ def _design_matrix(
         design = design + jnp.where(
             (at + j)[..., None] == column, value[..., None], jnp.zeros((), x.dtype)
         )
-    return design
+    # Where there is no value, no function has one: not those that are zero nearby either.
+    nowhere = jnp.asarray(np.nan, x.dtype)
+    return jnp.where(jnp.isnan(values[0])[..., None], nowhere, design)
 
 
 def bspline_basis(
