@@ -1,4 +1,4 @@
-"""The registry: every basis and prior that the laws are checked on. A new one is one more line."""
+"""Priors, each on a basis, with what is documented of them."""
 
 import copy
 from collections.abc import Callable
@@ -8,144 +8,13 @@ from functools import cache, cached_property
 import jax
 import numpy as np
 import numpyro.distributions as dist
-import pytest
 import scipy.linalg
 import scipy.stats
 from numpyro.infer.util import log_density
-from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
+from cases.bases import Fourier
 from numpyro_splines import extrapolation as ex
-
-UNEVEN = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
-EVEN = ns.knots.uniform(0.0, 2.0, 9)
-
-
-def compiled(function, *arguments):
-    """function(*arguments) as one program: eagerly, each operation is compiled by itself.
-
-    Points, coefficients and curves are arguments, lest the compiler evaluates constants itself.
-    """
-    return jax.jit(function)(*arguments)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A basis and the B-spline it is, for SciPy."""
-
-    name: str
-    basis: ns.AbstractBasis
-    sums_to_one: bool = True
-    non_negative: bool = True
-
-    @property
-    def spline(self):
-        """The B-splines behind the basis."""
-        spline = self.basis
-        while hasattr(spline, "spline"):
-            spline = spline.spline
-        return spline
-
-    @property
-    def matrix(self):
-        """Their coefficients of each function."""
-        matrix, spline = np.eye(self.basis.num_coefficients), self.basis
-        while hasattr(spline, "spline"):
-            matrix, spline = spline.matrix @ matrix, spline.spline
-        return matrix
-
-    @property
-    def degree(self):
-        return self.spline.degree
-
-    @property
-    def amplification(self):
-        """How much larger the B-spline coefficients, hence their rounding, are than the basis'."""
-        return max(1.0, float(np.abs(self.matrix).sum(axis=1).max()))
-
-    def points(self):
-        """Interior points, every knot, both ends, and points outside, apart."""
-        lower, upper = self.basis.domain
-        width = upper - lower
-        knots = np.unique(self.spline.knots)
-        knots = knots[(knots >= lower) & (knots <= upper)]
-        inside = np.concatenate([knots, (knots[1:] + 2 * knots[:-1]) / 3])
-        outside = np.array([lower - 1.3 * width, lower - 0.01, upper + 0.01, upper + 0.7 * width])
-        return inside, outside
-
-    def coefficients(self, seed=0):
-        return np.random.default_rng(seed).normal(size=self.basis.num_coefficients)
-
-    def reference(self, coefficients, x, order=0):
-        """SciPy inside, the extrapolation rule written out outside; float64."""
-        spline = BSpline(self.spline.knots, self.matrix @ coefficients, self.degree)
-        lower, upper = self.basis.domain
-
-        def derivative(at, m):
-            return spline(at, nu=m) if m <= self.degree else np.zeros(np.shape(at))
-
-        value = derivative(np.clip(x, lower, upper), order)
-        for rule, end, beyond in zip(
-            self.spline.extrapolation, (lower, upper), (x < lower, x > upper), strict=True
-        ):
-            at = np.full(x.shape, end)
-            if isinstance(rule, ex.Linear):
-                rest = {0: derivative(at, 0) + derivative(at, 1) * (x - end), 1: derivative(at, 1)}
-            elif isinstance(rule, ex.Constant):
-                rest = {0: derivative(at, 0)}
-            elif isinstance(rule, ex.Polynomial):
-                rest = {order: derivative(x, order)}
-            elif isinstance(rule, ex.Periodic):
-                rest = {order: derivative(lower + (x - lower) % (upper - lower), order)}
-            elif isinstance(rule, ex.NaN):
-                rest = {order: np.full(x.shape, np.nan)}
-            else:
-                rest = {}
-            value = np.where(beyond, rest.get(order, np.zeros(x.shape)), value)
-        return value
-
-
-def _cases():
-    for degree in (0, 1, 2, 3, 4, 5, 8):
-        yield Case(f"uneven_degree{degree}", ns.BSplineBasis(UNEVEN, degree=degree))
-    for rule in (ex.Constant(), ex.Polynomial(), ex.Zero(), ex.NaN(), ex.Periodic()):
-        basis = ns.BSplineBasis(EVEN, extrapolation=rule)
-        yield Case(f"even_cubic_{type(rule).__name__.lower()}", basis)
-    pair = (ex.Constant(), ex.Linear())
-    yield Case("pair", ns.BSplineBasis(UNEVEN, degree=2, extrapolation=pair))
-    knots = ns.knots.extended(EVEN, 3)
-    yield Case("extended", ns.BSplineBasis(knots=knots))
-    repeated = [0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.5, 0.8, 0.8, 0.8, 0.8, 1.0, 1.0, 1.0, 1.0]
-    yield Case("repeated", ns.BSplineBasis(knots=repeated))
-    yield Case("many", ns.BSplineBasis(ns.knots.uniform(-5.0, 5.0, 198)))
-    yield Case("one_interval", ns.BSplineBasis([0.0, 1e-3], degree=5))
-    skewed = ns.knots.quantile(np.random.default_rng(0).lognormal(0.0, 2.0, 400), 30)
-    yield Case("cyclic", ns.CyclicBasis(UNEVEN))
-    yield Case("cyclic_few", ns.CyclicBasis([0.0, 0.4, 1.0], degree=3))
-    yield Case("cyclic_linear", ns.CyclicBasis(EVEN, degree=1))
-    yield Case("regression", ns.CubicRegressionBasis(UNEVEN), non_negative=False)
-    yield Case("cyclic_regression", ns.CyclicCubicRegressionBasis(UNEVEN), non_negative=False)
-    yield Case("m_spline", ns.MSplineBasis(UNEVEN), sums_to_one=False)
-    yield Case("i_spline", ns.ISplineBasis(UNEVEN, degree=2), sums_to_one=False)
-    yield Case("c_spline", ns.CSplineBasis(UNEVEN, degree=1), sums_to_one=False)
-    yield Case("cyclic_m_spline", ns.CyclicMSplineBasis(UNEVEN), sums_to_one=False)
-    yield Case("natural", ns.NaturalBasis(UNEVEN), sums_to_one=False)
-    yield Case("natural_quintic", ns.NaturalBasis(EVEN, degree=5), sums_to_one=False)
-    yield Case("natural_line", ns.NaturalBasis([0.0, 2.0]), sums_to_one=False)
-    yield Case("bernstein", ns.BernsteinBasis(-2.0, 1.0, degree=4))
-    sign = {"sums_to_one": False, "non_negative": False}
-    yield Case("constrained", ns.BSplineBasis(UNEVEN).constrained(), **sign)
-    ends = ns.constraints.ZeroStart(), ns.constraints.ZeroEnd(1)
-    yield Case("constrained_ends", ns.CubicRegressionBasis(UNEVEN).constrained(*ends), **sign)
-    yield Case("shrunk", ns.ShrunkBasis(ns.CubicRegressionBasis(EVEN)).constrained(), **sign)
-    yield Case("skewed", ns.BSplineBasis(skewed))
-
-
-CASES = [pytest.param(case, id=case.name) for case in _cases()]
-SMOOTH = [p for p in CASES if p.values[0].degree > 0]
-
-
-# Priors ---------------------------------------------------------------------------------------
 
 ROWS = 24  # of draws, in all laws of priors
 
@@ -328,9 +197,7 @@ def _wide(basis, num_modes, num_linear):
 
 
 def _own():
-    from test_constraints import FOURIER
-
-    return _wide(FOURIER, 6, 0)
+    return _wide(Fourier(np.arange(1, 4)), 6, 0)
 
 
 def _log_smooth(num, **more):
