@@ -145,13 +145,17 @@ def _centered(centering, **options):
     return _smooth(ns.SmoothnessPrior(centering=centering), sites, **options)
 
 
-def _automatic():
+def _informed():
+    """The centering of modes that 200 observations imply; eigenvalues of S against G, directly."""
     basis = ns.BSplineBasis(POINTS)
     gram, penalty = basis.gram(SKEWED), basis.penalty(2)
-    # The variances of modes by another route: eigenvalues of G against S, without the lines.
     variances = 1.0 / scipy.linalg.eigh(penalty, gram, eigvals_only=True)[2:]
     information = SKEWED.size * variances / variances.sum()
-    return _centered(None, power=information / (10.0 + information), measure=SKEWED)
+    return information / (10.0 + information)
+
+
+def _automatic():
+    return _centered(None, power=_informed(), measure=SKEWED)
 
 
 def _referred():
@@ -186,6 +190,18 @@ def _double_penalty_centered():
     gamma = dist.Gamma(2.0, 2.0)
     prior = ns.SmoothnessPrior(scale=0.1, linear_scale=gamma, centering=1.0)
     return _smooth(prior, sites, tau=0.1, linear=0.4, measure=SKEWED)
+
+
+def _double_penalty_automatic():
+    power, linear = _informed(), SKEWED.size / (10.0 + SKEWED.size)
+    sites = {
+        "scale": ((), HALF_NORMAL),
+        "modes_decentered": ((7,), lambda v: scipy.stats.norm(0.0, v["scale"] ** power)),
+        "linear_scale": ((), HALF_NORMAL),
+        "linear_decentered": ((1,), lambda v: scipy.stats.norm(0.0, v["linear_scale"] ** linear)),
+    }
+    prior = ns.SmoothnessPrior(linear_scale=dist.HalfNormal(1.0))
+    return _smooth(prior, sites, tau=0.7, linear=0.4, measure=SKEWED)
 
 
 def _wide(basis, num_modes, num_linear):
@@ -304,6 +320,7 @@ GAUSSIAN_PRIORS = {
     "smoothness_laplace": _laplace,
     "double_penalty": _double_penalty,
     "double_penalty_centered": _double_penalty_centered,
+    "double_penalty_automatic": _double_penalty_automatic,
     "walk": _walk,
     "walk_p_spline": _p_spline,
     "on_i_splines": lambda: _wide(ns.ISplineBasis(POINTS, degree=2), 7, 1),
