@@ -16,7 +16,7 @@ def shapes():
     for degree in range(1, 6):
         for num, down in ((2, False), (6, True), (25, False)):
             points = np.cumsum(np.append(-1.0, rng.gamma(1.0, size=num)))
-            basis = ns.ISplineBasis(points, degree=degree - 1)
+            basis = ns.ISplineBasis(points, degree=degree - 1, extrapolation=ex.Linear())
             heights = rng.gamma(0.3, size=basis.num_coefficients) + 1e-3
             yield pytest.param(basis, -heights if down else heights, id=f"{degree}-{num}-{down}")
 
@@ -78,7 +78,7 @@ def test_derivatives(basis, heights, x64):
 
 
 def test_second_derivatives_in_the_coefficients(x64):
-    basis = ns.ISplineBasis([0.0, 0.5, 2.0], degree=2)
+    basis = ns.ISplineBasis([0.0, 0.5, 2.0], degree=2, extrapolation=ex.Linear())
     heights = jnp.array([0.5, 1.0, 0.7, 0.3])
 
     def inverse(c):
@@ -109,7 +109,7 @@ def test_derivatives_in_the_breakpoints(x64):
 
 
 def test_batches_equal_loops(x64):
-    basis = ns.ISplineBasis([0.0, 0.5, 2.0], degree=2)
+    basis = ns.ISplineBasis([0.0, 0.5, 2.0], degree=2, extrapolation=ex.Linear())
     heights = np.random.default_rng(1).gamma(1.0, size=(2, 3, 4)) + 0.1
     y = np.linspace(-0.5, 1.0, 10).reshape(2, 5)
     values = basis.curve(heights).inverse(y)
