@@ -101,7 +101,7 @@ def _unveiled(value: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
 def _plain(array: Any, name: str) -> Any:
     """An array of integers or floats that NumPy and JAX both compute with."""
     dtype = array.dtype
-    if dtype == bool:
+    if jnp.issubdtype(dtype, jnp.bool_):
         return array.astype(np.int8)
     # To NumPy durations are integers.
     if getattr(dtype, "kind", "") == "m" or not (

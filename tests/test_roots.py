@@ -193,3 +193,10 @@ def test_derivatives(mode, x64):
     # Padding has derivative zero.
     assert np.all(np.isfinite(np.asarray(everything[0])))
     assert np.all(np.isfinite(np.asarray(everything[1])))
+
+
+@pytest.mark.parametrize("level", [0.0, 288.0, 1013.0])
+def test_extrema_do_not_depend_on_the_level(level):
+    points = np.linspace(0.0, 10.0, 200)
+    curve = ns.Curve.from_scipy(CubicSpline(points, np.sin(points))) + level
+    np.testing.assert_allclose(curve.extrema().x, [1.5708, 4.7124, 7.854], atol=2e-3)
