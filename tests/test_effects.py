@@ -257,5 +257,5 @@ def test_draws_of_other_groups_are_refused():
             return effect.sample()
 
     draws = numpyro.infer.Predictive(model, num_samples=2)(jax.random.key(0), 3)
-    with pytest.raises(ValueError, match="plate 'g' of size 1; the values given .* hold 3"):
+    with pytest.raises(ValueError, match=r"plate 'g' of size 1; the values given .* hold 3"):
         numpyro.infer.Predictive(model, draws)(jax.random.key(1), 1)
