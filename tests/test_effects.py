@@ -265,3 +265,15 @@ def test_svi_with_an_autoguide(effect):
     draws = guide.sample_posterior(jax.random.key(8), result.params, sample_shape=(200,))
     mean = (draws["level"][:, None] + effect.curve(draws)(x)).mean(0)
     assert np.sqrt(np.mean((mean - np.sin(6 * x)) ** 2)) < 0.08
+
+
+def test_draws_of_other_groups_are_refused():
+    effect = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]))
+
+    def model(groups):
+        with numpyro.plate("g", groups):
+            return effect.sample()
+
+    draws = numpyro.infer.Predictive(model, num_samples=2)(jax.random.key(0), 3)
+    with pytest.raises(ValueError, match=r"plate 'g' of size 1; the values given .* hold 3"):
+        numpyro.infer.Predictive(model, draws)(jax.random.key(1), 1)

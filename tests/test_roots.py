@@ -230,3 +230,10 @@ def test_derivatives(x64):
         # Padding has derivative zero.
         for part in (jacobian, *everything):
             assert np.all(np.isfinite(np.asarray(part)))
+
+
+@pytest.mark.parametrize("level", [0.0, 288.0, 1013.0])
+def test_extrema_do_not_depend_on_the_level(level):
+    points = np.linspace(0.0, 10.0, 200)
+    curve = ns.Curve.from_scipy(CubicSpline(points, np.sin(points))) + level
+    np.testing.assert_allclose(curve.extrema().x, [1.5708, 4.7124, 7.854], atol=2e-3)
