@@ -83,11 +83,12 @@ def _unveiled(value: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
             array, more = _from_objects(array, name)
             gaps = gaps | more
         return _plain(array, name), gaps
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if hasattr(dtype, "kind") and not isinstance(dtype, np.dtype):
         # A column of a type of pandas' own.
+        column: Any = value
         if dtype.kind in "iufb":
-            return value.to_numpy(dtype=np.float64, na_value=np.nan), np.asarray(value.isna())
+            return column.to_numpy(dtype=np.float64, na_value=np.nan), np.asarray(column.isna())
         if dtype.kind in "mM" or str(dtype) == "category":
             raise _not_numbers(name, f"dtype {dtype}", dtype.kind)
     if value is None:
