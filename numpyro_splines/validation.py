@@ -210,6 +210,14 @@ def float64_rows(value: Any, name: str) -> np.ndarray:
     return rows
 
 
+def kinds_of(value: Any) -> str:
+    """For messages: the class of a value; of a tuple or list those of its items."""
+    if not isinstance(value, tuple | list):
+        return type(value).__name__
+    items = [type(item).__name__ for item in value[:4]] + ["..."] * (len(value) > 4)
+    return f"a {type(value).__name__} of {len(value)} ({', '.join(items)})"
+
+
 def integer_at_least(value: Any, minimum: int, name: str) -> int:
     """`value` as a Python int of at least `minimum`.
 
