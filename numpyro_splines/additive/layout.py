@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
@@ -13,7 +11,7 @@ from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.ops import piecewise
 from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
-from numpyro_splines.validation import float64_array, is_traced
+from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
 class Block(NamedTuple):
@@ -36,14 +34,10 @@ def local_powers(
     basis: AbstractBasis, x: np.ndarray, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Table row and powers of the coordinate of each x, and the table of all basis functions."""
-    # The engine itself, in float64 whatever the setting and also while a model is being traced.
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        curve = basis.curve(np.eye(basis.num_coefficients))
-        points = jnp.asarray(x)
-        if curve.periodic:
-            points, _ = piecewise.wrap(points, curve.breakpoints)
-        row, u = piecewise.locate(points, curve.breakpoints)
-        row, u, table = np.asarray(row), np.asarray(u), np.asarray(curve.table)
+    pieces: Any = basis
+    breakpoints, table, periodic = pieces.pieces()
+    points = piecewise.wrap(x, breakpoints)[0] if periodic else x
+    row, u = piecewise.locate(points, breakpoints)
     broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
     if broken[row].any():
         raise ValueError(
@@ -82,7 +76,8 @@ def check_pairs(smooths: tuple[Any, ...]) -> None:
     for pair in smooths:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], SplineEffect)):
             raise TypeError(
-                f"`smooths` must be pairs (SplineEffect, x); got {type(pair).__name__}."
+                "`smooths` must be pairs (SplineEffect, x) of an effect and its n inputs, one for "
+                f"each effect: AdditivePredictor((f, x), (g, z), ...); got {kinds_of(pair)}."
             )
         if not isinstance(pair[0].prior, AbstractSmoothnessPrior):
             raise TypeError(

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases.extrapolations import EXTRAPOLATIONS
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
+from cases.extrapolations import EXTRAPOLATIONS
 from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines.ops import piecewise

@@ -5,8 +5,8 @@ The other way is given f(x, m), the derivative of order m at x, on the domain [-
 """
 
 import numpy as np
-from cases.bases import UNEVEN
 
+from cases.bases import UNEVEN
 from numpyro_splines import constraints as cs
 
 X = np.random.default_rng(0).normal(0.5, 1.5, 50)  # some outside the domain

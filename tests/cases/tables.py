@@ -9,8 +9,8 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from cases.extrapolations import EXTRAPOLATIONS
 
+from cases.extrapolations import EXTRAPOLATIONS
 from numpyro_splines.extrapolation import as_pair, extend
 
 DEGREES = range(9)

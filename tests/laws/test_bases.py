@@ -8,8 +8,8 @@ traced coefficients, and the design matrix.
 import jax
 import numpy as np
 import pytest
-from cases import CASES
 
+from cases import CASES
 from numpyro_splines.ops import piecewise
 
 
@@ -66,7 +66,7 @@ def test_compiled_with_traced_coefficients_and_points(case):
         return curve.table, curve(at), case.basis(at)
 
     table, values, design = (np.asarray(v) for v in everything(coefficients, x.astype(np.float32)))
-    breakpoints, expected = case.curve(coefficients.astype(float))
+    _, expected = case.curve(coefficients.astype(float))
     slack = rounding(case, np.float32)
     size = np.nanmax(np.abs(expected)) + 1.0
     np.testing.assert_allclose(table, expected, rtol=0, atol=size * slack)
@@ -84,7 +84,9 @@ def test_functions_sum_to_one_on_the_domain(case, precision):
     breakpoints, table = case.curve(np.eye(case.basis.num_coefficients).astype(dtype))
     design = case.evaluate(breakpoints, table, x)
     assert design.dtype == dtype
-    np.testing.assert_allclose(design.sum(0), 1.0, atol=2e-15 * precision.factor)
+    # The table is one of B-splines: their coefficients may be larger, and are rounded.
+    rounding = 2e-15 * precision.factor * case.amplification
+    np.testing.assert_allclose(design.sum(0), 1.0, atol=rounding)
     # Horner in u adds terms of both signs: up to binomial(8, 4) at degree 8.
     if case.non_negative:
         assert np.all(design >= -1e-14 * precision.factor)

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import BASES, CASES
-from cases.tables import BREAKPOINTS, DEGREES, stack, terms
 
 import numpyro_splines as ns
+from cases import BASES, CASES
+from cases.tables import BREAKPOINTS, DEGREES, stack, terms
 
 # From many functions to (2, 3) of them, on one set of breakpoints.
 SHAPE = 2, 3
@@ -28,7 +28,6 @@ def one_value(curve, x):
 @jax.jit
 def all_values(curve, x, each):
     """The batch at once, mapped, picked from, and each curve at its own points."""
-
 
     def one(table):
         return ns.Curve(curve.breakpoints, table)(x)
@@ -184,9 +183,7 @@ def designs(x, coefficients):
 def test_the_design_matrix_times_coefficients_is_the_curve(precision):
     cases = {n: BASES[n] for n in ("uneven_degree3", "pair", "cyclic", "constrained_ends")}
     x = {n: np.concatenate(c.points()).astype(precision.dtype) for n, c in cases.items()}
-    coefficients = {
-        n: c.coefficients(5, (2, 3)).astype(precision.dtype) for n, c in cases.items()
-    }
+    coefficients = {n: c.coefficients(5, (2, 3)).astype(precision.dtype) for n, c in cases.items()}
     for name, (design, value) in designs(x, coefficients).items():
         assert design.shape == (x[name].size, cases[name].basis.num_coefficients)
         assert design.dtype == value.dtype == precision.dtype

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import BASES, UNEVEN
-from cases.tables import DEGREES, stack
 
 import numpyro_splines as ns
+from cases import BASES, UNEVEN
+from cases.tables import DEGREES, stack
 
 
 def forward(f):
@@ -78,3 +78,60 @@ def test_autodiff_in_x_of_periodic_curves(degree, precision):
     tables = type(stack(degree))(*(array[:6] for array in stack(degree)))
     found = everything_periodic(*tables.astype(precision.dtype))
     check_derivatives(found, tables, degree, precision, periodic=True)
+
+
+FEW = ("uneven_degree3", "pair", "cyclic", "constrained_ends", "natural")
+
+
+@jax.jit
+def in_coefficients(coefficients, x):
+    """Design matrices, and derivatives in the coefficients in both modes."""
+    found = {}
+    for name in FEW:
+        basis, at = BASES[name].basis, x[name]
+
+        def value(c, basis=basis, at=at):
+            return basis.curve(c)(at)
+
+        modes = jax.jacfwd(value), jax.jacrev(value)
+        found[name] = basis(at), *(mode(coefficients[name]) for mode in modes)
+    return found
+
+
+def test_gradient_in_coefficients_is_the_design_matrix(precision):
+    """The map is linear: `test_bases.py` proves it of every basis, this that autodiff sees it."""
+    x = {name: BASES[name].points()[0].astype(precision.dtype) for name in FEW}
+    coefficients = {n: BASES[n].coefficients().astype(precision.dtype) for n in FEW}
+    for name, (design, *modes) in in_coefficients(coefficients, x).items():
+        rounding = 2e-15 * precision.factor * BASES[name].amplification
+        for values in modes:
+            assert values.dtype == precision.dtype
+            np.testing.assert_allclose(values, design, rtol=0, atol=rounding)
+
+
+def test_nan_extrapolation_leaves_the_gradient_in_coefficients_finite():
+    basis, x = BASES["even_cubic_nan"].basis, np.array([-1.0, 0.5, 1.0])
+    gradient = jax.grad(lambda c: jnp.nansum(basis.curve(c)(x)))(jnp.ones(11))
+    assert np.all(np.isfinite(gradient))
+    assert np.sum(gradient) > 0
+
+
+@jax.jit
+def of_knots(inner, x, coefficients):
+    """Values on moving knots, and their derivatives in the knots in both modes."""
+
+    def value(points):
+        return ns.BSplineBasis(points).curve(coefficients)(x)
+
+    return value(inner), jax.jacfwd(value)(inner), jax.jacrev(value)(inner)
+
+
+def test_gradient_in_breakpoints(x64):
+    points = UNEVEN.copy()
+    x, coefficients = np.linspace(-1.5, 3.5, 23), np.random.default_rng(6).normal(size=8)
+    _, forward_mode, reverse_mode = of_knots(points, x, coefficients)
+    np.testing.assert_allclose(forward_mode, reverse_mode, rtol=0, atol=1e-11)
+    for j in range(points.size):
+        step = 1e-6 * np.eye(points.size)[j]
+        high, low = (of_knots(points + s, x, coefficients)[0] for s in (step, -step))
+        np.testing.assert_allclose(forward_mode[:, j], (high - low) / 2e-6, rtol=0, atol=1e-5)

@@ -1,13 +1,12 @@
 """Polynomial reproduction, and integrals against quadrature, of every basis: all on the host."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES
-from cases.tables import DEGREES, stack
 
 import numpyro_splines as ns
+from cases import CASES
+from cases.tables import stack
 from numpyro_splines.extrapolation import NaN
 from numpyro_splines.ops import piecewise
 
@@ -56,7 +55,41 @@ def bounds_of(case):
     return lower + (upper - lower) * bounds
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if "cyclic" not in c.id])
-def test_integrals_equal_quadrature(case):
-    if case.periodic:
-        pytest.skip("of periodic curves below")
+@pytest.mark.parametrize("case", CASES)
+def test_integrals_equal_quadrature(case, x64):
+    coefficients, bounds = case.coefficients(3), bounds_of(case)
+    values = np.asarray(case.basis.curve(coefficients).integrate(*bounds.T))
+    exact = [quadrature(case, coefficients, start, end) for start, end in bounds]
+    np.testing.assert_allclose(values, exact, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_antiderivative_is_continuous_and_differentiates_back(case):
+    breakpoints, table = case.curve(case.coefficients(4))
+    integral = piecewise.antidifferentiate(table, breakpoints)
+    back = piecewise.differentiate(integral, breakpoints, 1)
+    np.testing.assert_allclose(back, table, rtol=1e-10, atol=1e-10)
+    first = piecewise.evaluate(breakpoints[:1], breakpoints, integral)
+    assert np.abs(first).max() < 1e-14
+    # From the left and from the right; NaN outside stays NaN.
+    knots = breakpoints[1:-1]
+    left, right = (
+        piecewise.evaluate(np.nextafter(knots, way), breakpoints, integral)
+        for way in (-np.inf, np.inf)
+    )
+    assert np.all(np.abs(left - right) <= 1e-12 * (1 + np.abs(right)))
+
+
+def test_the_antiderivative_of_traced_curves_is_the_same(x64):
+    for degree in (0, 3):
+        tables = stack(degree)
+        compiled = antiderivatives(tables.breakpoints, tables.table)
+        pairs = zip(tables.table, tables.breakpoints, compiled, strict=True)
+        for table, breakpoints, found in pairs:
+            expected = piecewise.antidifferentiate(table, breakpoints)
+            np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
+
+
+@jax.jit
+def antiderivatives(breakpoints, tables):
+    return jax.vmap(lambda b, t: ns.Curve(b, t).antiderivative().table)(breakpoints, tables)
