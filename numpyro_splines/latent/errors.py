@@ -32,6 +32,7 @@ from numpyro_splines.latent.quadrature import (
     moments,
     unmeasured_piece,
 )
+from numpyro_splines.latent.stacking import AbstractWithFunction
 from numpyro_splines.validation import is_traced, real_array
 
 
@@ -207,7 +208,7 @@ def _scattered(center: Array, error: Array) -> Callable[[Array], tuple[Array, Ar
     return lambda u: (center + error * u, jnp.asarray(dist.Normal().log_prob(u)))
 
 
-class _MeasuredTogether(dist.Distribution):
+class _MeasuredTogether(AbstractWithFunction):
     """The measurements of all rows with their inputs integrated out.
 
     Args:
@@ -218,6 +219,7 @@ class _MeasuredTogether(dist.Distribution):
     """
 
     support: Any = dist.constraints.real_vector  # pyright: ignore
+    function_fields = ("data", "population", "piece", "chunk")
 
     def __init__(
         self,
