@@ -17,21 +17,23 @@ READY := $(VENV)/.ready
 # The tools of the site alone: they read the source and import nothing of the package.
 DOCS_VENV := $(VENV)-docs
 DOCS_READY := $(DOCS_VENV)/.ready
-PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4
+# Neighboring tests share compiled functions: each process gets one long stretch of them, and takes
+# from the others what they have not come to when its own is done.
+PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint docs bench bench-nuts notebooks clean
+.PHONY: help demo test slow lint docs bench bench-nuts notebooks notebooks-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## sample a spline of latent inputs on real data (options: ARGS="--help")
 	$(RUN) numpyro_splines $(ARGS)
 
-test: $(READY) ## run the tests, doctests included, but for the slow ones
-	$(RUN) pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
+test: $(READY) ## run the tests, doctests included, but for the slow ones and the notebooks
+	$(RUN) pytest $(PARALLEL) -m "not slow and not notebook" $(PYTEST_ARGS)
 
 slow: $(READY) ## run the slow tests
 	$(RUN) pytest $(PARALLEL) -m slow $(PYTEST_ARGS)
@@ -58,6 +60,9 @@ bench-nuts: $(READY) ## time whole NUTS runs: latent inputs, parametrizations of
 notebooks: export PYTHONWARNINGS = ignore:IProgress not found
 notebooks: $(READY) ## execute the notebooks in place
 	$(if $(NOTEBOOKS),$(RUN) nbconvert --to notebook --execute --inplace $(NOTEBOOKS),@echo "no notebooks/*.ipynb here")
+
+notebooks-test: $(READY) ## execute the notebooks on fewer data and draws, and keep nothing
+	$(RUN) pytest $(PARALLEL) -m notebook $(PYTEST_ARGS) tests/test_notebooks.py
 
 # $(call set_up,ENVIRONMENT,WHAT PIP INSTALLS)
 define set_up

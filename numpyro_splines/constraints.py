@@ -69,7 +69,7 @@ class ZeroIntegral(AbstractConstraint):
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
         mu = basis.measure(self.measure)
-        return basis.functional(lambda f: jnp.asarray(mu.weights) @ f(mu.points))
+        return _rows(basis, mu.points, mu.weights[None])
 
 
 class ZeroMean(AbstractConstraint):
@@ -98,7 +98,8 @@ class ZeroMean(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
-        return basis.functional(lambda f: f(np.asarray(self.x)).mean())
+        points = np.asarray(self.x)
+        return _rows(basis, points, np.full((1, points.size), 1.0 / points.size))
 
 
 class ZeroAt(AbstractConstraint):
@@ -124,7 +125,8 @@ class ZeroAt(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
-        return basis.functional(lambda f: f.derivative(self.derivative)(np.asarray(self.point)))
+        points = np.asarray(self.point)
+        return _rows(basis, points, np.eye(points.size), self.derivative)
 
 
 class ZeroStart(AbstractConstraint):
@@ -354,6 +356,18 @@ def gradient(function: Callable[[Any], Any], num: int) -> np.ndarray:
             "`constraints` must be finite and linear in the curve, without a constant; got a "
             "functional whose value is not its gradient times the coefficients. Add fixed values "
             "as an offset in the model; keep points where the extrapolation is not NaN."
+        )
+    return rows
+
+
+def _rows(basis: Any, points: np.ndarray, weights: np.ndarray, derivative: int = 0) -> np.ndarray:
+    """Weighted sums of values of the curve, refused where it has no value."""
+    rows = basis.weighted(points, weights, derivative)
+    if not np.all(np.isfinite(rows)):
+        raise ValueError(
+            "`constraints` must be finite and linear in the curve; got points where it is not "
+            f"finite, outside the domain {tuple(float(end) for end in basis.domain)}. Keep points "
+            "where the extrapolation is not NaN."
         )
     return rows
 

@@ -34,11 +34,13 @@ class SplineEffect(eqx.Module):
         prior: prior of the coefficients; `SmoothnessPrior()` if omitted.
         measure: the reference measure mu: an array of observed (or noisily observed) x, a pair
             (x, weights), or None for uniform on the domain. Give what you have: it sets what the
-            scale means and makes the geometry easy for NUTS.
+            scale means and makes the geometry easy for NUTS. NaN does not count; what
+            lies outside the domain counts at its nearer end, with a warning.
 
     Raises:
         TypeError: if an argument is of the wrong kind.
-        ValueError: if the name is empty or contains "/", which netCDF refuses in names.
+        ValueError: if the name is empty or contains "/", which netCDF refuses in names, or most of
+            the measure lies outside the domain.
 
     Example:
         >>> import jax, numpyro, numpyro_splines as ns
@@ -107,7 +109,9 @@ class SplineEffect(eqx.Module):
             A curve with the shape of the surrounding plates as batch shape.
 
         Raises:
-            ValueError: if the prior draws no site of a given name.
+            ValueError: if the prior draws no site of a given name, or values put in place of its
+                sites (those of `Predictive`, of a guide) are for another number of curves than the
+                surrounding plates have members.
 
         Example:
             >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
@@ -115,8 +119,27 @@ class SplineEffect(eqx.Module):
             >>> with numpyro.handlers.seed(rng_seed=0):
             ...     curve = f.sample(scale=numpyro.sample("tau", dist.HalfNormal(1.0)))
         """
-        coefficients = self._given(given) if given else self.prior.sample(self.prepared, self.site)
-        return self.basis.curve(numpyro.deterministic(self.site("coefficients"), coefficients))
+        with numpyro.handlers.trace() as trace:
+            drawn = self._given(given) if given else self.prior.sample(self.prepared, self.site)
+            coefficients = numpyro.deterministic(self.site("coefficients"), drawn)
+        self._check_members(coefficients, trace)
+        return self.basis.curve(coefficients)
+
+    def _check_members(self, coefficients: Any, trace: Mapping[str, Any]) -> None:
+        """One curve for each member of the plates: NumPyro lets values of other groups pass."""
+        if not any(site["type"] == "sample" for site in trace.values()):
+            return  # Nothing was drawn: one curve for all.
+        batch = jnp.shape(coefficients)[:-1]
+        for frame in trace[self.site("coefficients")]["cond_indep_stack"]:
+            num = batch[frame.dim] if len(batch) >= -frame.dim else 1
+            if num != frame.size:
+                raise ValueError(
+                    f"`{self.name}.sample()` must have one curve for each member of the plate "
+                    f"{frame.name!r} of size {frame.size}; the values given for its sites hold "
+                    f"{num}. Draws belong to the groups of the fit. For new groups draw afresh, "
+                    "without the sites of this effect: {k: v for k, v in draws.items() if not "
+                    f"k.startswith('{self.name}.')}}."
+                )
 
     def _given(self, given: Mapping[str, ArrayLike]) -> Float[Array, "..."]:
         """Coefficients from the prior with some of its sites given."""

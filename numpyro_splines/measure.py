@@ -6,6 +6,7 @@ uniform measure (exact for piecewise polynomials), the observations for an empir
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,8 +77,9 @@ def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Mea
     Args:
         measure: None for the uniform measure on the domain; an array of observations of x (any
             shape, or a pandas Series) for the empirical one, mixed with 1 % of the uniform one; or
-            a pair (observations, weights). Observations outside the domain count at its nearer
-            end.
+            a pair (observations, weights). NaN, and masked or NA entries, are not observed: they
+            do not count. Observations outside the domain count at its nearer end, with a warning
+            that says how many they are.
         breakpoints: of the basis.
         degree: of the products to be integrated exactly under the uniform measure.
 
@@ -87,15 +89,15 @@ def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Mea
 
     Raises:
         TypeError: if the observations are traced or not real numbers.
-        ValueError: if they are empty or not finite, or the weights are negative, all zero or of
-            another shape.
+        ValueError: if there are none, one is infinite, most of them lie outside the domain, or the
+            weights are negative, all zero or of another shape.
     """
     nodes, lengths = quadrature(breakpoints, degree)
     uniform = lengths / lengths.sum()
     if measure is None:
         return Measure(nodes, uniform, 0.0)
     points, weights = measure if isinstance(measure, tuple) else (measure, None)
-    points = float64_array(points, "measure").ravel()
+    points = float64_array(points, "measure", missing="nan").ravel()
     if weights is None:
         weights = np.ones(points.shape)
     weights = float64_array(weights, "measure weights").ravel()
@@ -104,12 +106,46 @@ def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Mea
             "`measure` must be an array of observations, or a pair (observations, weights) of one "
             f"shape; got {points.size} observations and {weights.size} weights."
         )
+    seen = ~np.isnan(points)
+    if not seen.any():
+        raise ValueError(
+            "`measure` must hold at least one observation; all entries are NaN. Leave it out for "
+            "the uniform measure."
+        )
+    points, weights = points[seen], weights[seen]
     if np.any(weights < 0) or not weights.sum() > 0:
         raise ValueError(
             "`measure` weights must be non-negative with a positive sum; got minimum "
             f"{weights.min():.17g} and sum {weights.sum():.17g}."
         )
+    # What has no weight is not looked at.
+    points, weights = points[weights > 0], weights[weights > 0]
     effective = weights.sum() ** 2 / (weights**2).sum()
-    points = np.clip(points, breakpoints[0], breakpoints[-1])
+    points = _inside(points, breakpoints[0], breakpoints[-1])
     mixed = [(1.0 - UNIFORM_SHARE) * weights / weights.sum(), UNIFORM_SHARE * uniform]
     return Measure(np.concatenate([points, nodes]), np.concatenate(mixed), float(effective))
+
+
+def _inside(points: np.ndarray, lower: float, upper: float) -> np.ndarray:
+    """Observations with those outside the domain moved to its nearer end, not without a word."""
+    # Observations in single precision may miss an end of the domain by their rounding.
+    margin = 4 * float(np.finfo(np.float32).eps) * max(abs(lower), abs(upper))
+    outside = (points < lower - margin) | (points > upper + margin)
+    num = int(outside.sum())
+    got = (
+        f"{num} of {points.size} observations outside the domain [{lower:.6g}, {upper:.6g}]; all "
+        f"go from {points.min():.6g} to {points.max():.6g}"
+    )
+    if 2 * num > points.size:
+        raise ValueError(
+            f"`measure` must hold observations of x in the domain of the basis; got {got}. Are "
+            "they in the units of the breakpoints? For a periodic basis give them modulo the "
+            "period; for the uniform measure leave it out."
+        )
+    if num:
+        warnings.warn(
+            f"`measure` has {got}. They count at the nearer end. Widen the knots, or leave them "
+            "out.",
+            stacklevel=2,
+        )
+    return np.clip(points, lower, upper)

@@ -6,8 +6,12 @@ compiled step.
 
 from __future__ import annotations
 
+import datetime
 import operator
-from typing import Any, TypeGuard
+import reprlib
+from decimal import Decimal
+from numbers import Real
+from typing import Any, Literal, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -21,26 +25,123 @@ def is_traced(value: Any) -> TypeGuard[Tracer]:
     return isinstance(value, Tracer)
 
 
-def real_array(value: Any, name: str) -> np.ndarray | jax.Array:
-    """`value` as a NumPy or JAX array of real numbers (a pandas Series becomes a NumPy array).
+def real_array(
+    value: Any, name: str, *, missing: Literal["refuse", "nan"] = "refuse"
+) -> np.ndarray | jax.Array:
+    """`value` as a NumPy or JAX array of real numbers: the one rule of what counts as numbers.
+
+    Integers, floats and booleans (0 and 1) are numbers: in NumPy, in JAX, in pandas (nullable and
+    Arrow columns included), and as objects in a sequence, `Fraction` and `Decimal` among them.
+    Masked entries, `pandas.NA` and None are missing. Dates, durations, categories, text and complex
+    numbers are refused, also where they are stored as numbers: nothing is reinterpreted.
 
     Args:
         value: anything array-like.
         name: the argument's name, for the message.
+        missing: "nan" where a missing entry means something: it becomes NaN.
 
     Returns:
-        A JAX array unchanged, anything else through `numpy.asarray`.
+        A JAX array unchanged, anything else as a NumPy array. Booleans become integers, extended
+        precision becomes float64, and floats that NumPy lacks, such as bfloat16, become float32.
 
     Raises:
-        TypeError: for strings, booleans, complex numbers and other non-numeric input.
+        TypeError: for what is not a real number.
+        ValueError: for missing entries, unless `missing` is "nan".
     """
-    array = value if isinstance(value, jax.Array) else np.asarray(value)
-    if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
-        raise TypeError(
-            f"`{name}` must hold real numbers; got dtype {array.dtype}. "
-            f"Convert it first, for example with numpy.asarray({name}, dtype=float)."
+    if isinstance(value, jax.Array):
+        return _plain(value, name)
+    array, gaps = _unveiled(value, name)
+    if gaps is None:
+        return array
+    if missing == "refuse" and gaps.any():
+        raise ValueError(
+            f"`{name}` must not have missing values; got {int(gaps.sum())} among {gaps.size} "
+            "(masked, NA or None). Drop them first: x.compressed() of a masked array, x.dropna() "
+            "in pandas; or say what they are: x.filled(value), x.fillna(value)."
         )
-    return array
+    # Whole numbers with gaps too: only floats have a NaN.
+    return np.where(gaps, np.nan, array.astype(np.float64)) if gaps.any() else array
+
+
+def _unveiled(value: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Plain numbers, and where there are none (what stands there means nothing)."""
+    if hasattr(value, "todense"):
+        raise TypeError(
+            f"`{name}` must hold real numbers; got the sparse {type(value).__name__}. Use its "
+            "todense()."
+        )
+    if hasattr(value, "iloc") and np.ndim(value) == 2 and value.shape[1] == 1:
+        raise TypeError(
+            f"`{name}` must be the column itself; got a DataFrame of one column. Select it by its "
+            "name, data['name'], not data[['name']]."
+        )
+    if isinstance(value, list | tuple) and any(isinstance(v, np.ma.MaskedArray) for v in value):
+        value = np.ma.stack([np.ma.asarray(v) for v in value])
+    if isinstance(value, np.ma.MaskedArray):
+        gaps, array = np.ma.getmaskarray(value), np.ma.getdata(value)
+        if array.dtype == object:
+            array, more = _from_objects(array, name)
+            gaps = gaps | more
+        return _plain(array, name), gaps
+    dtype = getattr(value, "dtype", None)
+    if hasattr(dtype, "kind") and not isinstance(dtype, np.dtype):
+        # A column of a type of pandas' own.
+        if dtype.kind in "iufb":
+            return value.to_numpy(dtype=np.float64, na_value=np.nan), np.asarray(value.isna())
+        if dtype.kind in "mM" or str(dtype) == "category":
+            raise _not_numbers(name, f"dtype {dtype}", dtype.kind)
+    if value is None:
+        raise _not_numbers(name, "None", "O")
+    array = np.asarray(value)
+    if array.dtype == object:
+        return _from_objects(array, name)
+    return _plain(array, name), None
+
+
+def _plain(array: Any, name: str) -> Any:
+    """An array of integers or floats that NumPy and JAX both compute with."""
+    dtype = array.dtype
+    if jnp.issubdtype(dtype, jnp.bool_):
+        return array.astype(np.int8)
+    # To NumPy durations are integers.
+    if getattr(dtype, "kind", "") == "m" or not (
+        jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating)
+    ):
+        raise _not_numbers(name, f"dtype {dtype}", getattr(dtype, "kind", ""))
+    if jnp.issubdtype(dtype, jnp.integer):
+        return array
+    if not np.issubdtype(dtype, np.floating):
+        return array.astype(np.float32)
+    return array.astype(np.float64) if dtype.itemsize > 8 else array
+
+
+def _from_objects(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 from Python objects one by one, and where an entry is missing."""
+    values, gaps = np.full(array.shape, np.nan), np.zeros(array.shape, bool)
+    for index, entry in np.ndenumerate(array):
+        if entry is None or entry is np.ma.masked or type(entry).__name__ == "NAType":
+            gaps[index] = True
+        elif isinstance(entry, Real | Decimal | np.bool_):
+            values[index] = float(entry)
+        else:
+            kind = type(entry).__name__
+            day = isinstance(entry, datetime.date) or kind == "Period"
+            span = isinstance(entry, datetime.timedelta)
+            got = f"{reprlib.repr(entry)} of type {kind}"
+            raise _not_numbers(name, got, "M" if day else "m" if span else "O")
+    return values, gaps
+
+
+def _not_numbers(name: str, got: str, kind: str) -> TypeError:
+    """The error for what is not a real number, with the way out for its kind."""
+    fix = {
+        "M": "A date has no unit; give days since a date: (t - t[0]) / np.timedelta64(1, 'D'), "
+        "with t of dtype datetime64 (periods: to_timestamp()).",
+        "m": "A duration has no unit; give days: t / np.timedelta64(1, 'D'), with t of dtype "
+        "timedelta64.",
+        "c": "Take its real or imaginary part, or its size.",
+    }.get(kind, f"Convert it first, for example with numpy.asarray({name}, dtype=float).")
+    return TypeError(f"`{name}` must hold real numbers; got {got}. {fix}")
 
 
 def float_input(value: Any, name: str) -> Float[Array, "..."]:
@@ -51,27 +152,46 @@ def float_input(value: Any, name: str) -> Float[Array, "..."]:
     return jnp.asarray(array)
 
 
-def float64_array(value: Any, name: str, *, ndim: int | None = None) -> np.ndarray:
+def float_dtype(array: Any) -> Any:
+    """The dtype in which JAX computes with an array: its own if of floats, else the default."""
+    floats = jnp.issubdtype(array.dtype, jnp.floating)
+    return jax.dtypes.canonicalize_dtype(array.dtype) if floats else jnp.result_type(float)
+
+
+def float64_array(
+    value: Any,
+    name: str,
+    *,
+    ndim: int | None = None,
+    missing: Literal["refuse", "nan"] = "refuse",
+) -> np.ndarray:
     """`value` as a finite float64 NumPy array, for what is computed once on the host.
+
+    Args:
+        value: concrete numbers; see `real_array`.
+        name: the argument's name, for the message.
+        ndim: the number of dimensions asked for, if any.
+        missing: "nan" where NaN, and what `real_array` takes for missing, means something.
 
     Raises:
         TypeError: if `value` is traced or not real.
-        ValueError: if it has another number of dimensions, or a NaN or infinity.
+        ValueError: if it has another number of dimensions, a missing entry, a NaN or an infinity.
     """
     if is_traced(value):
         raise TypeError(
             f"`{name}` must be concrete numbers; got a traced value. "
             "Build it outside jit, vmap, grad and the model, and use the result inside."
         )
-    array = np.asarray(real_array(value, name), dtype=np.float64)
+    array = np.asarray(real_array(value, name, missing=missing), dtype=np.float64)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"`{name}` must have {ndim} dimension(s); got shape {array.shape}.")
-    if not np.all(np.isfinite(array)):
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    bad = np.isinf(array) if missing == "nan" else ~np.isfinite(array)
+    if np.any(bad):
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
         where = index[0] if len(index) == 1 else index
         raise ValueError(
-            f"`{name}` must be finite; got {array[index]} at index {where}. "
-            "Drop or impute such entries first."
+            f"`{name}` must be finite{', or NaN where missing' if missing == 'nan' else ''}; got "
+            f"{array[index]} at index {where}. Drop or impute such entries first."
         )
     return array
 
@@ -83,7 +203,7 @@ def float64_rows(value: Any, name: str) -> np.ndarray:
         TypeError: if `value` is not real.
         ValueError: if it has another number of axes.
     """
-    rows = np.asarray(real_array(value, name), dtype=np.float64)
+    rows = np.asarray(real_array(value, name, missing="nan"), dtype=np.float64)
     if rows.ndim != 1:
         raise ValueError(f"`{name}` must have one axis, one entry per row; got shape {rows.shape}.")
     return rows

@@ -7,10 +7,10 @@ their rounding: the slope times the rounding of x is allowed for.
 
 import numpy as np
 import pytest
-from cases import compiled
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
+from cases import compiled
 
 EPS = float(np.finfo(np.float32).eps)
 # Rounding errors of value and slope that are allowed, in units of EPS times the largest term, up to

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 import scipy.interpolate as si
-from cases import CASES, compiled
 
 import numpyro_splines as ns
+from cases import CASES, compiled
 from numpyro_splines import extrapolation as ex
 from numpyro_splines.extrapolation import NaN
 
@@ -130,3 +130,11 @@ def test_from_scipy(kind, extrapolate, x64):
     np.testing.assert_allclose(curve(at), expected, atol=1e-12 * np.nanmax(np.abs(expected)))
     integral = np.asarray(curve.integrate(lower, upper))
     np.testing.assert_allclose(integral, spline.integrate(lower, upper), atol=1e-11)
+
+
+@pytest.mark.parametrize("rule", [ns.extrapolation.NaN(), ns.extrapolation.Zero()])
+def test_sums_keep_the_value_at_each_end(rule):
+    f = ns.BSplineBasis([0.0, 1.0], degree=1, extrapolation=rule).curve([1.0, 2.0])
+    g = ns.BSplineBasis([0.0, 2.0], degree=1).curve([10.0, 20.0])
+    np.testing.assert_allclose((f + g)(1.0), 17.0, rtol=1e-6)
+    np.testing.assert_allclose((f + g).integrate(0.0, 1.0), 14.0, rtol=1e-6)

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
+from cases import compiled
 
 KNOTS = [0.0, 0.0, 0.0, 0.0, 0.25, 1.0, 1.0, 1.0, 1.0]
 X = np.array([0.1, 0.5, 0.9])

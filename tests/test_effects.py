@@ -12,6 +12,7 @@ from numpyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO, autoguide
 from numpyro.infer.reparam import LocScaleReparam
 
 import numpyro_splines as ns
+from cases import ROWS, prior_case
 
 GRID = np.linspace(-0.2, 1.2, 15)
 
@@ -21,30 +22,47 @@ def effect():
     return ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6)))
 
 
-def trace(model, *args, seed=0):
-    return numpyro.handlers.trace(numpyro.handlers.seed(model, rng_seed=seed)).get_trace(*args)
+def traced(model, key=None):
+    """Values of all sites of a draw, by name, and their kinds; compiled as a whole."""
+    kinds = {}
+
+    def draw(key):
+        seeded = numpyro.handlers.seed(model, rng_seed=key)
+        trace = numpyro.handlers.trace(seeded).get_trace()
+        kinds.update({name: site["type"] for name, site in trace.items()})
+        return {name: site["value"] for name, site in trace.items() if site["type"] != "plate"}
+
+    run = (
+        (lambda: jax.eval_shape(draw, jax.random.key(0)))
+        if key is None
+        else (lambda: jax.jit(draw)(key))
+    )
+    return run(), kinds
 
 
-def sites(traced, kind):
-    return {k: v["value"].shape for k, v in traced.items() if v["type"] == kind}
+def shapes(model, kind):
+    """Of the sites of this kind; nothing is compiled."""
+    values, kinds = traced(model)
+    return {name: value.shape for name, value in values.items() if kinds[name] == kind}
 
 
 def test_sites_have_the_documented_names_and_shapes():
+    """Those that are drawn are a law; see tests/laws/test_prior_sites.py."""
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
-    centered = ns.SplineEffect("f", basis, ns.SmoothnessPrior(centering=1.0))
-    traced = trace(centered.sample)
-    assert sites(traced, "sample") == {"f.scale": (), "f.modes": (6,), "f.linear": (1,)}
-    assert sites(traced, "deterministic") == {"f.coefficients": (8,)}
-    plain = ns.SplineEffect("f", basis, ns.SmoothnessPrior(order=1, scale=0.5, centering=0.0))
-    traced = trace(plain.sample)
-    assert sites(traced, "sample") == {"f.modes_decentered": (7,)}
-    assert sites(traced, "deterministic") == {"f.modes": (7,), "f.coefficients": (8,)}
+    centered = ns.SplineEffect("f", basis, ns.SmoothnessPrior(centering=1.0)).sample
+    assert shapes(centered, "sample") == {"f.scale": (), "f.modes": (6,), "f.linear": (1,)}
+    assert shapes(centered, "deterministic") == {"f.coefficients": (8,)}
+    prior = ns.SmoothnessPrior(order=1, scale=0.5, centering=0.0)
+    plain = ns.SplineEffect("f", basis, prior).sample
+    assert shapes(plain, "sample") == {"f.modes_decentered": (7,)}
+    assert shapes(plain, "deterministic") == {"f.modes": (7,), "f.coefficients": (8,)}
 
 
 def test_the_short_form_is_sample_then_evaluate(effect):
-    short = trace(lambda: numpyro.deterministic("value", effect(GRID)))
-    long = trace(lambda: numpyro.deterministic("value", effect.sample()(GRID)))
-    np.testing.assert_array_equal(short["value"]["value"], long["value"]["value"])
+    """The same operations on the same sites, to the last one."""
+    short = jax.make_jaxpr(numpyro.handlers.seed(lambda: effect(GRID), rng_seed=0))()
+    long = jax.make_jaxpr(numpyro.handlers.seed(lambda: effect.sample()(GRID), rng_seed=0))()
+    assert str(short) == str(long)
 
 
 def test_the_short_form_refuses_to_draw_one_curve_per_observation(effect):
@@ -53,7 +71,7 @@ def test_the_short_form_refuses_to_draw_one_curve_per_observation(effect):
             effect(jnp.zeros(5))
 
     with pytest.raises(ValueError, match=r"would draw 5 curves.*f\.sample\(\)` before the plate"):
-        trace(model)
+        traced(model)
 
 
 def test_the_guard_sees_plates_also_when_the_scale_is_fixed():
@@ -65,7 +83,7 @@ def test_the_guard_sees_plates_also_when_the_scale_is_fixed():
             effect(jnp.zeros(5))
 
     with pytest.raises(ValueError, match="would draw 5 curves"):
-        trace(model)
+        traced(model)
 
 
 def test_a_plate_around_sample_draws_one_curve_per_group(effect):
@@ -79,67 +97,58 @@ def test_a_plate_around_sample_draws_one_curve_per_group(effect):
             numpyro.deterministic("picked", curve.pick(index)(x))
         numpyro.deterministic("all", curve(x))
 
-    traced = trace(model)
-    assert traced["f.coefficients"]["value"].shape == (3, 8)
-    assert traced["f.scale"]["value"].shape == (3,)
-    values = np.asarray(traced["all"]["value"])
-    assert len(np.unique(values[:, 0])) == 3
-    np.testing.assert_allclose(traced["picked"]["value"], values[index, np.arange(4)], rtol=1e-6)
+    values, _ = traced(model, jax.random.key(0))
+    assert values["f.coefficients"].shape == (3, 8)
+    assert values["f.scale"].shape == (3,)
+    at = np.asarray(values["all"])
+    assert len(np.unique(at[:, 0])) == 3
+    np.testing.assert_allclose(values["picked"], at[index, np.arange(4)], rtol=1e-6)
 
 
-def test_nested_plates_and_draws_of_them(effect):
-    def model():
-        with numpyro.plate("region", 4, dim=-2), numpyro.plate("group", 3, dim=-1):
-            numpyro.deterministic("value", effect.sample()(GRID))
-
-    draws = Predictive(model, num_samples=6)(jax.random.key(0))
-    assert draws["f.coefficients"].shape == (6, 4, 3, 8)
-    curve = effect.curve(draws)
-    assert curve.batch_shape == (6, 4, 3)
-    # float32, values up to 12: compiled and eager sums are rounded at different places.
-    np.testing.assert_allclose(curve(GRID), draws["value"], atol=1e-5)
-
-
-def test_several_effects_and_scopes_live_in_one_model(effect):
+def test_draws_of_nested_plates_effects_and_scopes(effect):
+    """Two effects and a scope in one model, in plates: `curve` reads each back."""
     other = ns.SplineEffect("g", ns.BSplineBasis([0.0, 1.0]), ns.RandomWalkPrior(order=1))
 
     def model():
-        total = effect(GRID) + other(GRID)
+        with numpyro.plate("region", 4, dim=-2), numpyro.plate("group", 3, dim=-1):
+            numpyro.deterministic("value", effect.sample()(GRID))
+        total = other(GRID)
         with numpyro.handlers.scope(prefix="inner"):
             total = total + effect(GRID)
         numpyro.deterministic("total", total)
 
-    draws = Predictive(model, num_samples=3)(jax.random.key(1))
+    draws = jax.jit(Predictive(model, num_samples=6))(jax.random.key(0))
     assert {"f.scale", "g.scale", "inner/f.scale"} <= set(draws)
-    parts = [effect.curve(draws), other.curve(draws), effect.curve(draws, prefix="inner/")]
-    np.testing.assert_allclose(sum(c(GRID) for c in parts), draws["total"], atol=1e-5)
+    assert draws["f.coefficients"].shape == (6, 4, 3, 8)
+    assert effect.curve(draws).batch_shape == (6, 4, 3)
+
+    @jax.jit
+    def again(draws):
+        inner = effect.curve(draws, prefix="inner/")
+        return effect.curve(draws)(GRID), other.curve(draws)(GRID) + inner(GRID)
+
+    # float32, values up to 12: sums are taken in other orders.
+    for found, name in zip(again(draws), ("value", "total"), strict=True):
+        np.testing.assert_allclose(found, draws[name], atol=1e-5)
 
 
 def test_sampling_under_the_users_own_reparameterization():
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
     effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(centering=1.0))
     model = numpyro.handlers.reparam(effect.sample, config={"f.modes": LocScaleReparam()})
-    traced = trace(model)
-    assert traced["f.modes_centered"]["type"] == "param"
-    assert traced["f.modes_centered"]["value"].shape == (6,)
+    assert shapes(model, "param") == {"f.modes_centered": (6,)}
 
 
-@pytest.mark.parametrize("centering", [0.0, 0.3, 1.0, None])
-def test_curves_are_rebuilt_from_the_sample_sites_alone(centering):
-    basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
-    prior = ns.SmoothnessPrior(order=3, centering=centering)
-    effect = ns.SplineEffect("f", basis, prior, measure=np.linspace(0.1, 0.8, 30))
-
-    def model():
-        with numpyro.plate("group", 2):
-            effect.sample()
-
-    draws = Predictive(model, num_samples=5)(jax.random.key(2))
-    expected = effect.curve(draws)(GRID)
-    latent = {k: v for k, v in draws.items() if k in sites(trace(effect.sample), "sample")}
-    assert "f.coefficients" not in latent
-    # Two orders of summation in float32, for values up to 10.
-    np.testing.assert_allclose(effect.curve(latent)(GRID), expected, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("name", ["smoothness_centered", "smoothness_automatic", "increasing"])
+def test_curves_are_rebuilt_from_the_sample_sites_alone(name):
+    case = prior_case(name)
+    values = case.draw(ROWS)
+    draws = {k: v.reshape(4, 6, *v.shape[1:]) for k, v in case.named(values).items()}
+    expected = case.basis.curve(case.evaluated(values)[0].reshape(4, 6, -1).astype(np.float32))
+    found = jax.jit(lambda draws: case.effect.curve(draws).table)(draws)
+    # Two orders of summation in float32.
+    largest = np.abs(expected.table).max()
+    np.testing.assert_allclose(found, expected.table, rtol=1e-5, atol=1e-5 * largest)
 
 
 def test_reading_draws_says_what_is_missing_or_does_not_fit(effect):
@@ -147,7 +156,7 @@ def test_reading_draws_says_what_is_missing_or_does_not_fit(effect):
         effect.curve({"g.coefficients": np.zeros(8)})
     with pytest.raises(ValueError, match=r"must have shape \(\*batch, 8\)"):
         effect.curve({"f.coefficients": np.zeros((4, 7))})
-    names = sites(trace(effect.sample), "sample")
+    names = shapes(effect.sample, "sample")
     wrong = {name: np.zeros((3 + i, *shape)) for i, (name, shape) in enumerate(names.items())}
     with pytest.raises(ValueError, match="must have common leading axes"):
         effect.curve(wrong)
@@ -201,24 +210,33 @@ def regression(effect, noise=0.1):
     return model, x, np.sin(6 * x) + noise * rng.normal(size=60)
 
 
-@pytest.fixture(scope="module")
-def fitted(effect):
-    """Model and posterior draws of the regression."""
-    model, x, y = regression(effect)
-    mcmc = MCMC(NUTS(model), num_warmup=300, num_samples=300, progress_bar=False)
-    mcmc.run(jax.random.key(4), x, y)
-    return model, mcmc.get_samples()
+def test_predictive_on_new_data_agrees_with_the_curves(effect):
+    model, _, _ = regression(effect)
+    rng = np.random.default_rng(4)
+    draws = {
+        "level": rng.normal(size=50),
+        "sigma": rng.gamma(2.0, size=50),
+        "f.scale": rng.gamma(2.0, size=50),
+        "f.linear": rng.normal(size=(50, 1)),
+        "f.modes_decentered": rng.normal(size=(50, 6)),
+    }
+    draws = {name: value.astype(np.float32) for name, value in draws.items()}
+    sites = Predictive(model, draws, return_sites=["mean", "f.coefficients"])
+    predicted = jax.jit(sites)(jax.random.key(5), GRID)
+    expected = draws["level"][:, None] + effect.curve(predicted)(GRID)
+    np.testing.assert_allclose(predicted["mean"], expected, atol=1e-5)
 
 
-def test_predictive_on_new_data_agrees_with_the_curves(effect, fitted):
-    model, draws = fitted
-    predicted = Predictive(model, draws, return_sites=["mean"])(jax.random.key(5), GRID)["mean"]
-    expected = draws["level"][:, None] + effect.curve(draws)(GRID)
-    np.testing.assert_allclose(predicted, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("method", ["sequential", "vectorized", "parallel"])
-def test_every_chain_method_recovers_the_curve(effect, fitted, method):
+@pytest.mark.parametrize(
+    "method",
+    [
+        "vectorized",
+        # NUTS takes most of the time of this file; NumPyro, not a spline, loops over its chains.
+        pytest.param("sequential", marks=pytest.mark.slow),
+        pytest.param("parallel", marks=pytest.mark.slow),
+    ],
+)
+def test_every_chain_method_recovers_the_curve(effect, method):
     model, x, y = regression(effect)
     kernel = NUTS(model, target_accept_prob=0.9)
     with warnings.catch_warnings():
@@ -226,8 +244,8 @@ def test_every_chain_method_recovers_the_curve(effect, fitted, method):
         warnings.filterwarnings("ignore", message="There are not enough devices")
         mcmc = MCMC(
             kernel,
-            num_warmup=300,
-            num_samples=200,
+            num_warmup=150,
+            num_samples=100,
             num_chains=2,
             chain_method=method,
             progress_bar=False,
@@ -242,8 +260,20 @@ def test_every_chain_method_recovers_the_curve(effect, fitted, method):
 def test_svi_with_an_autoguide(effect):
     model, x, y = regression(effect)
     guide = autoguide.AutoNormal(model)
-    svi = SVI(model, guide, numpyro.optim.Adam(0.02), Trace_ELBO())
-    result = svi.run(jax.random.key(7), 3000, x, y, progress_bar=False)
+    svi = SVI(model, guide, numpyro.optim.Adam(0.05), Trace_ELBO())
+    result = svi.run(jax.random.key(7), 1000, x, y, progress_bar=False)
     draws = guide.sample_posterior(jax.random.key(8), result.params, sample_shape=(200,))
     mean = (draws["level"][:, None] + effect.curve(draws)(x)).mean(0)
     assert np.sqrt(np.mean((mean - np.sin(6 * x)) ** 2)) < 0.08
+
+
+def test_draws_of_other_groups_are_refused():
+    effect = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]))
+
+    def model(groups):
+        with numpyro.plate("g", groups):
+            return effect.sample()
+
+    draws = numpyro.infer.Predictive(model, num_samples=2)(jax.random.key(0), 3)
+    with pytest.raises(ValueError, match=r"plate 'g' of size 1; the values given .* hold 3"):
+        numpyro.infer.Predictive(model, draws)(jax.random.key(1), 1)

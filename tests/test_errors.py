@@ -54,7 +54,21 @@ def linear(**terms):
 
 BAD = {
     "x_strings": (lambda: ns.bspline_basis(["a"], KNOTS), TypeError, "`x` must hold real numbers"),
-    "x_booleans": (lambda: CURVE([True]), TypeError, "`x` must hold real numbers; got dtype bool"),
+    "x_masked": (
+        lambda: CURVE(np.ma.array([0.1, -999.0], mask=[False, True])),
+        ValueError,
+        r"`x` must not have missing values; got 1 among 2 .*x.compressed\(\)",
+    ),
+    "x_dates": (
+        lambda: CURVE(np.array(["2020-01-01"], "M8[D]")),
+        TypeError,
+        r"days since a date: \(t - t\[0\]\) / np.timedelta64\(1, 'D'\)",
+    ),
+    "x_durations": (
+        lambda: CURVE(np.array([6], "m8[h]")),
+        TypeError,
+        r"give days: t / np.timedelta64\(1, 'D'\)",
+    ),
     "x_complex": (lambda: CURVE(1j), TypeError, "`x` must hold real numbers; got dtype complex"),
     "knots_decrease": (
         lambda: ns.bspline_basis(0.5, [0, 0, 0.7, 0.5, 1, 1], 1),
@@ -187,7 +201,21 @@ BAD = {
         ValueError,
         "`measure` must be an array of observations, or a pair",
     ),
-    "measure_nan": (lambda: BASIS.gram([0.1, np.nan]), ValueError, "`measure` must be finite"),
+    "measure_infinite": (
+        lambda: BASIS.gram([0.1, np.inf]),
+        ValueError,
+        "`measure` must be finite, or NaN where missing; got inf at index 1",
+    ),
+    "measure_all_missing": (
+        lambda: BASIS.gram([np.nan]),
+        ValueError,
+        "`measure` must hold at least one observation; all entries are NaN",
+    ),
+    "measure_in_other_units": (
+        lambda: BASIS.gram([273.0, 280.0, 0.5]),
+        ValueError,
+        "got 2 of 3 observations outside the domain",
+    ),
     "measure_weights_negative": (
         lambda: BASIS.gram(([0.1, 0.2], [1.0, -1.0])),
         ValueError,

@@ -1,5 +1,6 @@
 """Penalized fits with REML scales: against mgcv, against the marginal density, into NUTS."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
+from jax.flatten_util import ravel_pytree
 from numpyro.infer import MCMC, NUTS, init_to_value
 from numpyro.infer.util import initialize_model
 
@@ -126,17 +128,15 @@ def test_the_gradient_of_the_criterion(name):
     np.testing.assert_allclose(criterion(theta)[1], expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["poisson", "exposure", "bernoulli", "binomial"])
-def test_the_estimate_is_the_posterior_mode_and_the_criterion_laplaces(name, x64):
-    family = FAMILIES[name]
-    predictor, y = problem(family)
-    fit = penalized_fit(predictor, y, family)
-    names = [block.site for block in predictor.blocks]
-    scales = {k: fit.values[k] for k in ("f.scale", "g.scale")}
-    sites = {k: jnp.asarray(fit.values[k]) for k in names}
+@functools.cache
+def joint_derivatives(poisson):
+    """One program for all data of a family: log p(y, coefficients | scales), gradient, Hessian.
 
-    def log_joint(coefficients):
-        """Written with NumPyro's distributions, apart from flat priors, which add nothing."""
+    Written with NumPyro's distributions, apart from flat priors, which add nothing.
+    """
+    predictor, _ = problem(Gaussian())
+
+    def log_joint(coefficients, scales, y, sizes):
         values = predictor.sites(coefficients)
         total = dist.Normal(0.5, 2.0).log_prob(values["intercept"])
         for effect in ("f", "g"):
@@ -144,19 +144,34 @@ def test_the_estimate_is_the_posterior_mode_and_the_criterion_laplaces(name, x64
             prior = dist.Normal(0.0, scales[f"{effect}.scale"])
             total += prior.log_prob(values[f"{effect}.modes"]).sum()
         eta = predictor.evaluate(coefficients)
-        if isinstance(family, Poisson):
-            exposure = 1.0 if family.exposure is None else family.exposure
-            return total + dist.Poisson(exposure * jnp.exp(eta)).log_prob(y).sum()
-        trials = np.ones(80, int) if family.trials is None else family.trials.astype(int)
-        likelihood = dist.BinomialLogits(eta, total_count=trials)
+        if poisson:
+            return total + dist.Poisson(sizes * jnp.exp(eta)).log_prob(y).sum()
+        likelihood = dist.BinomialLogits(eta, total_count=sizes.astype(int))
         return total + likelihood.log_prob(y.astype(int)).sum()
 
-    at = jnp.concatenate([jnp.ravel(sites[k]) for k in names])
-    gradient, hessian = jax.jit(lambda c: (jax.grad(log_joint)(c), jax.hessian(log_joint)(c)))(at)
+    def everything(*arguments):
+        derivatives = jax.grad(log_joint)(*arguments), jax.hessian(log_joint)(*arguments)
+        return log_joint(*arguments), *derivatives
+
+    return jax.jit(everything)
+
+
+@pytest.mark.parametrize("name", ["poisson", "exposure", "bernoulli", "binomial"])
+def test_the_estimate_is_the_posterior_mode_and_the_criterion_laplaces(name, x64):
+    family = FAMILIES[name]
+    predictor, y = problem(family)
+    fit = penalized_fit(predictor, y, family)
+    names = [block.site for block in predictor.blocks]
+    scales = {k: fit.values[k] for k in ("f.scale", "g.scale")}
+    sizes = family.exposure if isinstance(family, Poisson) else family.trials
+    sizes = np.ones(80) if sizes is None else sizes
+    at = np.concatenate([np.ravel(fit.values[k]) for k in names])
+    derivatives = joint_derivatives(isinstance(family, Poisson))(at, scales, y, sizes)
+    joint, gradient, hessian = (np.asarray(part) for part in derivatives)
     # In units of posterior standard deviations.
     assert np.abs(gradient * np.sqrt(np.diag(fit.covariance))).max() < 1e-5
     np.testing.assert_allclose(np.linalg.inv(-hessian), fit.covariance, rtol=1e-4, atol=1e-8)
-    laplace = log_joint(at) - 0.5 * np.linalg.slogdet(-hessian / (2 * np.pi))[1]
+    laplace = joint - 0.5 * np.linalg.slogdet(-hessian / (2 * np.pi))[1]
     np.testing.assert_allclose(fit.log_marginal, laplace, rtol=1e-8)
 
 
@@ -170,10 +185,14 @@ def test_gaussian_criterion_is_the_marginal_density(x64):
     def density(theta):
         return MarginalGaussian(regression, jnp.exp(theta[0]), jnp.exp(theta[1:])).log_prob(y)
 
-    theta = np.log(np.array([fit.values["sigma"], *scales]))
-    np.testing.assert_allclose(fit.log_marginal, density(theta), rtol=1e-10)
-    np.testing.assert_allclose(jax.jit(jax.grad(density))(theta), 0.0, atol=1e-5)
-    variances = np.diag(np.linalg.inv(-jax.jit(jax.hessian(density))(theta)))
+    @jax.jit
+    def derivatives(theta):
+        return density(theta), jax.grad(density)(theta), jax.hessian(density)(theta)
+
+    value, gradient, hessian = derivatives(np.log(np.array([fit.values["sigma"], *scales])))
+    np.testing.assert_allclose(fit.log_marginal, value, rtol=1e-10)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
+    variances = np.diag(np.linalg.inv(-hessian))
     own = [fit.log_scale_variances[k] for k in ("sigma", "f.scale", "g.scale")]
     np.testing.assert_allclose(own, variances, rtol=1e-4)
 
@@ -200,6 +219,19 @@ def model_of(predictor, family, y):
     return model
 
 
+def diagonal_curvature(function, at):
+    """Second derivatives, from differences of the gradient: a third of what a Hessian compiles."""
+    flat, unravel = ravel_pytree(at)
+    flat, step = np.asarray(flat), 1e-5
+    gradient = jax.jit(jax.grad(lambda flat: function(unravel(flat))))
+    shifts = step * np.eye(flat.size)
+    slopes = [
+        (gradient(flat + shift)[i] - gradient(flat - shift)[i]) / (2 * step)
+        for i, shift in enumerate(shifts)
+    ]
+    return {name: np.asarray(value) for name, value in unravel(jnp.array(slopes)).items()}
+
+
 @pytest.mark.parametrize("centering", [None, 0.0, 1.0, 0.5])
 @pytest.mark.parametrize("name", ["gaussian", "poisson"])
 def test_starting_values_and_mass_matrix_fit_the_model(name, centering, x64):
@@ -218,12 +250,10 @@ def test_starting_values_and_mass_matrix_fit_the_model(name, centering, x64):
     for site in ("f.scale", "f.modes", "f.linear", "f.coefficients", "g.coefficients", "b"):
         np.testing.assert_allclose(values[site], fit.values[site], rtol=1e-6, atol=1e-8)
     # Conditional variances of coefficients are inverse curvatures of the potential once whitened.
-    hessian = jax.jit(jax.hessian(info.potential_fn))(start)
     site = "f.modes" if centering == 1.0 else "f.modes_decentered"
-    curvature = np.diag(hessian[site][site])
-    assert np.all(curvature * matrix[(site,)] > 0.99)
-    log_scale = hessian["f.scale"]["f.scale"]
-    assert np.isfinite(log_scale)
+    curvature = diagonal_curvature(info.potential_fn, start)
+    assert np.all(curvature[site] * matrix[(site,)] > 0.99)
+    assert np.isfinite(curvature["f.scale"])
     np.testing.assert_allclose(matrix[("f.scale",)], fit.log_scale_variances["f.scale"])
 
 

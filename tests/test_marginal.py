@@ -109,46 +109,44 @@ def dense_log_density(predictor, weights, sigma, scales, y):
 POINTS = [(0.3, [1.0, 0.5, 2.0]), (2.0, [1e-3, 30.0, 0.1]), (1e-2, [0.1, 1e-2, 5.0])]
 
 
-def densities(regression, y):
-    """log p(y | sigma, scales), compiled, for a known y and for a traced one."""
-
-    def density(sigma, scales, y):
-        return MarginalGaussian(regression, sigma, scales).log_prob(y)
-
-    known = jax.jit(lambda sigma, scales: density(sigma, scales, y))
-    return known, lambda *at: jax.jit(density)(*at, y)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", list(PREDICTORS))
-def test_density_is_that_of_the_dense_normal(name, weighted, x64):
+def test_density_is_that_of_the_dense_normal(name, x64):
+    """For a known y without and with weights, and for a traced one with them (none are ones)."""
     predictor = PREDICTORS[name]
     *_, y = data(60)
-    weights = np.random.default_rng(1).uniform(0.2, 3.0, 60) if weighted else np.ones(60)
-    known, traced = densities(GaussianMarginal(predictor, weights if weighted else None), y)
+    own = np.random.default_rng(1).uniform(0.2, 3.0, 60)
+    plain, weighted = GaussianMarginal(predictor), GaussianMarginal(predictor, own)
+
+    @jax.jit
+    def densities(sigma, scales, traced):
+        cases = ((plain, y), (weighted, y), (weighted, traced))
+        return [MarginalGaussian(r, sigma, scales).log_prob(value) for r, value in cases]
+
     for sigma, scales in POINTS:
         scales = np.array(scales[: len(predictor.effects)])
-        expected = dense_log_density(predictor, weights, sigma, scales, y)
-        # At sigma = 0.01 the density is about -1e5, and signal and noise are a factor of 1e7 apart
-        # in variance: the rounding of the Gram matrix counts that much more.
-        np.testing.assert_allclose(known(sigma, scales), expected, rtol=1e-10, atol=1e-8)
-        np.testing.assert_allclose(traced(sigma, scales), expected, rtol=1e-10, atol=1e-8)
-        if sigma > 0.1 and name in PROPER and name != "far_from_zero":
-            design, mean, variance = parts(predictor, scales)
-            covariance = (design * variance) @ design.T + np.diag(sigma**2 / weights)
-            textbook = scipy.stats.multivariate_normal(design @ mean, covariance).logpdf(y)
-            np.testing.assert_allclose(known(sigma, scales), textbook, rtol=1e-11, atol=1e-8)
+        actual = densities(sigma, scales, y)
+        for weights, values in ((np.ones(60), actual[:1]), (own, actual[1:])):
+            expected = dense_log_density(predictor, weights, sigma, scales, y)
+            # At sigma = 0.01 the density is about -1e5, and signal and noise are a factor of 1e7
+            # apart in variance: the rounding of the Gram matrix counts that much more.
+            np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-8)
+            if sigma > 0.1 and name in PROPER and name != "far_from_zero":
+                design, mean, variance = parts(predictor, scales)
+                covariance = (design * variance) @ design.T + np.diag(sigma**2 / weights)
+                textbook = scipy.stats.multivariate_normal(design @ mean, covariance).logpdf(y)
+                np.testing.assert_allclose(values[0], textbook, rtol=1e-11, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["one", "several", "flat", "linear_only"])
 def test_more_coefficients_than_observations(name, x64):
     predictor = dict(predictors(14))[name]
     *_, y = data(14)
-    known, _ = densities(GaussianMarginal(predictor), y)
+    regression = GaussianMarginal(predictor)
+    density = jax.jit(lambda s, t: MarginalGaussian(regression, s, t).log_prob(y))
     for sigma, scales in POINTS:
         scales = np.array(scales[: len(predictor.effects)])
         expected = dense_log_density(predictor, np.ones(14), sigma, scales, y)
-        np.testing.assert_allclose(known(sigma, scales), expected, rtol=1e-9, atol=1e-8)
+        np.testing.assert_allclose(density(sigma, scales), expected, rtol=1e-9, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["several", "flat"])
@@ -157,19 +155,25 @@ def test_gradients_of_both_modes_and_second_order(name, x64):
     *_, y = data(60)
     regression, num = GaussianMarginal(predictor), len(predictor.effects)
 
-    @jax.jit
     def density(theta):
         return MarginalGaussian(regression, jnp.exp(theta[0]), jnp.exp(theta[1:])).log_prob(y)
 
+    @jax.jit
+    def derivatives(theta):
+        reverse, forward = jax.grad(density), jax.jacfwd(density)
+        return density(theta), reverse(theta), forward(theta), jax.jacfwd(reverse)(theta)
+
     theta, step = np.linspace(-1.0, 0.5, num + 1), 1e-5
     unit = np.eye(num + 1) * step
-    expected = [(density(theta + u) - density(theta - u)) / (2 * step) for u in unit]
-    gradient = jax.jit(jax.grad(density))
-    np.testing.assert_allclose(gradient(theta), expected, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(jax.jit(jax.jacfwd(density))(theta), expected, rtol=1e-6, atol=1e-6)
-    expected = [(gradient(theta + u) - gradient(theta - u)) / (2 * step) for u in unit]
-    hessian = jax.jit(jax.jacfwd(gradient))(theta)
-    np.testing.assert_allclose(hessian, expected, rtol=1e-5, atol=1e-5)
+    ahead, behind = ([derivatives(theta + s * u)[:2] for u in unit] for s in (1.0, -1.0))
+    slopes, second = (
+        np.array([(a[i] - b[i]) / (2 * step) for a, b in zip(ahead, behind, strict=True)])
+        for i in (0, 1)
+    )
+    _, reverse, forward, hessian = derivatives(theta)
+    np.testing.assert_allclose(reverse, slopes, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(forward, slopes, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(hessian, second, rtol=1e-5, atol=1e-5)
 
 
 def large(n):
@@ -211,7 +215,8 @@ def test_a_traced_y_in_float32(name):
     density = jax.jit(lambda y: MarginalGaussian(regression, jnp.float32(0.3), narrow).log_prob(y))
     value = float(density(y.astype(np.float32)))
     with jax.enable_x64(True):
-        expected = float(MarginalGaussian(regression, np.float32(0.3), scales).log_prob(y))
+        known = jax.jit(lambda s, t: MarginalGaussian(regression, s, t).log_prob(y))
+        expected = float(known(float(np.float32(0.3)), scales))
     # Relative to the sums of squares that make up the density.
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-5 * (abs(expected) + y.size))
 
@@ -238,12 +243,19 @@ def test_draws_of_y_have_the_stated_moments(name):
     predictor = dict(predictors(12))[name]
     weights = np.linspace(0.5, 3.0, 12)
     scales = [0.7, 1.5, 0.4][: len(predictor.effects)]
-    distribution = MarginalGaussian(GaussianMarginal(predictor, weights), 0.5, np.array(scales))
-    draws = np.asarray(distribution.sample(jax.random.key(0), (NUM_DRAWS,)), dtype=float)
+    regression = GaussianMarginal(predictor, weights)
+
+    @jax.jit
+    def draw(key, scales):
+        distribution = MarginalGaussian(regression, 0.5, scales)
+        return distribution.sample(key, (NUM_DRAWS,)), distribution.mean
+
+    draws, own_mean = draw(jax.random.key(0), np.array(scales))
+    draws = np.asarray(draws, dtype=float)
     design, mean, variance = parts(predictor, scales)
     covariance = (design * variance) @ design.T + np.diag(0.25 / weights)
     deviation = np.sqrt(np.diag(covariance))
-    np.testing.assert_allclose(distribution.mean, design @ mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(own_mean, design @ mean, rtol=1e-5, atol=1e-5)
     standardized = (draws - design @ mean) / deviation
     assert np.abs(standardized.mean(0)).max() < ERRORS / np.sqrt(NUM_DRAWS)
     correlation = covariance / np.outer(deviation, deviation)
@@ -262,7 +274,15 @@ def test_draws_of_coefficients_have_the_conditional_moments(name, x64):
         for e, s in zip(predictor.effects, scales, strict=True)
     }
     regression = GaussianMarginal(predictor, weights)
-    result = regression.draw(jax.random.key(1), draws, y, np.full(NUM_DRAWS, sigma))
+
+    @jax.jit
+    def draw(key, draws, sigma):
+        result = regression.draw(key, draws, y, sigma)
+        few = {name: value[:5] for name, value in result.items()}
+        pairs = zip(predictor.effects, predictor.inputs, strict=True)
+        return result, [effect.curve(few)(x) for effect, x in pairs]
+
+    result, curves = draw(jax.random.key(1), draws, np.full(NUM_DRAWS, sigma))
     sites = [np.asarray(result[b.site]).reshape(NUM_DRAWS, -1) for b in predictor.blocks]
     sample = np.concatenate(sites, axis=1)
     design, mean, variance = parts(predictor, scales)
@@ -275,13 +295,12 @@ def test_draws_of_coefficients_have_the_conditional_moments(name, x64):
     error = np.sqrt((1.0 + np.eye(len(mean))) / NUM_DRAWS)
     products = standardized.T @ standardized / NUM_DRAWS
     assert np.all(np.abs(products - np.eye(len(mean))) < ERRORS * error)
-    for effect, x in zip(predictor.effects, predictor.inputs, strict=True):
+    for effect, values in zip(predictor.effects, curves, strict=True):
         block = predictor.block(effect.site("modes"))
         columns = np.zeros(predictor.num_coefficients, bool)
         columns[block] = True
         if effect.prepared.spectrum.polynomials.shape[1] > 1:
             columns[predictor.block(effect.site("linear"))] = True
-        values = effect.curve(result)(x)[:5]
         np.testing.assert_allclose(values, sample[:5, columns] @ design[:, columns].T, atol=1e-9)
 
 
@@ -291,10 +310,15 @@ def test_float32_draws_far_from_zero(x64):
     *_, y = data(60)
     regression = GaussianMarginal(predictor)
     draws = {"f.scale": np.full(2000, 1.0)}
-    wide = regression.draw(jax.random.key(1), draws, 1e4 + y, np.full(2000, 0.3))
+
+    @jax.jit
+    def draw(key, draws, sigma):
+        return regression.draw(key, draws, 1e4 + y, sigma)
+
+    wide = draw(jax.random.key(1), draws, np.full(2000, 0.3))
     with jax.enable_x64(False):
         key, sigma = jax.random.key(2), np.full(2000, 0.3, np.float32)
-        narrow = regression.draw(key, draws, 1e4 + y, sigma)
+        narrow = draw(key, draws, sigma)
         assert narrow["f.coefficients"].dtype == np.float32
     error = 0.3 / np.sqrt(60) * ERRORS / np.sqrt(1000)
     assert abs(np.mean(wide["intercept"]) - np.asarray(narrow["intercept"], float).mean()) < error
@@ -307,20 +331,37 @@ def test_the_distribution_is_a_pytree_with_batches(x64):
     scales = np.array([[1.0, 2.0, 0.5], [0.3, 0.4, 2.0]])
     distribution = MarginalGaussian(regression, sigma, scales)
     assert (distribution.batch_shape, distribution.event_shape) == ((2,), (60,))
-    assert distribution.sample(jax.random.key(0), (3,)).shape == (3, 2, 60)
-    expected = [MarginalGaussian(regression, *p).log_prob(y) for p in zip(sigma, scales)]  # noqa: B905
-    np.testing.assert_allclose(distribution.log_prob(y), expected)
-    both = np.stack([y, y + 1.0])
-    expected[1] = MarginalGaussian(regression, sigma[1], scales[1]).log_prob(y + 1.0)
-    np.testing.assert_allclose(distribution.log_prob(both), expected)
     again = jax.tree.unflatten(*reversed(jax.tree.flatten(distribution)))
-    np.testing.assert_allclose(again.log_prob(both), expected)
+    both = np.stack([y, y + 1.0])
+
+    @jax.jit
+    def values(key, sigma, scales):
+        def of(y, *row):
+            return MarginalGaussian(regression, sigma[row], scales[row]).log_prob(y)
+
+        return {
+            "one by one": [of(y, 0), of(y, 1), of(y + 1.0, 1)],
+            "one y": of(y),
+            "two": of(both),
+            "rebuilt": again.log_prob(both),
+            "mapped": jax.vmap(lambda s, t: MarginalGaussian(regression, s, t).log_prob(y + 1.0))(
+                sigma, scales
+            ),
+            "expanded": distribution.expand((4, 2)).log_prob(y),
+            "drawn": distribution.sample(key, (3,)),
+        }
+
+    value = values(jax.random.key(0), sigma, scales)
+    first, second, other = value["one by one"]
+    assert value["drawn"].shape == (3, 2, 60)
+    np.testing.assert_allclose(value["one y"], [first, second])
+    np.testing.assert_allclose(value["two"], [first, other])
+    np.testing.assert_allclose(value["rebuilt"], [first, other])
+    np.testing.assert_allclose(value["mapped"][1], other)
+    np.testing.assert_allclose(value["expanded"], np.broadcast_to([first, second], (4, 2)))
     # Through plain jit everything is traced, the design too.
-    value = jax.jit(lambda d, y: d.log_prob(y))(distribution, both)
-    np.testing.assert_allclose(value, expected, rtol=1e-8)
-    mapped = jax.vmap(lambda s, t: MarginalGaussian(regression, s, t).log_prob(y + 1.0))
-    np.testing.assert_allclose(mapped(sigma, scales)[1], expected[1])
-    assert distribution.expand((4, 2)).log_prob(y).shape == (4, 2)
+    traced = jax.jit(lambda d, y: d.log_prob(y))(distribution, both)
+    np.testing.assert_allclose(traced, [first, other], rtol=1e-8)
 
 
 def test_pandas_in_and_prior_draws_out():
@@ -336,28 +377,36 @@ def test_pandas_in_and_prior_draws_out():
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
         numpyro.sample("y", regression.distribution(sigma), obs=y)
 
-    draws = Predictive(model, num_samples=4)(jax.random.key(0))
+    @jax.jit
+    def draw(key):
+        scoped = Predictive(numpyro.handlers.scope(model, prefix="inner"), num_samples=4)(key)
+        sigma = scoped["inner/sigma"]
+        result = regression.draw(key, scoped, frame["y"], sigma, prefix="inner/")
+        value = f.curve(result, prefix="inner/")(0.5)
+        return Predictive(model, num_samples=4)(key), result, value
+
+    draws, result, value = draw(jax.random.key(0))
     assert set(draws) == {"sigma", "f.scale", "y"}
     assert draws["y"].shape == (4, 30)
-    scoped = Predictive(numpyro.handlers.scope(model, prefix="inner"), num_samples=4)(
-        jax.random.key(0)
-    )
-    result = regression.draw(
-        jax.random.key(1), scoped, frame["y"], scoped["inner/sigma"], prefix="inner/"
-    )
-    assert f.curve(result, prefix="inner/")(0.5).shape == (4,)
+    assert value.shape == (4,)
     assert result["inner/b"].shape == (4,)
 
 
 def test_the_full_model_of_a_predictor_is_its_linear_form(x64):
     predictor = PREDICTORS["several"]
-    seeded = numpyro.handlers.seed(predictor.sample, rng_seed=0)
-    trace = numpyro.handlers.trace(seeded).get_trace()
-    sites = [np.ravel(trace[block.site]["value"]) for block in predictor.blocks]
-    eta = np.asarray(numpyro.handlers.seed(predictor.sample, rng_seed=0)())
+
+    @jax.jit
+    def values(key):
+        trace = numpyro.handlers.trace(numpyro.handlers.seed(predictor.sample, key))
+        sites = trace.get_trace()
+        coefficients = [jnp.ravel(sites[block.site]["value"]) for block in predictor.blocks]
+        again = numpyro.handlers.seed(predictor.sample, key)()
+        return coefficients, again, predictor.evaluate(jnp.concatenate(coefficients))
+
+    coefficients, eta, evaluated = values(jax.random.key(0))
     design, *_ = parts(predictor, [])
-    np.testing.assert_allclose(eta, design @ np.concatenate(sites), atol=1e-10)
-    np.testing.assert_allclose(eta, predictor.evaluate(jnp.concatenate(sites)), atol=1e-10)
+    np.testing.assert_allclose(eta, design @ np.concatenate(coefficients), atol=1e-10)
+    np.testing.assert_allclose(eta, evaluated, atol=1e-10)
 
 
 def test_draws_serve_the_full_model():
@@ -370,11 +419,15 @@ def test_draws_serve_the_full_model():
         numpyro.deterministic("eta", predictor.sample())
         numpyro.sample("y", dist.Normal(0.0, sigma))
 
-    prior = Predictive(full, num_samples=6)(jax.random.key(0))
-    scales = {name: prior[name] for name in ("sigma", "f.scale", "g.scale", "w.scale")}
-    draws = GaussianMarginal(predictor).draw(jax.random.key(1), scales, y, scales["sigma"])
+    @jax.jit
+    def everything(key):
+        prior = Predictive(full, num_samples=6)(key)
+        scales = {name: prior[name] for name in ("sigma", "f.scale", "g.scale", "w.scale")}
+        draws = GaussianMarginal(predictor).draw(key, scales, y, scales["sigma"])
+        return prior, draws, Predictive(full, draws)(key)["eta"]
+
+    prior, draws, eta = everything(jax.random.key(0))
     assert set(draws) == set(prior) - {"eta", "y"}
-    eta = Predictive(full, draws)(jax.random.key(2))["eta"]
     sites = [np.asarray(draws[b.site]).reshape(6, -1) for b in predictor.blocks]
     design, *_ = parts(predictor, [])
     np.testing.assert_allclose(eta, np.concatenate(sites, axis=1) @ design.T, atol=1e-3)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import jax
 import nbformat
 import pytest
 from test_metadata import MACHINE_PATHS, ROOT
@@ -46,10 +47,15 @@ def test_notebook_is_committed_as_executed(path):
     assert "it/s]" not in text  # a progress bar
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     environment = os.environ | {
         "NUMPYRO_SPLINES_FAST": "1",
+        # As in conftest.py, for the kernel: what tests and other notebooks compiled is read again.
+        "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         # As in the Makefile: tqdm asks for ipywidgets.
         "PYTHONWARNINGS": "ignore:IProgress not found",
     }

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cases import compiled
 from oracle_files import close, load
 
 import numpyro_splines as ns
+from cases import compiled
 
 BASES = ns.bspline_basis, ns.scipy_bspline_basis
 

@@ -249,8 +249,6 @@ CASES = {
         intervals,
     )
 }
-# Up to half a minute each on a busy core.
-LONG = set(CASES) - {"single_index"}
 
 
 @pytest.mark.parametrize("name", list(CASES))
@@ -267,7 +265,8 @@ def test_gradients(name, x64):
 
     point, unravel = ravel_pytree(draw(jax.random.key(1)))
     density = jax.jit(jax.value_and_grad(lambda v: log_density(model, (), {}, unravel(v))[0]))
-    _, gradient = density(point)
+    point = np.asarray(point)
+    gradient = np.asarray(density(point)[1])
     assert np.all(np.isfinite(gradient))
     # `odeint` is exact to its own tolerance only.
     step, tolerance = (1e-4, 1e-4) if name == "differential_equation" else (1e-5, 1e-6)
@@ -277,9 +276,8 @@ def test_gradients(name, x64):
         np.testing.assert_allclose(gradient @ way, slope, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(k, marks=pytest.mark.slow if k in LONG else ()) for k in CASES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(CASES))
 def test_known_parameters_are_recovered(name):
     """By NUTS without divergences; errors of sites within 4 posterior standard deviations."""
     # An adaptive solver in float32 is too rough for the energy of NUTS: chains stand still.
@@ -318,7 +316,7 @@ def check_recovery(case):
 def test_directions_are_uniform_on_the_half_sphere(reference):
     """On the sphere in three dimensions every coordinate is uniform (Archimedes)."""
     draws = Predictive(lambda: direction("a", 3, reference=reference), num_samples=4000)
-    a = np.asarray(draws(jax.random.key(2))["a"], dtype=np.float64)
+    a = np.asarray(jax.jit(draws)(jax.random.key(2))["a"], dtype=np.float64)
     np.testing.assert_allclose((a**2).sum(axis=1), 1.0, rtol=1e-5)
     for j in range(3):
         lower = 0.0 if j == reference else -1.0
@@ -329,21 +327,31 @@ def test_directions_are_uniform_on_the_half_sphere(reference):
 
 
 def test_directions_in_plates():
-    with numpyro.handlers.seed(rng_seed=0), numpyro.plate("groups", 5):
-        a = direction("a", 2)
+    @jax.jit
+    def draw(key):
+        with numpyro.handlers.seed(rng_seed=key), numpyro.plate("groups", 5):
+            return direction("a", 2)
+
+    a = draw(jax.random.key(0))
     assert a.shape == (5, 2)
-    assert np.all(a[:, 0] > 0.0)
+    assert np.all(np.asarray(a)[:, 0] > 0.0)
 
 
 def test_integrals_are_exact(x64):
     """Integrals against quadrature, inside and outside the domain; their slopes in the bounds."""
     curve = smooth("f", -1.0, 2.0, 8).basis.curve(RNG(15).normal(size=10))
+
+    @jax.jit
+    def integral(a, b):
+        slopes = jax.grad(curve.integrate, argnums=(0, 1))(a, b)
+        return curve.integrate(a, b), jnp.stack(slopes), jnp.stack([-curve(a), curve(b)])
+
     for a, b in ((-0.9, 1.7), (-2.5, 0.3), (1.0, 4.0), (1.5, -0.2)):
         inside = [k for k in np.asarray(curve.breakpoints) if min(a, b) < k < max(a, b)]
         expected = quad(curve.to_scipy(), a, b, points=inside, epsabs=1e-11)[0]
-        np.testing.assert_allclose(curve.integrate(a, b), expected, atol=1e-9)
-        slopes = jax.grad(curve.integrate, argnums=(0, 1))(a, b)
-        np.testing.assert_allclose(slopes, [-curve(a), curve(b)], atol=1e-12)
+        value, slopes, ends = integral(a, b)
+        np.testing.assert_allclose(value, expected, atol=1e-9)
+        np.testing.assert_allclose(slopes, ends, atol=1e-12)
 
 
 def test_an_equation_of_motion_against_a_fine_reference(x64):
@@ -357,11 +365,10 @@ def test_an_equation_of_motion_against_a_fine_reference(x64):
         options = {"method": "DOP853", "rtol": 1e-12, "atol": 1e-13}
         return solve_ivp(lambda _, state: law(state), (0.0, 6.0), [0.1], **options).y[0, -1]
 
-    @jax.jit
     def last(coefficients):
         return growth(basis.curve(coefficients), jnp.asarray(0.1))[-1]
 
-    value, gradient = jax.value_and_grad(last)(jnp.asarray(coefficients))
+    value, gradient = jax.jit(jax.value_and_grad(last))(coefficients)
     np.testing.assert_allclose(value, 1.0 / (1.0 + 9.0 * np.exp(-7.2)), atol=1e-6)
     np.testing.assert_allclose(value, reference(coefficients), atol=1e-6)
     steps = 1e-4 * np.eye(coefficients.size)

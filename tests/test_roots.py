@@ -20,54 +20,75 @@ def polynomial(roots, points=(0.0, 0.3, 1.0), lead=1.0):
     return ns.Curve.from_scipy(piece).refine(list(points))
 
 
-_padded = jax.jit(lambda table, points: ns.Curve(points, table).roots())
+def found(curve, level=0.0):
+    """Roots of a known curve: by the NumPy branch of the solver, which compiles nothing."""
+    return np.asarray(curve.roots(level))
 
 
-def padded_roots(curve):
-    """Compiled once for each degree, which is what takes time."""
-    found = np.asarray(_padded(curve.table, curve.breakpoints))
-    return found[~np.isnan(found)]
+@jax.jit
+def padded(table, points, level):
+    """The same formulas compiled: one program for each degree, which is what takes time."""
+    return ns.Curve(points, table).roots(level)
+
+
+def without_padding(rows):
+    return [row[~np.isnan(row)] for row in np.asarray(rows)]
 
 
 @pytest.mark.parametrize("degree", range(1, 6))
-@pytest.mark.parametrize("seed", range(5))
-def test_roots_are_those_of_scipy(degree, seed, x64):
-    rng = np.random.default_rng(seed)
+def test_roots_are_those_of_scipy(degree, x64):
     basis = ns.BSplineBasis(POINTS, degree=degree)
-    curve = basis.curve(rng.normal(size=basis.num_coefficients))
-    find = jax.jit(lambda level: curve.roots(level))
+    coefficients = [
+        np.random.default_rng(seed).normal(size=basis.num_coefficients) for seed in range(5)
+    ]
+    curves = basis.curve(np.stack(coefficients))
     for level in (0.0, 0.2):
-        expected = np.sort(curve.to_scipy().solve(level, extrapolate=False))
-        expected = expected[(expected >= -1.0) & (expected <= 3.0)]
-        expected = expected[np.append(True, np.diff(expected) > 1e-10)]
-        found = np.asarray(find(level))
-        np.testing.assert_allclose(found[: expected.size], expected, atol=1e-10)
-        assert np.all(np.isnan(found[expected.size :]))
+        compiled = padded(curves.table, curves.breakpoints, level)
+        assert compiled.shape == (5, 5 * degree)
+        for c, row in zip(coefficients, without_padding(compiled), strict=True):
+            curve = basis.curve(c)
+            expected = np.sort(curve.to_scipy().solve(level, extrapolate=False))
+            expected = expected[(expected >= -1.0) & (expected <= 3.0)]
+            expected = expected[np.append(True, np.diff(expected) > 1e-10)]
+            np.testing.assert_allclose(found(curve, level), expected, atol=1e-10)
+            np.testing.assert_allclose(row, expected, atol=1e-10)
 
 
-@pytest.mark.parametrize(
-    "roots",
-    [
-        [0.5],
-        [0.0, 1.0],
-        [0.3],
-        [0.1, 0.3, 0.9],
-        [0.4, 0.4],
-        [0.3, 0.3],
-        [0.0, 0.0, 1.0],
-        [0.6, 0.6, 0.6],
-        [0.2, 0.2, 0.7, 0.7],
-        [0.1, 0.2, 0.3, 0.4, 0.5],
-        [-1.0, 2.0],
-    ],
-    ids=str,
-)
+KNOWN = [
+    [0.5],
+    [0.0, 1.0],
+    [0.3],
+    [0.1, 0.3, 0.9],
+    [0.4, 0.4],
+    [0.3, 0.3],
+    [0.0, 0.0, 1.0],
+    [0.6, 0.6, 0.6],
+    [0.2, 0.2, 0.7, 0.7],
+    [0.1, 0.2, 0.3, 0.4, 0.5],
+    [-1.0, 2.0],
+]
+
+
+def tolerance_of(roots):
+    # A root of multiplicity m moves by the m-th root of rounding, through its derivatives by less.
+    return 1e-12 if len(set(roots)) == len(roots) else 1e-6
+
+
+@pytest.mark.parametrize("roots", KNOWN, ids=str)
 def test_known_roots_count_once(roots, x64):
     inside = np.unique([r for r in roots if 0.0 <= r <= 1.0])
-    found = padded_roots(polynomial(roots, lead=-3.0))
-    # A root of multiplicity m moves by the m-th root of rounding, through its derivatives by less.
-    tolerance = 1e-12 if len(set(roots)) == len(roots) else 1e-6
-    np.testing.assert_allclose(found, inside, atol=tolerance)
+    values = found(polynomial(roots, lead=-3.0))
+    np.testing.assert_allclose(values, inside, atol=tolerance_of(roots))
+
+
+@pytest.mark.parametrize("degree", range(1, 6))
+def test_known_roots_of_the_compiled_solver(degree, x64):
+    known = [roots for roots in KNOWN if len(roots) == degree]
+    curves = [polynomial(roots, lead=-3.0) for roots in known]
+    table = np.stack([curve.table for curve in curves])
+    rows = without_padding(padded(table, curves[0].breakpoints, 0.0))
+    for roots, row, curve in zip(known, rows, curves, strict=True):
+        np.testing.assert_allclose(row, found(curve), atol=tolerance_of(roots))
 
 
 @given(st.lists(st.floats(0.02, 0.98), min_size=1, max_size=5, unique_by=lambda r: round(r, 2)))
@@ -76,9 +97,9 @@ def test_random_polynomials(roots):
     with jax.enable_x64(True):
         roots = np.sort(roots)
         gap = np.min(np.diff(roots), initial=1.0)
-        found = padded_roots(polynomial(roots, (0.0, 0.5, 0.6, 1.0)))
+        values = found(polynomial(roots, (0.0, 0.5, 0.6, 1.0)))
         # The condition of a root is one over the product of the distances to the others.
-        np.testing.assert_allclose(found, roots, atol=1e-13 / gap ** (len(roots) - 1))
+        np.testing.assert_allclose(values, roots, atol=1e-13 / gap ** (len(roots) - 1))
 
 
 def test_stretches_at_the_level_and_jumps(x64):
@@ -173,23 +194,46 @@ def test_batches_and_padding(x64):
     np.testing.assert_array_equal(np.isnan(tops.x), np.isnan(tops.value))
 
 
-@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
-def test_derivatives(mode, x64):
-    basis = ns.BSplineBasis(POINTS)
+BASIS = ns.BSplineBasis(POINTS)
+
+
+@jax.jit
+def jacobians(coefficients):
+    """Of roots and of extrema, in both modes."""
+
+    def roots(c):
+        return BASIS.curve(c).roots(0.1)
+
+    def extrema(c):
+        return BASIS.curve(c).extrema()[:2]
+
+    return [(mode(roots)(coefficients), mode(extrema)(coefficients)) for mode in MODES]
+
+
+MODES = jax.jacfwd, jax.jacrev
+
+
+def test_derivatives(x64):
     coefficients = jnp.asarray(np.random.default_rng(4).normal(size=8))
-    curve = basis.curve(coefficients)
+    curve = BASIS.curve(coefficients)
     x = curve.roots(0.1)
-    expected = -np.asarray(basis(x)) / np.asarray(curve.derivative()(x))[:, None]
-    jacobian = jax.jit(mode(lambda c: basis.curve(c).roots(0.1, size=x.size)))(coefficients)
-    np.testing.assert_allclose(jacobian, expected, rtol=1e-8, atol=1e-10)
+    of_roots = -np.asarray(BASIS(x)) / np.asarray(curve.derivative()(x))[:, None]
     tops = curve.extrema().x
-    slope = np.asarray(basis.curve(np.eye(8)).derivative()(tops)).T
-    expected = -slope / np.asarray(curve.derivative(2)(tops))[:, None]
-    everything = jax.jit(mode(lambda c: basis.curve(c).extrema()[:2]))(coefficients)
-    position, value = (np.asarray(j)[: tops.size] for j in everything)
-    np.testing.assert_allclose(position, expected, rtol=1e-8, atol=1e-10)
-    # At a maximum the value changes as f does there.
-    np.testing.assert_allclose(value, basis(tops), rtol=1e-8, atol=1e-10)
-    # Padding has derivative zero.
-    assert np.all(np.isfinite(np.asarray(everything[0])))
-    assert np.all(np.isfinite(np.asarray(everything[1])))
+    slope = np.asarray(BASIS.curve(np.eye(8)).derivative()(tops)).T
+    of_tops = -slope / np.asarray(curve.derivative(2)(tops))[:, None]
+    for jacobian, everything in jacobians(coefficients):
+        np.testing.assert_allclose(jacobian[: x.size], of_roots, rtol=1e-8, atol=1e-10)
+        position, value = (np.asarray(j)[: tops.size] for j in everything)
+        np.testing.assert_allclose(position, of_tops, rtol=1e-8, atol=1e-10)
+        # At a maximum the value changes as f does there.
+        np.testing.assert_allclose(value, BASIS(tops), rtol=1e-8, atol=1e-10)
+        # Padding has derivative zero.
+        for part in (jacobian, *everything):
+            assert np.all(np.isfinite(np.asarray(part)))
+
+
+@pytest.mark.parametrize("level", [0.0, 288.0, 1013.0])
+def test_extrema_do_not_depend_on_the_level(level):
+    points = np.linspace(0.0, 10.0, 200)
+    curve = ns.Curve.from_scipy(CubicSpline(points, np.sin(points))) + level
+    np.testing.assert_allclose(curve.extrema().x, [1.5708, 4.7124, 7.854], atol=2e-3)

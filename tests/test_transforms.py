@@ -94,7 +94,7 @@ def test_composition(x64):
 
 
 def test_sampled_coefficients_under_jit_grad_and_vmap(x64):
-    basis = ns.ISplineBasis(POINTS, degree=2)
+    basis = ns.ISplineBasis(POINTS, degree=2, extrapolation=ex.Linear())
     y = jnp.linspace(-1.0, 5.0, 7)
 
     def log_prob(heights):

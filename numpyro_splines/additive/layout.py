@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
@@ -36,14 +34,10 @@ def local_powers(
     basis: AbstractBasis, x: np.ndarray, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Table row and powers of the coordinate of each x, and the table of all basis functions."""
-    # The engine itself, in float64 whatever the setting and also while a model is being traced.
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        curve = basis.curve(np.eye(basis.num_coefficients))
-        points = jnp.asarray(x)
-        if curve.periodic:
-            points, _ = piecewise.wrap(points, curve.breakpoints)
-        row, u = piecewise.locate(points, curve.breakpoints)
-        row, u, table = np.asarray(row), np.asarray(u), np.asarray(curve.table)
+    pieces: Any = basis
+    breakpoints, table, periodic = pieces.pieces()
+    points = piecewise.wrap(x, breakpoints)[0] if periodic else x
+    row, u = piecewise.locate(points, breakpoints)
     broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
     if broken[row].any():
         raise ValueError(

@@ -22,9 +22,10 @@ from numpyro_splines.constraints import (
 )
 from numpyro_splines.measure import Measure, clipped, quadrature, reference_measure
 from numpyro_splines.ops import penalties
+from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.ops.bspline import check_coefficients
 from numpyro_splines.ops.sums import weighted_sum
-from numpyro_splines.validation import float_input, integer_at_least
+from numpyro_splines.validation import float_dtype, float_input, integer_at_least, real_array
 
 # Gauss-Legendre panels per function, and the degree integrated exactly on each, for bases that are
 # not piecewise polynomials: near machine precision for functions as wiggly as their number allows.
@@ -53,6 +54,10 @@ class AbstractBasis(eqx.Module):
         ...         return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
         >>> f = ns.SplineEffect("f", Fourier(jnp.arange(1, 4)))
     """
+
+    def __hash__(self) -> int:
+        # By identity: arrays have no hash, and `jax.jit(basis)` needs one of the function.
+        return object.__hash__(self)
 
     @property
     @abc.abstractmethod
@@ -102,6 +107,19 @@ class AbstractBasis(eqx.Module):
             functions = self.curve(jnp.eye(self.num_coefficients))
             values = functions.derivative(derivative)(jnp.asarray(x, dtype=float))
             return np.asarray(values).T
+
+    def weighted(self, x: np.ndarray, weights: np.ndarray, derivative: int = 0) -> np.ndarray:
+        """Weighted sums of values of curves as rows on their coefficients.
+
+        Args:
+            x: points, shape (n,).
+            weights: shape (r, n).
+            derivative: order of the derivative.
+
+        Returns:
+            C with sum_i weights[j, i] f^(derivative)(x_i) = (C c)_j, shape (r, K), float64.
+        """
+        return weights @ self.collocation(x, derivative)
 
     def functional(self, function: Callable[[Any], Any]) -> np.ndarray:
         """A linear functional of curves as rows on their coefficients: C with function(f) = C c.
@@ -283,15 +301,38 @@ class AbstractCombinedBasis(AbstractBasis):
 
     def curve(self, coefficients: ArrayLike) -> Any:
         """See `AbstractBasis.curve`."""
-        values = float_input(coefficients, "coefficients")
+        values = real_array(coefficients, "coefficients")
         check_coefficients(values, self.num_coefficients)
-        return self.spline.curve(weighted_sum(values, jnp.asarray(self.matrix, values.dtype).T))
+        values = values.astype(float_dtype(values))
+        matrix = array_module(values, self.matrix).asarray(self.matrix, dtype=values.dtype)
+        return self.spline.curve(weighted_sum(values, matrix.T))
+
+    def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
+        """See `AbstractBasis.collocation`."""
+        return self.spline.collocation(x, derivative) @ np.asarray(self.matrix)
+
+    def pieces(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        """The functions as piecewise polynomials on the host, float64.
+
+        Returns:
+            Breakpoints, tables of all functions of shape (K, M + 2, degree + 1), and whether they
+            are periodic.
+        """
+        breakpoints, table, periodic = self.spline.pieces()
+        return breakpoints, np.tensordot(np.asarray(self.matrix).T, table, axes=1), periodic
+
+    def weighted(self, x: np.ndarray, weights: np.ndarray, derivative: int = 0) -> np.ndarray:
+        """See `AbstractBasis.weighted`; what cancels but for rounding is exactly zero."""
+        return self._combined(self.spline.weighted(x, weights, derivative))
 
     def functional(self, function: Callable[[Any], Any]) -> np.ndarray:
         """See `AbstractBasis.functional`; what cancels but for rounding is exactly zero."""
-        inner, matrix = self.spline.functional(function), np.asarray(self.matrix)
-        rows, size = inner @ matrix, np.abs(inner) @ np.abs(matrix)
-        return without_rounding(rows, size)
+        return self._combined(self.spline.functional(function))
+
+    def _combined(self, inner: np.ndarray) -> np.ndarray:
+        """Rows on the other basis' coefficients as rows on those of this basis."""
+        matrix = np.asarray(self.matrix)
+        return without_rounding(inner @ matrix, np.abs(inner) @ np.abs(matrix))
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """See `AbstractBasis.gram`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
@@ -20,11 +21,14 @@ from numpyro_splines.extrapolation import (
 )
 from numpyro_splines.measure import Measure
 from numpyro_splines.ops import bspline, penalties, piecewise
+from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.validation import (
     check_knots,
     float64_array,
-    float_input,
+    float_dtype,
     integer_at_least,
+    is_traced,
+    real_array,
 )
 
 
@@ -35,6 +39,12 @@ class BSplineBasis(AbstractBasis):
     degree - 1 continuous derivatives; the B_j are non-negative, sum to one on the domain and
     reproduce polynomials up to the degree. Right-continuous at breakpoints in every derivative, the
     left limit at the right end of the domain.
+
+    Any degree and any place of the knots are accurate in float32 too. Above the fifth degree a knot
+    interval has several rows of the table. Where knots are far from zero for their distance, such
+    as Julian days or Unix seconds, x and the knots are taken relative to the first knot, in float64
+    for what is known (NumPy, pandas). A float32 array of such x has lost its digits before it comes
+    and is refused; a traced one cannot be looked at: subtract the offset from x and from the knots.
 
     Args:
         breakpoints: strictly increasing, both ends of the domain included (`numpyro_splines.knots`
@@ -66,6 +76,12 @@ class BSplineBasis(AbstractBasis):
         [[1.    0.    0.    0.   ]
          [0.25  0.625 0.125 0.   ]
          [0.    0.    0.    1.   ]]
+
+        Julian days, whose numbers are 0.25 apart in float32:
+
+        >>> days = ns.BSplineBasis([2460000.0, 2460001.0, 2460002.0], degree=1)
+        >>> print(days.curve([0.0, 1.0, 4.0])([2460000.1, 2460001.5]))
+        [0.1 2.5]
 
     References:
         de Boor, A Practical Guide to Splines (2001), chapter IX.
@@ -110,27 +126,46 @@ class BSplineBasis(AbstractBasis):
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points num_coefficients"]:
         """See `AbstractBasis.__call__`."""
-        x = float_input(x, "x")
-        local = bspline.local_basis(self.knots, self.degree)
-        if self._periodic:
-            x, _ = piecewise.wrap(x, local.breakpoints)
-        pieces = piecewise.array_module(local.pieces).moveaxis(local.pieces, 1, 0)
-        table = extend(pieces, self.extrapolation)
-        return bspline.design_matrix(x, local, table, self.num_coefficients)
+        x, local = real_array(x, "x"), self._local()
+        table = extend(bspline.function_table(local), self.extrapolation)
+        x, _, cells = piecewise.place(x, local.breakpoints, float_dtype(x), periodic=self._periodic)
+        x, num = jnp.asarray(x), self.num_coefficients
+        return bspline.design_matrix(x, cells, local.first, table, num, non_negative=True)
 
     def curve(self, coefficients: ArrayLike) -> Curve:
         """See `AbstractBasis.curve`."""
-        coefficients = float_input(coefficients, "coefficients")
+        coefficients = real_array(coefficients, "coefficients")
         bspline.check_coefficients(coefficients, self.num_coefficients)
-        local = bspline.local_basis(self.knots, self.degree)
-        table = extend(bspline.spline_table(local, coefficients), self.extrapolation)
-        return Curve(local.breakpoints, table, periodic=self._periodic)
+        local = self._local()
+        # Known coefficients make a table on the host, in the dtype that JAX has for them.
+        coefficients = coefficients.astype(float_dtype(coefficients))
+        known = not (is_traced(coefficients) or is_traced(self.knots))
+        table = (_table if known else _table_at_once)(coefficients, local, self.extrapolation)
+        return Curve(local.breakpoints, jnp.asarray(table), periodic=self._periodic)
+
+    def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
+        """See `AbstractBasis.collocation`."""
+        points = np.asarray(real_array(x, "x"), dtype=np.float64)
+        local = bspline.local_basis(self._concrete_knots(), self.degree)
+        table = extend(bspline.function_table(local), self.extrapolation)
+        order = integer_at_least(derivative, 0, "derivative")
+        table = piecewise.differentiate(table, local.breakpoints, order)
+        if self._periodic:
+            points, _ = piecewise.wrap(points, local.breakpoints)
+        first, num, cells = local.first, self.num_coefficients, local.breakpoints
+        return bspline.design_matrix(points, cells, first, table, num, non_negative=order == 0)
+
+    def pieces(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        """See `AbstractCombinedBasis.pieces`."""
+        local = bspline.local_basis(self._concrete_knots(), self.degree)
+        rows = bspline.spline_table(local, np.eye(self.num_coefficients))
+        return local.breakpoints, extend(rows, self.extrapolation), self._periodic
 
     @property
     def panels(self) -> tuple[np.ndarray, int]:
         """See `AbstractBasis.panels`: the breakpoints, exact for products of two functions."""
-        breakpoints = bspline.local_basis(self._concrete_knots(), self.degree).breakpoints
-        return breakpoints, 2 * self.degree
+        inner = self._concrete_knots()[self.degree : self.num_coefficients + 1]
+        return np.unique(inner), 2 * self.degree
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """See `AbstractBasis.gram`."""
@@ -158,6 +193,9 @@ class BSplineBasis(AbstractBasis):
         order = min(integer_at_least(order, 0, "order"), self.degree + 1)
         return penalties.monomial_coefficients(self._concrete_knots(), self.degree, order)
 
+    def _local(self) -> bspline.LocalBasis:
+        return bspline.local_basis(self.knots, self.degree)
+
     def _concrete_knots(self) -> np.ndarray:
         return float64_array(self.knots, "knots")
 
@@ -174,3 +212,14 @@ class BSplineBasis(AbstractBasis):
                 f"{self.num_coefficients}; got {order}. Use more breakpoints."
             )
         return order
+
+
+def _table(
+    coefficients: Any,
+    local: bspline.LocalBasis,
+    extrapolation: tuple[AbstractExtrapolation, AbstractExtrapolation],
+) -> Any:
+    return extend(bspline.spline_table(local, coefficients), extrapolation)
+
+
+_table_at_once = one_program()(_table)

@@ -8,7 +8,6 @@ from jaxtyping import Array, ArrayLike, Float
 from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
 from numpyro_splines.bases.cyclic import CyclicBasis
-from numpyro_splines.ops.penalties import collocation_matrix
 from numpyro_splines.validation import breakpoint_array
 
 
@@ -46,8 +45,8 @@ class CubicRegressionBasis(AbstractCombinedBasis):
     def __init__(self, knots: ArrayLike):
         points = _at_least(breakpoint_array(knots, "knots"), 3)
         self.spline = BSplineBasis(points)
-        full, ends = np.asarray(self.spline.knots), points[[0, -1]]
-        conditions = [collocation_matrix(full, 3, points), collocation_matrix(full, 3, ends, 2)]
+        ends = points[[0, -1]]
+        conditions = [self.spline.collocation(points), self.spline.collocation(ends, 2)]
         # The second derivatives scale with the knots; solve in units of order one.
         conditions[1] = conditions[1] / np.abs(conditions[1]).max(axis=1, keepdims=True)
         right = np.eye(points.size + 2, points.size)
@@ -89,8 +88,7 @@ class CyclicCubicRegressionBasis(AbstractCombinedBasis):
         points = _at_least(breakpoint_array(knots, "knots"), 4)
         cyclic = CyclicBasis(points)
         self.spline = cyclic.spline
-        values = collocation_matrix(np.asarray(self.spline.knots), 3, points[:-1]) @ cyclic.matrix
-        self.matrix = cyclic.matrix @ np.linalg.inv(values)
+        self.matrix = cyclic.matrix @ np.linalg.inv(cyclic.collocation(points[:-1]))
 
 
 def _at_least(knots: np.ndarray, num: int) -> np.ndarray:

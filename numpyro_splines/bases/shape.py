@@ -11,7 +11,7 @@ from numpyro_splines import knots as knot_rules
 from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
 from numpyro_splines.bases.cyclic import CyclicBasis
-from numpyro_splines.extrapolation import Linear
+from numpyro_splines.extrapolation import Constant, Linear, Zero
 from numpyro_splines.ops.penalties import bspline_integrals
 from numpyro_splines.validation import breakpoint_array, integer_at_least
 
@@ -26,7 +26,8 @@ class MSplineBasis(AbstractCombinedBasis):
     Args:
         breakpoints: strictly increasing, both ends of the domain included, in the units of x.
         degree: polynomial degree of the M-splines, at least 0.
-        extrapolation: as in `BSplineBasis`.
+        extrapolation: as in `BSplineBasis`, but zero outside by default: a density has no mass
+            there, and a tangent would go below zero.
 
     Attributes:
         spline: the B-splines on the same knots.
@@ -39,8 +40,8 @@ class MSplineBasis(AbstractCombinedBasis):
     Example:
         >>> import numpyro_splines as ns
         >>> density = ns.MSplineBasis([0.0, 1.0, 3.0]).curve([0.1, 0.2, 0.3, 0.2, 0.2])
-        >>> print(density.integrate(0.0, 3.0).round(5))
-        1.0
+        >>> print(density.integrate(-9.0, 9.0).round(5), density([-0.1, 3.1]))
+        1.0 [0. 0.]
 
     References:
         Ramsay, Monotone regression splines in action (1988), equation (2).
@@ -49,7 +50,7 @@ class MSplineBasis(AbstractCombinedBasis):
     spline: BSplineBasis
     matrix: Float[Array, "..."] | np.ndarray
 
-    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Linear()):
+    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Zero()):
         knots = _clamped(breakpoints, degree)
         self.spline = BSplineBasis(knots=knots, degree=degree, extrapolation=extrapolation)
         self.matrix = np.diag(1.0 / bspline_integrals(knots, degree))
@@ -109,7 +110,10 @@ class ISplineBasis(AbstractCombinedBasis):
     Args:
         breakpoints: strictly increasing, both ends of the domain included, in the units of x.
         degree: polynomial degree of the M-splines, at least 0.
-        extrapolation: as in `BSplineBasis`.
+        extrapolation: as in `BSplineBasis`, but constant outside by default: zero on the left, and
+            where coefficients sum to one a distribution function stays one on the right.
+            `Linear()` leads a latent input back, and makes a curve with a slope at both ends
+            invertible everywhere.
 
     Attributes:
         spline: B-splines of degree + 1.
@@ -121,7 +125,7 @@ class ISplineBasis(AbstractCombinedBasis):
 
     Example:
         >>> import numpyro_splines as ns
-        >>> print(ns.ISplineBasis([0.0, 1.0], degree=1)([0.0, 0.5, 1.0]))
+        >>> print(ns.ISplineBasis([0.0, 1.0], degree=1)([-0.5, 0.5, 1.5]))
         [[0.   0.  ]
          [0.75 0.25]
          [1.   1.  ]]
@@ -133,7 +137,7 @@ class ISplineBasis(AbstractCombinedBasis):
     spline: BSplineBasis
     matrix: Float[Array, "..."] | np.ndarray
 
-    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Linear()):
+    def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Constant()):
         knots = _clamped(breakpoints, degree + 1)
         self.spline = BSplineBasis(knots=knots, degree=degree + 1, extrapolation=extrapolation)
         num = len(knots) - degree - 2

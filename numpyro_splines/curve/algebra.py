@@ -30,7 +30,9 @@ class AbstractCombinable(AbstractSolvable):
         """The sum with another curve, or with a number for each curve of the batch.
 
         Curves on different breakpoints are first written on those of both, which must then be
-        concrete; the domain of the sum spans both, and each continues as it does.
+        concrete; the domain of the sum spans both, and each continues as it does. A curve that
+        jumps at the right end b of its domain keeps its value there: the sum's breakpoint is the
+        next float after b.
         """
         if isinstance(other, AbstractCombinable):
             return self._plus(other)
@@ -130,7 +132,7 @@ class AbstractCombinable(AbstractSolvable):
             extrapolation: how it continues beyond the new ends, as in `BSplineBasis`.
 
         Returns:
-            A curve with the same values in the interval.
+            A curve with the same values in the interval; at its right end the limit from the left.
 
         Raises:
             TypeError: if the breakpoints are traced, or the extrapolation is no such object.
@@ -197,9 +199,32 @@ class AbstractCombinable(AbstractSolvable):
                 f"periodic curves can be added on one period; got domains from {old[0][0]} to "
                 f"{old[0][-1]} and from {old[1][0]} to {old[1][-1]}."
             )
+        old = self._own_end(old[0], other, old[1]), other._own_end(old[1], self, old[0])
         both = np.union1d(*old)
         first, second = (
             type(self)(both, on_breakpoints(points, f.table, both), f.increment, f.periodic)
             for f, points in zip((self, other), old, strict=True)
         )
         return first, second
+
+    def _own_end(
+        self, points: np.ndarray, other: AbstractCombinable, others: np.ndarray
+    ) -> np.ndarray:
+        """Breakpoints with the right end inside the last interval, if a sum goes on with a jump.
+
+        Inside its domain a sum is right-continuous, but at the end of its own domain a curve has
+        the value from the left. The next float of the dtype that the sum has begins what follows.
+        """
+        dtype = jnp.promote_types(self.table.dtype, other.table.dtype)
+        after = float(np.nextafter(points[-1].astype(dtype), np.asarray(np.inf, dtype)))
+        if not points[-1] < after <= others[-1] or not self._may_jump_at_end():
+            return points
+        return np.append(points[:-1], after)
+
+    def _may_jump_at_end(self) -> bool:
+        """Whether the continuation on the right starts elsewhere; traced curves may."""
+        if is_traced(self.table):
+            return True
+        last, beyond = (np.asarray(self.table)[..., row, :] for row in (-2, -1))
+        size = 64 * float(np.finfo(last.dtype).eps) * abs(last).sum(-1)
+        return not np.all(abs(last.sum(-1) - beyond.sum(-1)) <= size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import BPoly, BSpline, PPoly
@@ -31,9 +30,13 @@ class Curve(AbstractCombinable):
     Right-continuous at breakpoints, the left limit at the right end of the domain. Outside, what
     the basis' extrapolation says.
 
+    A function for `jax.jit`, `jax.grad` and `jax.vmap` as it is, and so are its methods. Called
+    eagerly it is one compiled program.
+
     Attributes:
         breakpoints: increasing, both ends of the domain included, shape (M + 1,); with leading
-            batch axes where every curve has its own.
+            batch axes where every curve has its own. Above the fifth degree knot intervals are
+            divided by further ones; see `BSplineBasis`.
         table: coefficients of powers of the normalized coordinate of each interval, shape
             (*batch, M + 2, degree + 1); see `numpyro_splines.ops.piecewise`.
         increment: f(x + period) - f(x) where it is not zero, shape (*batch,): the antiderivative of
@@ -41,7 +44,7 @@ class Curve(AbstractCombinable):
         periodic: whether x outside the domain is moved into it by whole periods.
 
     Example:
-        >>> import numpyro_splines as ns
+        >>> import jax, numpyro_splines as ns
         >>> curve = ns.BSplineBasis([0.0, 1.0, 2.0], degree=1).curve([0.0, 1.0, 0.0])
         >>> print(curve([0.5, 1.0, 3.0]))
         [ 0.5  1.  -1. ]
@@ -49,6 +52,9 @@ class Curve(AbstractCombinable):
         [ 1. -1.] 1.0
         >>> print(curve.roots(0.25), curve.extrema().x)
         [0.25 1.75] [1.]
+        >>> rising = ns.BSplineBasis([0.0, 1.0], degree=1).curve([1.0, 3.0])
+        >>> print(jax.jit(rising)(0.25), jax.jit(rising.inverse)(1.5))
+        1.5 0.25
     """
 
     @classmethod
@@ -85,8 +91,8 @@ class Curve(AbstractCombinable):
             )
         periodic = spline.extrapolate == "periodic"
         rule = Periodic() if periodic else Polynomial() if spline.extrapolate else NaN()
-        table = jnp.asarray(table, jnp.result_type(float))
-        return cls(points, extend(table, (rule, rule)), periodic=periodic)
+        table = extend(table, (rule, rule)).astype(jnp.result_type(float))
+        return cls(points, jnp.asarray(table), periodic=periodic)
 
     def to_scipy(self, kind: type = PPoly) -> Any:
         """The same function as a `scipy.interpolate` spline, in float64.
@@ -152,8 +158,7 @@ def _bspline_rows(spline: BSpline) -> tuple[np.ndarray, np.ndarray]:
     local = local_basis(knots, spline.k)
     num = len(knots) - spline.k - 1
     coefficients = np.moveaxis(float64_array(spline.c, "spline.c")[:num], 0, -1)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        return local.breakpoints, np.asarray(spline_table(local, jnp.asarray(coefficients)))
+    return local.breakpoints, spline_table(local, coefficients)
 
 
 def _bspline(piecewise: Any) -> BSpline:

@@ -13,7 +13,13 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from numpyro_splines.ops import piecewise
-from numpyro_splines.validation import float_input, integer_at_least, is_traced
+from numpyro_splines.ops.arrays import one_program
+from numpyro_splines.validation import (
+    float_dtype,
+    integer_at_least,
+    is_traced,
+    real_array,
+)
 
 
 class AbstractEvaluable(eqx.Module):
@@ -48,7 +54,7 @@ class AbstractEvaluable(eqx.Module):
         Returns:
             Shape (*batch_shape, *x.shape), in the units of f, dtype promoted from x and table.
         """
-        x = float_input(x, "x")
+        x = real_array(x, "x")
         if self.breakpoints.ndim == 1:
             return self._evaluate(x)
         values = jax.vmap(lambda curve: curve._evaluate(x))(self._flat())
@@ -80,9 +86,10 @@ class AbstractEvaluable(eqx.Module):
         index = self._check_index(index)
 
         def picked(x: ArrayLike) -> Float[Array, "..."]:
-            point, which = jnp.broadcast_arrays(float_input(x, "x"), index)
+            point = real_array(x, "x")
             if self.breakpoints.ndim == 1:
-                return self._evaluate(point, which)
+                return self._evaluate(point, index)
+            point, which = jnp.broadcast_arrays(point, index)
             # Curves with their own breakpoints share no intervals: all of them, then the choice.
             axis = len(self.batch_shape) - 1
             which = jnp.expand_dims(which, tuple(range(axis + 1)))
@@ -104,7 +111,7 @@ class AbstractEvaluable(eqx.Module):
         Raises:
             ValueError: if the leading axes of x are not the batch shape.
         """
-        x = float_input(x, "x")
+        x = real_array(x, "x")
         shape = self.batch_shape
         if x.shape[: len(shape)] != shape:
             raise ValueError(
@@ -166,16 +173,25 @@ class AbstractEvaluable(eqx.Module):
         Returns:
             Shape (*batch_shape, *bounds.shape), in units of f times units of x.
         """
-        lower, upper = jnp.broadcast_arrays(
-            float_input(lower, "lower"), float_input(upper, "upper")
-        )
+        lower, upper = real_array(lower, "lower"), real_array(upper, "upper")
         antiderivative = self.antiderivative()
-        return antiderivative(upper) - antiderivative(lower)
+        if self.breakpoints.ndim == 1:
+            return antiderivative._difference(lower, upper)
+        each = jax.vmap(lambda curve: curve._difference(lower, upper))(antiderivative._flat())
+        return each.reshape(*self.batch_shape, *each.shape[1:])
 
-    def _check_index(self, index: ArrayLike) -> Int[Array, "..."]:
-        index = jnp.asarray(index)
-        if not jnp.issubdtype(index.dtype, jnp.integer):
-            raise TypeError(f"`index` must hold integers; got dtype {index.dtype}.")
+    def __hash__(self) -> int:
+        # By identity: arrays have no hash, and `jax.jit(curve)` needs one of the function.
+        return object.__hash__(self)
+
+    def _check_index(self, index: ArrayLike) -> np.ndarray | Int[Array, "..."]:
+        # On the host unless it is traced, so that it is looked at also while a model is traced.
+        index = index if is_traced(index) else np.asarray(index)
+        if index.size and not jnp.issubdtype(index.dtype, jnp.integer):
+            raise TypeError(
+                f"`index` must hold integers, the position of each curve along the last batch "
+                f"axis; got dtype {index.dtype}. pandas.factorize makes them from labels."
+            )
         if not self.batch_shape:
             raise ValueError(
                 "`pick` needs a batch of curves to pick from; got a single curve. Draw several by "
@@ -188,26 +204,31 @@ class AbstractEvaluable(eqx.Module):
                 raise ValueError(
                     f"`index` must lie in [0, {size}), the last batch axis; got {low} to {high}."
                 )
-        return index
+        # An empty list is one of floats.
+        return index if index.size else index.astype(np.int32)
 
-    def _evaluate(self, x: Array, index: Array | None = None) -> Float[Array, "..."]:
+    def _placed(self, x: Any) -> tuple[Any, Any, piecewise.Grid]:
+        """Points inside the domain if periodic, by how many periods they were moved, the grid."""
+        dtype = jnp.promote_types(float_dtype(x), self.table.dtype)
+        return piecewise.place(x, self.breakpoints, dtype, periodic=self.periodic)
+
+    def _evaluate(self, x: Any, index: Any = None) -> Float[Array, "..."]:
         """Values at x of all curves, or at x[i] of curve index[i]; breakpoints are shared."""
-        dtype = jnp.promote_types(x.dtype, self.table.dtype)
-        x, table = x.astype(dtype), jnp.asarray(self.table, dtype)
-        turns = jnp.zeros_like(x)
-        if self.periodic:
-            x, turns = piecewise.wrap(x, self.breakpoints)
-        if index is None:
-            value = piecewise.evaluate(x, self.breakpoints, table)
-        else:
-            value = piecewise.evaluate_selected(x, index, self.breakpoints, table)
-        if self.increment is None:
-            return value
-        gain = jnp.asarray(self.increment, dtype)
-        gain = (
-            jnp.expand_dims(gain, tuple(range(-x.ndim, 0))) if index is None else gain[..., index]
+        x, turns, grid = self._placed(x)
+        value = _values(x, grid, self.table, index)
+        return value if self.increment is None else _gained(value, turns, self.increment, index)
+
+    def _difference(self, lower: Any, upper: Any) -> Float[Array, "..."]:
+        """f(upper) - f(lower); whole periods are counted, not subtracted from each other."""
+        (start, turns_before, grid), (end, turns_after, _) = (
+            self._placed(lower),
+            self._placed(upper),
         )
-        return value + turns * gain
+        table = jnp.asarray(self.table, jnp.promote_types(start.dtype, end.dtype))
+        change = _change(start, end, grid, table)
+        if self.increment is None:
+            return change
+        return _gained(change, turns_after - turns_before, self.increment, None)
 
     def _flat(self) -> Self:
         """The same curves with one batch axis."""
@@ -220,3 +241,34 @@ class AbstractEvaluable(eqx.Module):
             increment = jnp.broadcast_to(increment, shape).reshape(size)
         table = self.table.reshape(size, *self.table.shape[-2:])
         return type(self)(breakpoints, table, increment, self.periodic)
+
+
+@one_program(rounded=True)
+def _values(x: Any, grid: Any, table: Any, index: Any, *, rounded: bool = False) -> Array:
+    """Values of all curves, or at x[i] of curve index[i]."""
+    x = jnp.asarray(x)
+    table = jnp.asarray(table, x.dtype)
+    if index is None:
+        return piecewise.evaluate(x, grid, table, rounded=rounded)
+    x, index = jnp.broadcast_arrays(x, index)
+    return piecewise.evaluate_selected(x, index, grid, table, rounded=rounded)
+
+
+@one_program(rounded=True)
+def _change(lower: Any, upper: Any, grid: Any, table: Any, *, rounded: bool = False) -> Array:
+    lower, upper = jnp.broadcast_arrays(lower, upper)
+    table = jnp.asarray(table, lower.dtype)
+    before, after = (piecewise.evaluate(x, grid, table, rounded=rounded) for x in (lower, upper))
+    return after - before
+
+
+@one_program(rounded=True)
+def _gained(value: Any, turns: Any, increment: Any, index: Any, *, rounded: bool = False) -> Array:
+    """Values of curves that gain a constant per period, after that many periods."""
+    gain = jnp.asarray(increment, value.dtype)
+    if index is None:
+        gain = jnp.expand_dims(gain, tuple(range(-jnp.ndim(turns), 0)))
+    else:
+        gain = gain[..., index]
+    added = turns * gain
+    return value + (piecewise.whole(added, gain) if rounded else added)

@@ -53,8 +53,8 @@ class AbstractSolvable(AbstractEvaluable):
         Example:
             >>> import numpyro_splines as ns
             >>> curve = ns.ISplineBasis([0.0, 1.0, 2.0], degree=1).curve([1.0, 2.0, 1.0])
-            >>> print(curve.inverse(curve([0.3, 1.5, 2.5])))
-            [0.3 1.5 2.5]
+            >>> print(curve.inverse(curve([0.3, 1.5])))
+            [0.3 1.5]
         """
         y = float_input(y, "y")
         if self.periodic or not self._may_be_monotone():
@@ -65,7 +65,7 @@ class AbstractSolvable(AbstractEvaluable):
             )
         table, breakpoints, values = self._flat_arrays(y)
         x = solver.invert(breakpoints, table, values.ravel())
-        return jnp.asarray(x.reshape((*self.batch_shape, *y.shape)))
+        return jnp.asarray(x.reshape((*self.batch_shape, *y.shape)), values.dtype)
 
     def is_monotone(self) -> Any:
         """Whether f increases, or decreases, over its whole domain; shape (*batch_shape,).
@@ -76,7 +76,7 @@ class AbstractSolvable(AbstractEvaluable):
         table, breakpoints = self._arrays()
         xp = piecewise.array_module(table, breakpoints)
         low, high = solver.extreme_values(piecewise.differentiate(table, breakpoints, 1))
-        rows, width = table[..., 1:-1, :], xp.diff(breakpoints)
+        rows, width = table[..., 1:-1, :], xp.diff(breakpoints).astype(table.dtype)
         rounding = 64 * float(np.finfo(table.dtype).eps) * abs(rows).max(-1)
         # Slopes are differences of table entries, over the width of the interval.
         slack = rounding * piecewise.safe_reciprocal(width)
@@ -124,7 +124,7 @@ class AbstractSolvable(AbstractEvaluable):
         if level.shape != ():
             raise ValueError(f"`level` must be one number; got shape {level.shape}.")
         table, breakpoints, level = self._flat_arrays(level)
-        (x,) = self._padded([solver.roots(breakpoints, table, level)], size)
+        (x,) = self._padded([solver.roots(breakpoints, table, level).astype(level.dtype)], size)
         return x
 
     def extrema(self, *, size: int | None = None) -> Extrema:
@@ -172,14 +172,22 @@ class AbstractSolvable(AbstractEvaluable):
 
     def _sign_changes(self, order: int) -> tuple[Any, Any, Any]:
         table, breakpoints = self._flat_arrays()
-        return solver.sign_changes(breakpoints, table, order, self.periodic)
+        x, value, sign = solver.sign_changes(breakpoints, table, order, self.periodic)
+        return x.astype(table.dtype), value, sign
 
     def _arrays(self, *others: Any) -> tuple[Any, ...]:
-        """Table, breakpoints and others in one dtype: NumPy's if all are concrete, else JAX's."""
+        """Table, breakpoints and others in one dtype: NumPy's if all are concrete, else JAX's.
+
+        Concrete breakpoints are float64: far from zero their distances would not survive less.
+        Positions are rounded once, when they are found.
+        """
         dtype = jnp.result_type(self.table.dtype, *[a.dtype for a in others])
         arrays = (self.table, self.breakpoints, *others)
         xp: Any = jnp if any(is_traced(a) for a in arrays) else np
-        return tuple(xp.asarray(a, dtype=dtype) for a in arrays)
+        table, points, *rest = (xp.asarray(a, dtype=dtype) for a in arrays)
+        if xp is np:
+            points = np.asarray(self.breakpoints, dtype=np.float64)
+        return table, points, *rest
 
     def _flat_arrays(self, *others: Any) -> tuple[Any, ...]:
         """The same with the batch as one axis, and an axis in front of shared breakpoints."""

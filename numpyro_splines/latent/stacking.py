@@ -21,8 +21,8 @@ class AbstractStackable(dist.Distribution):
     whose axes are its own (a population for each row, the ends of intervals) would let them take
     part in its formulas, and have another density. Here each step or member keeps its own.
 
-    A subclass defines `_log_prob_of_one` and `_sample_of_one` for what it was when it was made, and
-    calls `_remember` last in its constructor.
+    A subclass defines `_log_prob_of_one` and `_sample_of_one` of what it was when made, and calls
+    `_remember` last in its constructor.
     """
 
     pytree_aux_fields = ("_own",)

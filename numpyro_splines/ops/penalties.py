@@ -7,8 +7,13 @@ from math import comb
 import numpy as np
 
 from numpyro_splines.measure import quadrature
-from numpyro_splines.ops.bspline import LocalBasis, local_basis
-from numpyro_splines.ops.piecewise import differentiate, horner
+from numpyro_splines.ops.bspline import (
+    function_table,
+    local_basis,
+    local_values,
+    zero_outside,
+)
+from numpyro_splines.ops.piecewise import differentiate
 from numpyro_splines.validation import integer_at_least
 
 # A function belongs to a basis if what is left of it after projection is below this.
@@ -32,47 +37,18 @@ def gram_matrix(
     Returns:
         Symmetric matrix, shape (K, K), banded with bandwidth `degree`.
     """
-    interval, first, values = _local_values(knots, degree, points, derivative)
-    gram = np.zeros((len(knots) - degree - 1,) * 2)
+    basis = local_basis(knots, degree)
+    table = zero_outside(function_table(basis))
+    table = differentiate(table, basis.breakpoints, derivative)
+    first, values = local_values(points, basis.breakpoints, basis.first, table)
+    num = len(knots) - degree - 1
+    gram = np.zeros((num, num))
     for j in range(degree + 1):
         for k in range(j + 1):
-            block = np.bincount(interval, weights * values[j] * values[k], first.size)
-            np.add.at(gram, (first + j, first + k), block)
+            product = np.bincount(first, weights * values[j] * values[k], num - degree)
+            own = np.arange(num - degree)
+            gram[own + j, own + k] += product
     return gram + np.tril(gram, -1).T
-
-
-def collocation_matrix(
-    knots: np.ndarray, degree: int, points: np.ndarray, derivative: int = 0
-) -> np.ndarray:
-    """B-splines or their derivatives at points of the base interval, in float64 NumPy.
-
-    Args:
-        knots: full knot vector, concrete.
-        degree: polynomial degree.
-        points: inside the base interval, shape (n,).
-        derivative: order of the derivative.
-
-    Returns:
-        Matrix, shape (n, K): what `bspline_basis` gives where float64 is enabled.
-    """
-    interval, first, values = _local_values(knots, degree, points, derivative)
-    matrix = np.zeros((len(points), len(knots) - degree - 1))
-    for j, value in enumerate(values):
-        matrix[np.arange(len(points)), first[interval] + j] = value
-    return matrix
-
-
-def _local_values(
-    knots: np.ndarray, degree: int, points: np.ndarray, derivative: int
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Interval of each point, first non-zero function of each interval, values of those."""
-    basis = local_basis(knots, degree)
-    pieces = _differentiated(basis, derivative)
-    interval = np.searchsorted(basis.breakpoints, points, side="right") - 1
-    interval = np.clip(interval, 0, basis.first.size - 1)
-    u = (points - basis.breakpoints[interval]) / np.diff(basis.breakpoints)[interval]
-    values = [horner(pieces[interval, j], u) for j in range(degree + 1)]
-    return interval, basis.first, values
 
 
 def derivative_penalty(knots: np.ndarray, degree: int, order: int, edges: np.ndarray) -> np.ndarray:
@@ -278,11 +254,3 @@ def monomial_coefficients(knots: np.ndarray, degree: int, order: int) -> np.ndar
     for j in range(1, degree + 1):
         symmetric[:, 1:] = symmetric[:, 1:] + z[j : j + num, None] * symmetric[:, :-1]
     return symmetric / np.array([comb(degree, r) for r in range(order)])
-
-
-def _differentiated(basis: LocalBasis, derivative: int) -> np.ndarray:
-    """The pieces of `basis` differentiated, shape (M, degree + 1, columns)."""
-    # `differentiate` expects outer rows; these pieces have none to lose.
-    padded = np.pad(np.moveaxis(basis.pieces, 1, 0), ((0, 0), (1, 1), (0, 0)))
-    table = differentiate(padded, basis.breakpoints, derivative)
-    return np.moveaxis(table[:, 1:-1], 0, 1)

@@ -9,31 +9,20 @@ one keep float32 accurate whatever the units of x.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-# A bucket index of this many entries stays in the first-level cache.
-_MAX_BUCKETS = 4096
-
-
-def array_module(*arrays: Any) -> Any:
-    """`numpy` where all arrays are NumPy's, else `jax.numpy`: one formula serves both."""
-    return np if all(isinstance(a, np.ndarray) for a in arrays) else jnp
-
-
-def safe_reciprocal(x: Any) -> Any:
-    """1 / x where x > 0, else 0, with finite derivatives in both branches (double `where`).
-
-    Denormal numbers count as zero, as they do in XLA: their reciprocals overflow.
-    """
-    xp = array_module(x)
-    positive = x >= np.finfo(x.dtype).tiny
-    return xp.where(positive, 1.0 / xp.where(positive, x, 1.0), 0.0).astype(x.dtype)
+from numpyro_splines.ops.arrays import array_module as array_module
+from numpyro_splines.ops.arrays import one_program, take
+from numpyro_splines.ops.arrays import safe_reciprocal as safe_reciprocal
+from numpyro_splines.ops.grid import Grid as Grid
+from numpyro_splines.ops.grid import locate as locate
+from numpyro_splines.ops.grid import place as place
+from numpyro_splines.ops.grid import wrap as wrap
+from numpyro_splines.validation import is_traced
 
 
 def interval_of_row(num_intervals: int) -> np.ndarray:
@@ -42,28 +31,26 @@ def interval_of_row(num_intervals: int) -> np.ndarray:
 
 
 def evaluate(
-    x: Float[Array, "*points"],
-    breakpoints: Any,
-    table: Float[Array, "*batch rows columns"],
-    closed: Any = None,
-) -> Float[Array, "..."]:
-    """Value of piecewise polynomials at x: locate, gather, Horner.
+    x: Any, breakpoints: Any, table: Any, closed: Any = None, *, rounded: bool = False
+) -> Any:
+    """Value of piecewise polynomials at x: locate, gather, Horner; NumPy or JAX.
 
     Cost O(n degree) whatever the number of intervals; gradients in x, the table and the breakpoints
     come from ordinary autodiff of the Horner scheme, at any order, forward and reverse.
 
     Args:
         x: points of any shape, a float dtype.
-        breakpoints: M + 1 non-decreasing values, concrete (NumPy) or traced.
+        breakpoints: M + 1 non-decreasing values, concrete (NumPy) or traced; or their `Grid`.
         table: polynomials, M + 2 rows; its leading axes are a batch of functions.
         closed: the breakpoint at which the *left* limit is taken (default: the last one). At all
             others the value is right-continuous.
+        rounded: as in `horner`.
 
     Returns:
         Values of shape (*batch, *points), dtype of the table. NaN where x is NaN.
     """
     row, u = locate(x, breakpoints, closed)
-    return horner(_take(table, row, axis=-2), u)
+    return horner(take(table, row, axis=-2), u, rounded=rounded)
 
 
 def evaluate_selected(
@@ -71,14 +58,17 @@ def evaluate_selected(
     index: Int[Array, "..."],
     breakpoints: Any,
     table: Float[Array, "*batch group rows columns"],
+    *,
+    rounded: bool = False,
 ) -> Float[Array, "..."]:
     """Value of function `index[i]` of the last batch axis at `x[i]`, in one gather.
 
     Args:
         x: points.
-        index: which function, broadcast against x; entries in [0, group).
+        index: which function, broadcast against x; entries in [0, group), any integer dtype.
         breakpoints: as in `evaluate`, shared by all functions.
         table: as in `evaluate`, with at least one batch axis.
+        rounded: as in `horner`.
 
     Returns:
         Values of shape (*batch, *points).
@@ -86,106 +76,36 @@ def evaluate_selected(
     row, u = locate(x, breakpoints)
     *batch, group, rows, columns = table.shape
     flat = table.reshape(*batch, group * rows, columns)
-    return horner(_take(flat, index * rows + row, axis=-2), u)
+    # Labels of groups come in the smallest integers that hold them; their products do not fit.
+    wide = jnp.int64 if group * rows > np.iinfo(np.int32).max else jnp.int32
+    chosen = jnp.asarray(index).astype(wide) * rows + row
+    return horner(take(flat, chosen, axis=-2), u, rounded=rounded)
 
 
-def horner(coefficients: Any, u: Any) -> Any:
-    """sum_k coefficients[..., k] u**k, NaN where u is NaN; NumPy or JAX."""
+def horner(coefficients: Any, u: Any, *, rounded: bool = False) -> Any:
+    """sum_k coefficients[..., k] u**k, NaN where u is NaN; NumPy or JAX.
+
+    Args:
+        coefficients: shape (..., degree + 1).
+        u: broadcast against their leading axes.
+        rounded: in a compiled program, round every product, as NumPy does, and do not let the
+            compiler fuse it with the sum: the same bits with any version of JAX, on any machine.
+    """
     value = coefficients[..., -1]
+    xp = array_module(coefficients, u)
     if coefficients.shape[-1] == 1:
-        xp = array_module(coefficients, u)
         return xp.where(xp.isnan(u), xp.asarray(np.nan, dtype=value.dtype), value)
     for k in range(coefficients.shape[-1] - 2, -1, -1):
-        value = value * u + coefficients[..., k]
+        value = value * u
+        if rounded:
+            value = whole(value, u)
+        value = value + coefficients[..., k]
     return value
 
 
-def locate(
-    x: Float[Array, "*points"], breakpoints: Any, closed: Any = None
-) -> tuple[Int[Array, "*points"], Float[Array, "*points"]]:
-    """Table row and normalized coordinate of each x.
-
-    Args:
-        x: points, a float dtype; everything is computed in that dtype.
-        breakpoints: M + 1 non-decreasing values, concrete (NumPy) or traced.
-        closed: the breakpoint that belongs to the interval on its left (default: the last one).
-
-    Returns:
-        Rows in 0, ..., M + 1 and coordinates u. Empty intervals are never chosen.
-    """
-    dtype = x.dtype
-    closed = breakpoints[-1] if closed is None else closed
-    if isinstance(breakpoints, np.ndarray):
-        breakpoints, closed = breakpoints.astype(dtype), np.asarray(closed).astype(dtype)
-    else:
-        breakpoints, closed = jnp.asarray(breakpoints, dtype), jnp.asarray(closed, dtype)
-    point = jax.lax.stop_gradient(x)
-    row = _count_passed(point, breakpoints)
-    row = jnp.where(point == closed, (breakpoints < closed).sum(dtype=np.int32), row)
-    num_intervals = breakpoints.shape[-1] - 1
-    interval = jnp.clip(row - 1, 0, num_intervals - 1)
-    left = jnp.asarray(breakpoints[:-1])
-    inverse_width = jnp.asarray(safe_reciprocal(breakpoints[1:] - breakpoints[:-1]))
-    return row, (x - _take(left, interval)) * _take(inverse_width, interval)
-
-
-def wrap(x: Float[Array, "*points"], breakpoints: Any) -> tuple[Array, Array]:
-    """x moved into the domain by whole periods, and by how many; points inside are not moved."""
-    start, end = jnp.asarray(breakpoints[0], x.dtype), jnp.asarray(breakpoints[-1], x.dtype)
-    turns = jnp.where((x < start) | (x > end), jnp.floor((x - start) / (end - start)), 0)
-    turns = jax.lax.stop_gradient(turns)
-    # Rounding may leave x a hair outside; the outer rows continue the polynomials there.
-    return x - turns * (end - start), turns
-
-
-def _count_passed(x: Float[Array, "*points"], breakpoints: Any) -> Int[Array, "*points"]:
-    """How many breakpoints are <= x (the table row of x), in a few gathers.
-
-    Concrete breakpoints get a bucket index: an even grid over the domain whose cells know how many
-    breakpoints lie in earlier cells, so that only the breakpoints inside x's own cell are compared.
-    The cell of x is a non-decreasing function of x also after rounding, hence the answer is exact.
-    Traced breakpoints are bisected from scratch: one cell that holds all of them.
-    """
-    num = breakpoints.shape[0]
-    if isinstance(breakpoints, np.ndarray) and breakpoints.dtype in (np.float32, np.float64):
-        scale, starts, most = _bucket_index(breakpoints)
-        position = (x - breakpoints[0]) * scale
-        # Comparisons with NaN are false, so NaN and -inf go to cell 0 and indices stay in bounds.
-        cell = jnp.where(position > 0, jnp.minimum(position, len(starts) - 1), 0).astype(jnp.int32)
-        row = _take(jnp.asarray(starts), cell)
-    else:
-        row, most = jnp.zeros(x.shape, jnp.int32), num
-    padding = np.full(most, np.inf)
-    padded = jnp.concatenate([jnp.asarray(breakpoints), jnp.asarray(padding, breakpoints.dtype)])
-    padded = jax.lax.stop_gradient(padded)
-    for bit in reversed(range(most.bit_length())):
-        step = 1 << bit
-        passed = x >= _take(padded, jnp.minimum(row, num) + step - 1)
-        row = jnp.where(passed, row + step, row)
-    # Padding is passed by x = +inf only.
-    return jnp.minimum(row, num)
-
-
-def _bucket_index(breakpoints: np.ndarray) -> tuple[np.generic, np.ndarray, int]:
-    """Scale of the grid, breakpoints before each cell, and the most breakpoints in one cell."""
-    num = breakpoints.shape[0]
-    width = breakpoints[-1] - breakpoints[0]
-    cells = 1 << math.ceil(math.log2(max(num - 1, 2)))
-    while True:
-        largest = np.finfo(breakpoints.dtype).max
-        scale = breakpoints.dtype.type(min(cells / np.float64(width), largest))
-        position = np.minimum((breakpoints - breakpoints[0]) * scale, cells - 1)
-        counts = np.bincount(position.astype(np.int64), minlength=cells)
-        most = int(counts.max())
-        if most <= 1 or 2 * cells > max(_MAX_BUCKETS, 4 * num):
-            return scale, (np.cumsum(counts) - counts).astype(np.int32), most
-        cells *= 2
-
-
-def _take(values: Array, index: Int[Array, "..."], axis: int = -1) -> Array:
-    """`values` at `index` along `axis`; the caller guarantees that indices are in bounds."""
-    selector = (..., index) if axis == -1 else (..., index, slice(None))
-    return values.at[selector].get(mode="promise_in_bounds")
+def whole(product: Any, factor: Any) -> Any:
+    """A product that the compiler must not fuse with a sum that follows; NaN where `factor` is."""
+    return jnp.where(jnp.isnan(factor), jnp.asarray(np.nan, product.dtype), product)
 
 
 def differentiate(table: Any, breakpoints: Any, order: int) -> Any:
@@ -193,8 +113,13 @@ def differentiate(table: Any, breakpoints: Any, order: int) -> Any:
 
     One-sided at breakpoints as `evaluate` is; NaN rows stay NaN.
     """
-    xp = array_module(table, breakpoints)
-    inverse_width = _row_widths(breakpoints, xp, table.dtype, inverse=True)
+    inverse_width = _row_widths(breakpoints, table.dtype, inverse=True)
+    if array_module(table, inverse_width) is np:
+        return _differentiate(table, inverse_width, order=order)
+    return _differentiate_at_once(table, inverse_width, order=order)
+
+
+def _differentiate(table: Any, inverse_width: Any, order: int) -> Any:
     for _ in range(order):
         if table.shape[-1] == 1:
             table = table * 0
@@ -204,11 +129,23 @@ def differentiate(table: Any, breakpoints: Any, order: int) -> Any:
     return table
 
 
+_differentiate_at_once = one_program("order")(_differentiate)
+
+
 def antidifferentiate(table: Any, breakpoints: Any) -> Any:
     """Table of F(x) = integral of f from the first breakpoint to x, continuous everywhere."""
-    xp = array_module(table, breakpoints)
+    width = _row_widths(breakpoints, table.dtype)
+    if is_traced(table) or is_traced(width):
+        return _antidifferentiate_at_once(table, width)
+    # Sums of known numbers are made on the host, where their order is no compiler's choice.
+    integral = _antidifferentiate(np.asarray(table), np.asarray(width))
+    return integral if array_module(table, breakpoints) is np else jnp.asarray(integral)
+
+
+def _antidifferentiate(table: Any, width: Any) -> Any:
+    xp = array_module(table, width)
     powers = np.arange(1, table.shape[-1] + 1).astype(table.dtype)
-    integral = table / powers * _row_widths(breakpoints, xp, table.dtype)
+    integral = table / powers * width
     inner = xp.cumsum(integral[..., 1:-1, :].sum(-1), axis=-1)
     zero = xp.zeros_like(inner[..., :1])
     # The right row shares the coordinate of the last interval, so its own integral up to the end
@@ -218,8 +155,12 @@ def antidifferentiate(table: Any, breakpoints: Any) -> Any:
     return xp.concatenate([constant[..., None], integral], axis=-1)
 
 
-def _row_widths(breakpoints: Any, xp: Any, dtype: Any, *, inverse: bool = False) -> Any:
+_antidifferentiate_at_once = one_program()(_antidifferentiate)
+
+
+def _row_widths(breakpoints: Any, dtype: Any, *, inverse: bool = False) -> Any:
+    """Width of the interval of each row, or its reciprocal, rounded once."""
     width = breakpoints[..., 1:] - breakpoints[..., :-1]
     width = safe_reciprocal(width) if inverse else width
-    width = xp.asarray(width, dtype=dtype)
+    width = array_module(width).asarray(width, dtype=dtype)
     return width[..., interval_of_row(width.shape[-1]), None]

@@ -170,6 +170,8 @@ def loop(xp: Any, unfinished: Callable[[Any], Any], step: Callable[[Any], Any], 
     """`jax.lax.while_loop`, or its like for NumPy."""
     if xp is not np:
         return jax.lax.while_loop(unfinished, step, state)
-    while unfinished(state):
-        state = step(state)
+    # As in JAX: positions far outside overflow without a word, and are not taken.
+    with np.errstate(over="ignore", invalid="ignore"):
+        while unfinished(state):
+            state = step(state)
     return state

@@ -59,7 +59,8 @@ def roots(breakpoints: Any, table: Any, level: Any) -> Any:
     end = xp.where(level_throughout[:, -1:], breakpoints[:, -1:], np.nan)
     x = xp.sort(xp.concatenate([x.reshape(len(table), -1), end], -1), axis=-1)[:, :-1]
     # The root at a breakpoint belongs to two intervals.
-    reach = rounding(abs(_constant(breakpoints)).max(-1, keepdims=True))
+    width = abs(xp.diff(_constant(breakpoints))).max(-1, keepdims=True).astype(table.dtype)
+    reach = rounding(abs(_constant(breakpoints)).max(-1, keepdims=True)) + rounding(width)
     again = xp.diff(x, axis=-1) <= 2 * reach
     again = xp.concatenate([xp.isnan(x[:, :1]), again], axis=-1)
     return xp.sort(xp.where(again, np.nan, x), axis=-1)
@@ -98,12 +99,12 @@ def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tu
     """
     xp = array_module(table)
     rows = differentiate(table, breakpoints, order)[:, 1:-1]
-    width = xp.diff(breakpoints)
-    fixed, own = _constant(rows), _constant(table[:, 1:-1])
+    width = xp.diff(breakpoints).astype(table.dtype)
+    fixed = _constant(rows)
     # What rounding of the table becomes in the derivative: each order multiplies by up to
     # degree / width.
     growth = safe_reciprocal(_constant(width)) * (table.shape[-1] - 1)
-    scale = size_of(own, xp.ones_like(own[..., 0])) * growth**order
+    scale = _scale_without_level(_constant(table), _constant(breakpoints)) * growth**order
     found = unit_roots(fixed, scale)[..., : rows.shape[-1] - 1]
     u = _attached(rows[:, :, None, :], found)
     u = xp.concatenate([xp.zeros_like(rows[..., :1]), u], axis=-1)
@@ -122,6 +123,37 @@ def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tu
     order = xp.argsort(_constant(result[0]), axis=-1)
     x, other, sign = (xp.take_along_axis(v, order, axis=-1) for v in result)
     return x, other, sign
+
+
+def _scale_without_level(table: Any, breakpoints: Any) -> Any:
+    """Size of what rounding in the powers above the constant scales with, shape (B, M).
+
+    A level that is added to a curve rounds the constants alone, however large it is. Where the
+    coefficients of a basis carried it, it did round the others too, and shows: as jumps in the
+    derivatives that the curve would have without rounding. The smoothest of them is looked at, so
+    that kinks are not taken for rounding, and the size of everything is the most that it can be.
+    """
+    xp = array_module(table, breakpoints)
+    own = table[:, 1:-1]
+    degree, num = own.shape[-1] - 1, own.shape[1]
+    whole = size_of(own, xp.ones_like(own[..., 0]))
+    varying = whole - abs(own[..., 0])
+    if degree < 2:
+        # Differences of neighbors, exact where the level is all but common.
+        return varying
+    if num == 1:
+        return whole
+    width = xp.diff(breakpoints).astype(table.dtype)
+    narrow = xp.minimum(width[:, 1:], width[:, :-1])
+    found, factor = [], 1.0
+    for k in range(1, degree):
+        factor *= degree + 1 - k
+        rows = differentiate(table, breakpoints, k)[:, 1:-1]
+        jump = abs(rows[:, 1:, 0] - rows[:, :-1].sum(-1)) * narrow**k / factor
+        found.append(jump.max(-1, keepdims=True))
+    noise = xp.stack(found).min(0)
+    # `rounding` multiplies by 16 eps: eight times the largest jump.
+    return xp.minimum(whole, varying + noise / (2 * float(np.finfo(table.dtype).eps)))
 
 
 def _last_sign_before(sign: Any, periodic: bool) -> Any:

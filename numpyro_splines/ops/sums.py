@@ -6,12 +6,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from numpyro_splines.validation import is_traced
 
 
-def weighted_sum(weights: Any, terms: Any) -> Array:
+def weighted_sum(weights: Any, terms: Any) -> Any:
     """sum_j weights[..., j] terms[..., j, :].
 
     Inside a compiled function it is one contraction, whose order of summation is the compiler's.
@@ -23,7 +22,7 @@ def weighted_sum(weights: Any, terms: Any) -> Array:
         terms: shape (*batch, j, k), its batch broadcast against that of the weights.
 
     Returns:
-        Shape (*batch, k).
+        Shape (*batch, k); NumPy for concrete numbers.
     """
     if is_traced(weights) or is_traced(terms):
         return jnp.einsum("...j,...jk->...k", weights, terms)
@@ -31,4 +30,4 @@ def weighted_sum(weights: Any, terms: Any) -> Array:
     total = weights[..., 0, None] * terms[..., 0, :]
     for j in range(1, terms.shape[-2]):
         total += weights[..., j, None] * terms[..., j, :]
-    return jnp.asarray(total)
+    return total

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from numpyro_splines import knots as knot_rules
 from numpyro_splines.bases import AbstractBasis, BSplineBasis
+from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.ops.penalties import difference_matrix
 from numpyro_splines.priors.arguments import check_coefficient, check_positive_number, check_scale
 from numpyro_splines.priors.base import AbstractPrior
@@ -86,11 +87,13 @@ class AbstractStepPrior(AbstractPrior):
         """See `AbstractPrior.sample`."""
         sizes = self._sizes(prepared, draw(site("scale"), self.scale), site)
         steps = draw_vector(site("steps"), prepared.matrix.shape[-1], dist.Normal(0.0, 1.0))
-        coefficients = combine(prepared.matrix, sizes * steps)
+        terms = []
         if prepared.linear.shape[-1] > 0:
-            linear = draw_vector(site("linear"), prepared.linear.shape[-1], self.linear)
-            coefficients = coefficients + combine(prepared.linear, linear)
-        return coefficients
+            terms = [
+                prepared.linear,
+                draw_vector(site("linear"), prepared.linear.shape[-1], self.linear),
+            ]
+        return _walk(prepared.matrix, sizes, steps, *terms)
 
 
 class AdaptivePrior(AbstractStepPrior):
@@ -167,7 +170,7 @@ class AdaptivePrior(AbstractStepPrior):
 
     def _sizes(self, prepared: Steps, scale: Array, site: Callable[[str], str]) -> Array:
         coefficients = self.local.sample(prepared.local, lambda name: site(f"local.{name}"))
-        return scale[..., None] * jnp.exp(combine(prepared.design, coefficients))
+        return _varying(scale, prepared.design, coefficients)
 
 
 class HorseshoePrior(AbstractStepPrior):
@@ -220,4 +223,19 @@ class HorseshoePrior(AbstractStepPrior):
 
     def _sizes(self, prepared: Steps, scale: Array, site: Callable[[str], str]) -> Array:
         local = draw_vector(site("local"), prepared.matrix.shape[-1], dist.HalfCauchy(1.0))
-        return scale[..., None] * limited(local, self.slab)
+        return _heavy_tailed(scale, local, self.slab)
+
+
+@one_program()
+def _walk(matrix: Any, sizes: Any, steps: Any, *terms: Any) -> Array:
+    return combine(matrix, sizes * steps, *terms)
+
+
+@one_program()
+def _varying(scale: Any, design: Any, coefficients: Any) -> Array:
+    return scale[..., None] * jnp.exp(combine(design, coefficients))
+
+
+@one_program()
+def _heavy_tailed(scale: Any, local: Any, slab: Any) -> Array:
+    return scale[..., None] * limited(local, slab)

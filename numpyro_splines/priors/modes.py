@@ -11,6 +11,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro.infer.reparam import LocScaleReparam
 
+from numpyro_splines.ops.arrays import one_program
+
 # Noise variance, in units of tau^2, at which the automatic centering of a mode is one half: noise
 # about three times as large as the penalized part of f, a signal worth smoothing. At equal noise
 # (1) small data sets diverge more: 27 rather than 6 of 4000 draws at n = 50 in
@@ -18,9 +20,18 @@ from numpyro.infer.reparam import LocScaleReparam
 _NOISE = 10.0
 
 
-def combine(columns: Any, weights: Any) -> Array:
-    """columns @ weights over any batch, in the dtype of the weights."""
-    return jnp.einsum("km,...m->...k", jnp.asarray(columns, weights.dtype), weights)
+@one_program()
+def combine(*terms: Any, shift: Any = None) -> Array:
+    """Sum of columns @ weights over pairs of them and any batch, in the dtype of the weights.
+
+    Args:
+        *terms: columns, shape (k, m), and weights, shape (*batch, m), in turn.
+        shift: added to the sum, shape (k,).
+    """
+    pairs = zip(terms[::2], terms[1::2], strict=True)
+    parts = [jnp.einsum("km,...m->...k", jnp.asarray(c, w.dtype), w) for c, w in pairs]
+    total = sum(parts[1:], parts[0])
+    return total if shift is None else total + jnp.asarray(shift, total.dtype)
 
 
 def scaled_normal(site: str, num: int, scale: Array, centering: Any) -> Array:

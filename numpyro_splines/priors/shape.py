@@ -23,6 +23,7 @@ from numpyro_splines.bases import (
     AbstractCombinedBasis,
     BSplineBasis,
 )
+from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.ops.penalties import difference_matrix
 from numpyro_splines.priors.arguments import check_coefficient, check_scale, check_univariate
 from numpyro_splines.priors.base import AbstractPrior
@@ -154,24 +155,16 @@ class MonotonePrior(AbstractPrior):
 
     def sample(self, prepared: Shaped, site: Callable[[str], str]) -> Float[Array, "..."]:
         """See `AbstractPrior.sample`."""
-        shape = _positive_combination(self.smooth, prepared, site)
-        functionals = jnp.asarray(prepared.functionals, shape.dtype)
-        shape = _unit_rise(shape, functionals)
-        if self.curvature is not None:
-            straight = draw(site("straight"), self.straight)[..., None]
-            line = _unit_rise(jnp.asarray(prepared.line[:, 0], shape.dtype), functionals)
-            shape = straight * line + (1.0 - straight) * shape
-        rise = draw(site("rise"), self.rise)[..., None]
-        curve = (rise if self.increasing else -rise) * shape
-        if prepared.constant.shape[-1] == 0:
-            return curve
-        functional, value = functionals[2], 0.0
-        if self.start is not None:
-            functional, value = functionals[0], draw(site("start"), self.start)
-        elif self.finish is not None:
-            functional, value = functionals[1], draw(site("finish"), self.finish)
-        shift = value - jnp.einsum("k,...k->...", functional, curve)
-        return curve + shift[..., None] * jnp.asarray(prepared.constant[:, 0], curve.dtype)
+        logarithms = self.smooth.sample(prepared.smooth, site)
+        straight = None if self.curvature is None else draw(site("straight"), self.straight)
+        rise = draw(site("rise"), self.rise)
+        anchor, value = prepared.functionals[2], 0.0
+        if prepared.constant.shape[-1] > 0 and self.start is not None:
+            anchor, value = prepared.functionals[0], draw(site("start"), self.start)
+        elif prepared.constant.shape[-1] > 0 and self.finish is not None:
+            anchor, value = prepared.functionals[1], draw(site("finish"), self.finish)
+        rise = rise if self.increasing else -rise
+        return _monotone(prepared, logarithms, straight, rise, anchor, value)
 
 
 class ConvexPrior(AbstractPrior):
@@ -235,14 +228,11 @@ class ConvexPrior(AbstractPrior):
 
     def sample(self, prepared: Shaped, site: Callable[[str], str]) -> Float[Array, "..."]:
         """See `AbstractPrior.sample`."""
-        shape = _positive_combination(self.smooth, prepared, site)
-        size = jnp.linalg.norm(combine(prepared.functionals, shape), axis=-1, keepdims=True)
-        bend = draw(site("bend"), self.bend)[..., None]
-        curve = (bend if self.convex else -bend) * shape / size
+        logarithms = self.smooth.sample(prepared.smooth, site)
+        bend, slope = draw(site("bend"), self.bend), None
         if prepared.line.shape[-1] > 0:
-            slope = draw(site("slope"), self.slope)[..., None]
-            curve = curve + combine(prepared.line, slope)
-        return curve
+            slope = draw(site("slope"), self.slope)
+        return _convex(prepared, logarithms, bend if self.convex else -bend, slope)
 
 
 def _from_derivative(
@@ -275,11 +265,34 @@ def _from_derivative(
     return smooth, found[: basis.num_coefficients]
 
 
-def _positive_combination(
-    smooth: AbstractSmoothnessPrior, prepared: Shaped, site: Callable[[str], str]
+@one_program()
+def _monotone(
+    prepared: Shaped, logarithms: Any, straight: Any, rise: Any, anchor: Any, value: Any
 ) -> Array:
+    """Coefficients of the curve with this rise whose functional `anchor` has this value."""
+    shape = _positive_combination(prepared, logarithms)
+    functionals = jnp.asarray(prepared.functionals, shape.dtype)
+    shape = _unit_rise(shape, functionals)
+    if straight is not None:
+        line = _unit_rise(jnp.asarray(prepared.line[:, 0], shape.dtype), functionals)
+        shape = straight[..., None] * line + (1.0 - straight[..., None]) * shape
+    curve = rise[..., None] * shape
+    if prepared.constant.shape[-1] == 0:
+        return curve
+    shift = value - jnp.einsum("k,...k->...", jnp.asarray(anchor, curve.dtype), curve)
+    return curve + shift[..., None] * jnp.asarray(prepared.constant[:, 0], curve.dtype)
+
+
+@one_program()
+def _convex(prepared: Shaped, logarithms: Any, bend: Any, slope: Any) -> Array:
+    shape = _positive_combination(prepared, logarithms)
+    size = jnp.linalg.norm(combine(prepared.functionals, shape), axis=-1, keepdims=True)
+    curve = bend[..., None] * shape / size
+    return curve if slope is None else curve + combine(prepared.line, slope[..., None])
+
+
+def _positive_combination(prepared: Shaped, logarithms: Array) -> Array:
     """Basis coefficients of the curve whose derivative has coefficients e, up to a factor."""
-    logarithms = smooth.sample(prepared.smooth, site)
     # The factor cancels later, so it may be what keeps exp from overflowing.
     largest = jax.lax.stop_gradient(logarithms.max(-1, keepdims=True))
     return combine(prepared.matrix, jnp.exp(logarithms - largest))

@@ -8,7 +8,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
@@ -138,15 +137,10 @@ class AbstractSmoothnessPrior(AbstractPrior):
         spectrum = prepared.spectrum
         num_modes = spectrum.standard_deviations.shape[-1]
         modes = scaled_normal(site("modes"), num_modes, self.sample_scale(site), prepared.centering)
-        weighted = spectrum.modes * spectrum.standard_deviations
-        coefficients = combine(weighted, modes)
+        terms = [spectrum.modes * spectrum.standard_deviations, modes]
         if prepared.linear.shape[-1] > 0:
-            coefficients = coefficients + combine(
-                prepared.linear, self._sample_linear(prepared, site)
-            )
-        if self.mean is not None:
-            coefficients = coefficients + jnp.asarray(prepared.mean, coefficients.dtype)
-        return coefficients
+            terms += [prepared.linear, self._sample_linear(prepared, site)]
+        return combine(*terms, shift=None if self.mean is None else prepared.mean)
 
     def _sample_linear(self, prepared: Prepared, site: Callable[[str], str]) -> Array:
         num = prepared.linear.shape[-1]

@@ -1,0 +1,74 @@
+"""NumPy or JAX: which of the two an array belongs to, and one program for concrete ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numpyro_splines.validation import is_traced
+
+
+def array_module(*arrays: Any) -> Any:
+    """`numpy` where all arrays are NumPy's, else `jax.numpy`: one formula serves both."""
+    return np if all(isinstance(a, np.ndarray) for a in arrays) else jnp
+
+
+def safe_reciprocal(x: Any) -> Any:
+    """1 / x where x > 0, else 0, with finite derivatives in both branches (double `where`).
+
+    Denormal numbers count as zero, as they do in XLA: their reciprocals overflow.
+    """
+    xp = array_module(x)
+    positive = x >= float(jnp.finfo(x.dtype).tiny)
+    return xp.where(positive, 1.0 / xp.where(positive, x, 1.0), 0.0).astype(x.dtype)
+
+
+def take(values: Any, index: Any, axis: int = -1) -> Any:
+    """`values` at `index` along `axis`; the caller guarantees that indices are in bounds."""
+    selector = (..., index) if axis == -1 else (..., index, slice(None))
+    if isinstance(values, np.ndarray) and isinstance(index, np.ndarray):
+        return values[selector]
+    values = jnp.asarray(values)
+    return values.at[selector].get(mode="promise_in_bounds")
+
+
+def one_program(*static: str, **known: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function as one program, also where it is called or differentiated eagerly.
+
+    Else each operation would be a program of its own. In a function that is compiled anyhow it
+    becomes a part of that program.
+
+    Args:
+        *static: names of keywords that are no arrays.
+        **known: keywords that the function gets where nothing is traced, and only there.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        program = jax.jit(function, static_argnames=(*static, *known))
+
+        @wraps(function)
+        def called(*arguments: Any, **options: Any) -> Any:
+            arguments = jax.tree.map(_canonical, arguments)
+            if known and not any(is_traced(leaf) for leaf in jax.tree.leaves(arguments)):
+                options = {**known, **options}
+            return program(*arguments, **options)
+
+        return called
+
+    return decorate
+
+
+def _canonical(leaf: Any) -> Any:
+    """A NumPy array in the dtype that JAX has for it now.
+
+    JAX remembers constants by the array itself, also what it rounded them to: the same array must
+    not be seen in both precisions.
+    """
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    return leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)

@@ -1,0 +1,22 @@
+"""The registry: every basis, extrapolation rule, constraint and prior that laws are checked on.
+
+Everything is made when it is first asked for, so that collecting the tests costs nothing. A new
+class is one more line; `test_registry.py` finds those that are missing.
+"""
+
+from cases.bases import BASES as BASES
+from cases.bases import CASES as CASES
+from cases.bases import UNEVEN as UNEVEN
+from cases.bases import Case as Case
+from cases.bases import Fourier as Fourier
+from cases.bases import compiled as compiled
+from cases.constraints import CONSTRAINTS as CONSTRAINTS
+from cases.extrapolations import EXTRAPOLATIONS as EXTRAPOLATIONS
+from cases.priors import GAUSSIAN_PRIORS as GAUSSIAN_PRIORS
+from cases.priors import POINTS as POINTS
+from cases.priors import PRIORS as PRIORS
+from cases.priors import ROWS as ROWS
+from cases.priors import SKEWED as SKEWED
+from cases.priors import dense_covariance as dense_covariance
+from cases.priors import prior_case as prior_case
+from cases.priors import prior_covariance as prior_covariance

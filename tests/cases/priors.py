@@ -1,0 +1,358 @@
+"""Priors, each on a basis, with what is documented of them."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import scipy.linalg
+import scipy.stats
+from numpyro.infer.util import log_density
+
+import numpyro_splines as ns
+from cases.bases import Fourier
+from numpyro_splines import extrapolation as ex
+
+ROWS = 24  # of draws, in all laws of priors
+
+
+@dataclass(frozen=True)
+class PriorCase:
+    """A prior on a basis, and what is documented of it.
+
+    Attributes:
+        prior: the prior.
+        basis: a basis that it goes with.
+        sites: shape and distribution (SciPy's) of each site that samplers see, by its short name,
+            in the order of drawing; a distribution may be a function of the sites before it.
+        measure: of the effect.
+        given: values of sites, given which the coefficients are linear in all others.
+        covariance: of the coefficients, given those.
+        mean: of the coefficients, given those; zero if None.
+    """
+
+    prior: ns.AbstractPrior
+    basis: ns.AbstractBasis
+    sites: dict
+    measure: object = None
+    given: dict | None = None
+    covariance: Callable | None = None
+    mean: Callable | None = None
+
+    @cached_property
+    def effect(self):
+        return ns.SplineEffect("f", self.basis, self.prior, measure=self.measure)
+
+    def law(self, name, values):
+        """The distribution of a site, given the values of those before it."""
+        _, law = self.sites[name]
+        if not callable(law):
+            return law
+        return law({before: np.asarray(value)[..., None] for before, value in values.items()})
+
+    def draw(self, num, seed=0):
+        """What is documented, drawn by NumPy: `num` draws by short name, shape (num, *shape)."""
+        rng, values = np.random.default_rng(seed), {}
+        for name, (shape, _) in self.sites.items():
+            law = self.law(name, values)
+            values[name] = np.asarray(law.rvs((num, *shape), random_state=rng))
+        return values
+
+    def named(self, values, dtype=np.float32):
+        """Values by full name, as `effect.curve` takes draws."""
+        return {self.effect.site(k): np.asarray(v, dtype) for k, v in values.items()}
+
+    def _program(self):
+        # A copy, since JAX keeps the constants of a program as an earlier precision saw them.
+        effect = copy.deepcopy(self.effect)
+
+        def one(sites):
+            density, trace = log_density(effect.sample, (), {}, sites)
+            return trace[effect.site("coefficients")]["value"], density
+
+        return jax.jit(jax.vmap(one))
+
+    @cached_property
+    def _programs(self):
+        return {np.float32: self._program(), np.float64: self._program()}
+
+    def evaluated(self, values, dtype=np.float32):
+        """Coefficients and log densities of ROWS draws, given all sites by their short names.
+
+        Compiled once for all laws, hence the fixed number.
+        """
+        with jax.enable_x64(dtype is np.float64):
+            found = self._programs[dtype](self.named(values, dtype))
+        return tuple(np.asarray(part, float) for part in found)
+
+
+def dense_covariance(basis, penalty, order, measure, tau, linear):
+    """Cov(coefficients) by a route without eigenvectors: S inverted on the complement.
+
+    tau is the root mean square of the penalized part over the measure, `linear` the standard
+    deviation of the coefficients of the orthonormal functions that are not penalized.
+    """
+    gram, null = basis.gram(measure), basis.null_space(order)
+    complement = scipy.linalg.null_space(null.T @ gram) if null.size else np.eye(len(gram))
+    penalized = complement @ np.linalg.inv(complement.T @ penalty @ complement) @ complement.T
+    penalized *= tau**2 / np.trace(gram @ penalized)
+
+    def projection(functions):
+        return functions @ np.linalg.inv(functions.T @ gram @ functions) @ functions.T
+
+    # The constant, where the basis has it, is taken off: that is the centering.
+    constant = null[:, : basis.null_space(1).shape[1]]
+    return penalized + linear**2 * (projection(null) - projection(constant))
+
+
+def prior_covariance(basis, prior, measure, tau, linear):
+    """That of a smoothness prior."""
+    derivative = isinstance(prior, ns.SmoothnessPrior)
+    penalty = (basis.penalty if derivative else basis.difference_penalty)(prior.order)
+    return dense_covariance(basis, penalty, prior.order, measure, tau, linear)
+
+
+POINTS = ns.knots.uniform(-1.0, 3.0, 7)
+SKEWED = -1.0 + 4.0 * np.random.default_rng(1).beta(2.0, 5.0, 200)
+NORMAL, HALF_NORMAL = scipy.stats.norm(), scipy.stats.halfnorm()
+HALF_CAUCHY = scipy.stats.halfcauchy()
+
+
+def _smooth(prior, sites, basis=None, measure=None, tau=0.7, linear=1.0, mean=None):
+    """A smoothness prior given its scales: tau, where it is drawn, and the linear one."""
+    basis = ns.BSplineBasis(POINTS) if basis is None else basis
+    drawn = {"scale": tau, "linear_scale": linear}
+    given = {name: value for name, value in drawn.items() if name in sites}
+
+    def covariance():
+        return prior_covariance(basis, prior, measure, tau, linear)
+
+    return PriorCase(prior, basis, sites, measure, given, covariance, mean)
+
+
+def _centered(centering, **options):
+    """Modes divided by tau^(1 - centering), each to its own power."""
+    power = np.asarray(options.pop("power", centering))
+    modes = "modes" if np.all(power == 1.0) else "modes_decentered"
+    sites = {
+        "scale": ((), HALF_NORMAL),
+        modes: ((7,), lambda values: scipy.stats.norm(0.0, values["scale"] ** power)),
+        "linear": ((1,), NORMAL),
+    }
+    return _smooth(ns.SmoothnessPrior(centering=centering), sites, **options)
+
+
+def _informed():
+    """The centering of modes that 200 observations imply; eigenvalues of S against G, directly."""
+    basis = ns.BSplineBasis(POINTS)
+    gram, penalty = basis.gram(SKEWED), basis.penalty(2)
+    variances = 1.0 / scipy.linalg.eigh(penalty, gram, eigvals_only=True)[2:]
+    information = SKEWED.size * variances / variances.sum()
+    return information / (10.0 + information)
+
+
+def _automatic():
+    return _centered(None, power=_informed(), measure=SKEWED)
+
+
+def _referred():
+    reference = np.arange(9.0) ** 2
+    basis = ns.BSplineBasis(POINTS)
+
+    def mean():
+        return reference - np.ones(9) @ basis.gram(SKEWED) @ reference
+
+    prior = ns.SmoothnessPrior(scale=0.7, mean=reference, centering=0.0)
+    sites = {"modes_decentered": ((7,), NORMAL), "linear": ((1,), NORMAL)}
+    return _smooth(prior, sites, basis, SKEWED, mean=mean)
+
+
+def _double_penalty():
+    scales = {"scale": dist.Gamma(3.0, 2.0), "linear_scale": dist.Gamma(2.0, 2.0)}
+    sites = {
+        "scale": ((), scipy.stats.gamma(3.0, scale=0.5)),
+        "modes_decentered": ((6,), NORMAL),
+        "linear_scale": ((), scipy.stats.gamma(2.0, scale=0.5)),
+        "linear_decentered": ((2,), NORMAL),
+    }
+    return _smooth(ns.SmoothnessPrior(order=3, **scales), sites, tau=1.3, linear=0.4)
+
+
+def _double_penalty_centered():
+    sites = {
+        "modes": ((7,), scipy.stats.norm(0.0, 0.1)),
+        "linear_scale": ((), scipy.stats.gamma(2.0, scale=0.5)),
+        "linear": ((1,), lambda values: scipy.stats.norm(0.0, values["linear_scale"])),
+    }
+    gamma = dist.Gamma(2.0, 2.0)
+    prior = ns.SmoothnessPrior(scale=0.1, linear_scale=gamma, centering=1.0)
+    return _smooth(prior, sites, tau=0.1, linear=0.4, measure=SKEWED)
+
+
+def _double_penalty_automatic():
+    power, linear = _informed(), SKEWED.size / (10.0 + SKEWED.size)
+    sites = {
+        "scale": ((), HALF_NORMAL),
+        "modes_decentered": ((7,), lambda v: scipy.stats.norm(0.0, v["scale"] ** power)),
+        "linear_scale": ((), HALF_NORMAL),
+        "linear_decentered": ((1,), lambda v: scipy.stats.norm(0.0, v["linear_scale"] ** linear)),
+    }
+    prior = ns.SmoothnessPrior(linear_scale=dist.HalfNormal(1.0))
+    return _smooth(prior, sites, tau=0.7, linear=0.4, measure=SKEWED)
+
+
+def _wide(basis, num_modes, num_linear):
+    """Bases without the constant, or without a null space."""
+    sites = {"modes_decentered": ((num_modes,), NORMAL)}
+    if num_linear:
+        sites["linear"] = ((num_linear,), scipy.stats.norm(0.0, 3.0))
+    return _smooth(ns.SmoothnessPrior(scale=2.0, linear=3.0), sites, basis, tau=2.0, linear=3.0)
+
+
+def _own():
+    return _wide(Fourier(np.arange(1, 4)), 6, 0)
+
+
+def _log_smooth(num, **more):
+    """Sites of the prior of a logarithm with `num` coefficients, then others."""
+    return {"scale": ((), HALF_NORMAL), "modes_decentered": ((num - 1,), NORMAL), **more}
+
+
+def _monotone(increasing=True, curvature=None, **options):
+    sites = _log_smooth(8 if curvature is None else 7)
+    if curvature is not None:
+        sites["straight"] = ((), scipy.stats.uniform())
+    sites["rise"] = ((), HALF_NORMAL)
+    prior = ns.MonotonePrior(increasing, curvature=curvature, **options)
+    return PriorCase(prior, ns.BSplineBasis(POINTS), sites, SKEWED)
+
+
+def _placed():
+    laws = {"rise": dist.Gamma(4.0, 2.0), "finish": dist.Normal(5.0, 2.0)}
+    sites = _log_smooth(
+        8,
+        rise=((), scipy.stats.gamma(4.0, scale=0.5)),
+        finish=((), scipy.stats.norm(5.0, 2.0)),
+    )
+    return PriorCase(ns.MonotonePrior(**laws), ns.BSplineBasis(POINTS), sites)
+
+
+def _convex(convex=True):
+    sites = _log_smooth(7, bend=((), HALF_NORMAL), slope=((), NORMAL))
+    return PriorCase(ns.ConvexPrior(convex), ns.BSplineBasis(POINTS), sites, SKEWED)
+
+
+def _positive(basis):
+    # The level is drawn first.
+    sites = {"level": ((), scipy.stats.lognorm(1.0)), **_log_smooth(9)}
+    return PriorCase(ns.PositivePrior(), basis, sites)
+
+
+def _adaptive():
+    basis = ns.BSplineBasis(POINTS)
+    sites = {
+        "scale": ((), HALF_NORMAL),
+        "local.scale": ((), HALF_NORMAL),
+        "local.modes_decentered": ((7,), NORMAL),
+        "steps": ((7,), NORMAL),
+        "linear": ((1,), scipy.stats.norm(0.0, 2.0)),
+    }
+    # With equal sizes of all steps: the random walk of the same order.
+    given = {"scale": 0.7, "local.scale": 1.0, "local.modes_decentered": np.zeros(7)}
+
+    def covariance():
+        return dense_covariance(basis, basis.difference_penalty(2), 2, SKEWED, 0.7, 2.0)
+
+    return PriorCase(ns.AdaptivePrior(linear=2.0), basis, sites, SKEWED, given, covariance)
+
+
+def _horseshoe():
+    basis = ns.BSplineBasis(POINTS)
+    sites = {
+        "scale": ((), scipy.stats.halfnorm(scale=0.1)),
+        "local": ((8,), HALF_CAUCHY),
+        "steps": ((8,), NORMAL),
+    }
+
+    def covariance():
+        walk = dense_covariance(basis, basis.difference_penalty(1), 1, None, 0.5, 1.0)
+        return walk * 100.0 / 101.0  # a slab of 10 against local sizes of 1
+
+    given = {"scale": 0.5, "local": np.ones(8)}
+    return PriorCase(ns.HorseshoePrior(slab=10.0), basis, sites, None, given, covariance)
+
+
+def _laplace():
+    sites = {
+        "scale": ((), HALF_NORMAL),
+        "modes_decentered": ((6,), NORMAL),
+        "linear": ((2,), scipy.stats.laplace(scale=2.0)),
+    }
+    prior = ns.SmoothnessPrior(order=3, linear=dist.Laplace(0.0, 2.0))
+    return _smooth(prior, sites, linear=np.sqrt(8.0))
+
+
+def _walk():
+    scale = scipy.stats.expon(scale=-1.0 / np.log(0.1))
+    sites = {"scale": ((), scale), "modes_decentered": ((8,), NORMAL)}
+    return _smooth(ns.RandomWalkPrior(order=1, scale=ns.pc_scale(1.0, 0.1)), sites)
+
+
+def _p_spline():
+    knots = ns.knots.extended(ns.knots.uniform(100.0, 400.0, 12), 3)
+    sites = {"modes_decentered": ((12,), NORMAL), "linear": ((1,), scipy.stats.norm(0.0, 2.0))}
+    prior = ns.RandomWalkPrior(scale=0.7, linear=2.0)
+    return _smooth(prior, sites, ns.BSplineBasis(knots=knots), linear=2.0)
+
+
+# Made when they are asked for, by `prior_case`: a new prior is one more line. Those that are
+# Gaussian given their scales have a law more.
+GAUSSIAN_PRIORS = {
+    "smoothness": lambda: _centered(0.0),
+    "smoothness_centered": lambda: _centered(1.0),
+    "smoothness_partly_centered": lambda: _centered(0.4),
+    "smoothness_centered_by_mode": lambda: _centered(np.linspace(0.0, 1.0, 7)),
+    "smoothness_automatic": _automatic,
+    "smoothness_of_reference": _referred,
+    "smoothness_laplace": _laplace,
+    "double_penalty": _double_penalty,
+    "double_penalty_centered": _double_penalty_centered,
+    "double_penalty_automatic": _double_penalty_automatic,
+    "walk": _walk,
+    "walk_p_spline": _p_spline,
+    "on_i_splines": lambda: _wide(ns.ISplineBasis(POINTS, degree=2), 7, 1),
+    "on_constrained": lambda: _wide(
+        ns.BSplineBasis(POINTS).constrained(ns.constraints.ZeroStart()), 7, 1
+    ),
+    "on_shrunk": lambda: _wide(ns.ShrunkBasis(ns.CubicRegressionBasis(POINTS)).constrained(), 6, 0),
+    "on_own": _own,
+    "adaptive": _adaptive,
+    "horseshoe": _horseshoe,
+}
+PRIORS = {
+    **GAUSSIAN_PRIORS,
+    "increasing": _monotone,
+    "decreasing": lambda: _monotone(False),
+    "increasing_convex": lambda: _monotone(curvature="convex"),
+    "increasing_concave": lambda: _monotone(curvature="concave"),
+    "decreasing_convex": lambda: _monotone(False, curvature="convex"),
+    "decreasing_concave": lambda: _monotone(False, curvature="concave"),
+    "monotone_placed": _placed,
+    "convex": _convex,
+    "concave": lambda: _convex(False),
+    "positive": lambda: _positive(ns.BSplineBasis(POINTS, extrapolation=ex.Constant())),
+    "positive_m_splines": lambda: _positive(ns.MSplineBasis(POINTS)),
+    "simplex": lambda: PriorCase(ns.SimplexPrior(), ns.MSplineBasis(POINTS), _log_smooth(9)),
+    "simplex_i_splines": lambda: PriorCase(
+        ns.SimplexPrior(), ns.ISplineBasis(POINTS), _log_smooth(9)
+    ),
+}
+
+
+@cache
+def prior_case(name):
+    """The case of that name in `PRIORS`."""
+    return PRIORS[name]()

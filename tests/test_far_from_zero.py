@@ -1,0 +1,117 @@
+"""Knots far from zero for their spacing (Julian days, Unix time), and many periods from the first.
+
+Known inputs are moved in float64 before they are rounded, so float32 loses nothing.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import pytest
+from scipy.interpolate import BSpline
+
+import numpyro_splines as ns
+
+# Julian days, Unix seconds, a wavelength near 1000, below zero; (start, width).
+PLACES = [(2.46e6, 30.0), (1.7e9, 3600.0), (1.7e9, 60.0), (1000.0, 1e-5), (-2.46e6, 1.0)]
+COEFFICIENTS = np.random.default_rng(0).normal(size=12)
+SHARES = np.random.default_rng(1).uniform(size=64)
+
+
+def at(place):
+    """Breakpoints, points and the same spline for SciPy."""
+    start, width = place
+    breakpoints = np.linspace(start, start + width, 10)
+    spline = BSpline(ns.knots.clamped(breakpoints, 3), COEFFICIENTS, 3)
+    return breakpoints, start + width * SHARES, spline
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_curves_keep_their_digits(place, precision):
+    breakpoints, x, spline = at(place)
+    curve = ns.BSplineBasis(breakpoints).curve(COEFFICIENTS)
+    # In float64 what is left is the rounding of x itself, as a share of a gap.
+    share = np.spacing(abs(breakpoints).max()) / (breakpoints[1] - breakpoints[0])
+    tolerance = {"rtol": 0, "atol": 4e-15 * precision.factor + 20 * share}
+    assert curve(x).dtype == precision.dtype
+    for values in (curve(x), jax.jit(lambda: curve(x))(), curve.each(x), curve.derivative(0)(x)):
+        np.testing.assert_allclose(values, spline(x), **tolerance)
+    slope = spline(x, nu=1)
+    np.testing.assert_allclose(
+        curve.derivative()(x) / abs(slope).max(), slope / abs(slope).max(), **tolerance
+    )
+    design = ns.BSplineBasis(breakpoints)(x)
+    np.testing.assert_allclose(design @ COEFFICIENTS.astype(design.dtype), spline(x), **tolerance)
+    # Knots themselves: right-continuous, both ends included.
+    np.testing.assert_allclose(curve(breakpoints), spline(breakpoints), **tolerance)
+    lower, upper = breakpoints[0] + (breakpoints[-1] - breakpoints[0]) * np.array([0.1, 0.7])
+    right = spline.antiderivative()(upper) - spline.antiderivative()(lower)
+    width = breakpoints[-1] - breakpoints[0]
+    # SciPy's own antiderivative loses what the offset takes.
+    exact = BSpline(spline.t - breakpoints[0], spline.c, 3).integrate(
+        lower - breakpoints[0], upper - breakpoints[0]
+    )
+    assert abs(exact - right) < 1e-3 * width
+    np.testing.assert_allclose(curve.integrate(lower, upper) / width, exact / width, **tolerance)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_groups_and_operations_keep_them_too(place, precision):
+    breakpoints, x, spline = at(place)
+    two = np.stack([COEFFICIENTS, -COEFFICIENTS])
+    share = np.spacing(abs(breakpoints).max()) / (breakpoints[1] - breakpoints[0])
+    tolerance = {"rtol": 0, "atol": 4e-15 * precision.factor + 20 * share}
+    index = (np.arange(x.size) % 2).astype(np.int8)
+    picked = ns.BSplineBasis(breakpoints).curve(two).pick(index)(x)
+    np.testing.assert_allclose(picked, np.where(index, -1.0, 1.0) * spline(x), **tolerance)
+    knots = ns.knots.clamped(breakpoints, 3)
+    np.testing.assert_allclose(ns.bspline(x, knots, COEFFICIENTS), spline(x), **tolerance)
+    design = ns.bspline_basis(x, knots)
+    np.testing.assert_allclose(design @ COEFFICIENTS.astype(design.dtype), spline(x), **tolerance)
+
+
+def test_effects_on_julian_days():
+    x = 2.46e6 + 30.0 * SHARES
+    effects = [
+        ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(start, start + 30.0, 10)), measure=m)
+        for start, m in ((2.46e6, x), (0.0, x - 2.46e6))
+    ]
+    values = []
+    for effect, points in zip(effects, (x, x - 2.46e6), strict=True):
+        with numpyro.handlers.seed(rng_seed=0):
+            values.append(effect.sample()(points))
+    np.testing.assert_allclose(values[0], values[1], atol=1e-5)
+
+
+def test_points_that_were_rounded_before_are_refused():
+    curve = ns.BSplineBasis(np.linspace(2.46e6, 2.46e6 + 30.0, 10)).curve(COEFFICIENTS)
+    x = jnp.asarray(2.46e6 + 30.0 * SHARES, jnp.float32)
+    message = r"`x` must resolve the knots, which are 3\.33333 apart near 2460000; got float32, "
+    with pytest.raises(ValueError, match=message + r".* 0\.\d+ apart\. Give x as NumPy float64"):
+        curve(x)
+    with pytest.raises(ValueError, match=r"subtract 2460000 from x and from the knots"):
+        curve(np.float32(2.46e6 + 3.0))
+
+
+def test_integrals_many_periods_away(precision):
+    basis = ns.CyclicBasis(ns.knots.uniform(0.0, 24.0, 9))
+    coefficients = np.random.default_rng(3).normal(size=basis.num_coefficients)
+    curve = basis.curve(coefficients)
+    spline = BSpline(basis.spline.knots, basis.matrix @ coefficients, 3)
+    day = 24.0 * 40_000
+    tolerance = 1e-14 * precision.factor
+    for start, end in ((0.5, 3.25), (23.0, 23.5), (0.0, 24.0), (4.0, 1.0)):
+        exact = spline.integrate(start, end)
+        got = curve.integrate(day + start, day + end)
+        np.testing.assert_allclose(got, exact, rtol=0, atol=24 * tolerance)
+        np.testing.assert_allclose(curve(day + start), spline(start), rtol=0, atol=10 * tolerance)
+    # Over midnight, and over many days: whole days are counted.
+    over = spline.integrate(23.0, 24.0) + spline.integrate(0.0, 2.0)
+    got = curve.integrate(day - 1.0, day + 2.0)
+    np.testing.assert_allclose(got, over, rtol=0, atol=24 * tolerance)
+    whole = spline.integrate(0.0, 24.0)
+    got = curve.integrate(day + 5.0, day + 5.0 + 24.0 * 30_000)
+    np.testing.assert_allclose(got, 30_000 * whole, rtol=8 * tolerance, atol=24 * tolerance)
+    got = curve.integrate(np.array([0.5, day + 0.5]), np.array([[24.5], [day + 24.5]]))
+    exact = whole * np.array([[1.0, 1.0 - 40_000], [40_001.0, 1.0]])
+    np.testing.assert_allclose(got, exact, rtol=8 * tolerance, atol=24 * tolerance)

@@ -1,0 +1,56 @@
+"""Every public class that laws are made for is in the registry, so no law misses it."""
+
+import inspect
+
+import pytest
+
+import numpyro_splines as ns
+from cases import BASES, CONSTRAINTS, EXTRAPOLATIONS, PRIORS, prior_case
+from numpyro_splines import constraints, extrapolation
+
+
+def public(module, abstract):
+    """Public classes of a module that can be made."""
+    return {
+        value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and inspect.isclass(value)
+        and issubclass(value, abstract)
+        and not value.__name__.startswith("Abstract")
+    }
+
+
+def kinds(value):
+    """The classes of an object, of the parts of a pair, and of the bases that it is made of."""
+    found = set()
+    while value is not None:
+        found |= set(map(type, value)) if isinstance(value, tuple) else {type(value)}
+        value = getattr(value, "spline", None)
+    return found
+
+
+REGISTERED = {
+    "bases": (ns, ns.AbstractBasis, lambda: (case.basis for case in BASES.values())),
+    "extrapolations": (
+        extrapolation,
+        extrapolation.AbstractExtrapolation,
+        lambda: EXTRAPOLATIONS.values(),
+    ),
+    "constraints": (
+        constraints,
+        constraints.AbstractConstraint,
+        lambda: (
+            c(BASES["uneven_degree3"].basis) if inspect.isfunction(c) else c
+            for c, _ in CONSTRAINTS.values()
+        ),
+    ),
+    "priors": (ns, ns.AbstractPrior, lambda: (prior_case(name).prior for name in PRIORS)),
+}
+
+
+@pytest.mark.parametrize("kind", REGISTERED)
+def test_every_class_is_registered(kind):
+    module, abstract, objects = REGISTERED[kind]
+    found = set().union(*map(kinds, objects()))
+    assert public(module, abstract) <= found
