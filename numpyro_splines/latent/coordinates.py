@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -13,7 +14,7 @@ from numpyro.distributions.transforms import AffineTransform, ComposeTransform, 
 from numpyro_splines.curve import Curve
 from numpyro_splines.latent.stacking import AbstractStackable
 from numpyro_splines.transforms import SplineTransform
-from numpyro_splines.validation import is_traced
+from numpyro_splines.validation import check_resolution, is_traced
 
 
 class Rows(AbstractStackable):
@@ -122,6 +123,32 @@ def check_support(values: np.ndarray, rows: np.ndarray, population: dist.Distrib
             f"`observed` must lie in the support of the population, [{least:.6g}, {most:.6g}], "
             f"where it is known exactly; got {values[i]} in row {rows[i]}."
         )
+
+
+def check_spread(values: Any, population: dist.Distribution) -> None:
+    """Refuse inputs so far from zero that their population is lost in rounding.
+
+    Args:
+        values: what is known of the inputs, any shape; NaN where nothing is.
+        population: of all rows; traced parameters, and moments that are unknown or infinite, pass.
+
+    Raises:
+        ValueError: if the population's standard deviation is not resolved.
+    """
+    # Concrete numbers also while a model is traced.
+    with jax.ensure_compile_time_eval():
+        try:
+            parts = population.mean, jnp.sqrt(population.variance)
+        except (NotImplementedError, ZeroDivisionError):
+            return
+    if any(map(is_traced, parts)):
+        return
+    mean, spread = (np.asarray(part, np.float64) for part in parts)
+    known = np.isfinite(mean) & np.isfinite(spread)
+    spread = np.where(known, spread, 0.0)
+    check_resolution(np.where(known, mean, 0.0), spread, "population")
+    if spread.ndim == 0:
+        check_resolution(values, spread, "observed")
 
 
 def rows_of(population: dist.Distribution, rows: np.ndarray) -> dist.Distribution:

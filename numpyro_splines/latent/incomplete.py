@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike
 
 from numpyro_splines.latent.coordinates import (
     check_population,
+    check_spread,
     coordinates,
     rows_of,
     standardized,
@@ -26,7 +27,12 @@ from numpyro_splines.latent.quadrature import (
     unmeasured_piece,
 )
 from numpyro_splines.latent.stacking import AbstractStackable
-from numpyro_splines.validation import float64_rows, is_traced, real_array
+from numpyro_splines.validation import (
+    check_resolution,
+    float64_rows,
+    is_traced,
+    real_array,
+)
 
 # Draws of the population before a draw in an interval is given up, for `Within.sample`.
 _TRIES = 10_000
@@ -151,7 +157,8 @@ def coarse(
     Raises:
         TypeError: if `population` is no univariate distribution.
         ValueError: if a lower end is above its upper one, or outside the support of the population,
-            or shapes differ.
+            shapes differ, or x is so far from zero that floats do not resolve the intervals or the
+            population.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -165,6 +172,10 @@ def coarse(
     """
     low, high = _intervals(lower, upper)
     check_population(population, low.size)
+    ends = np.concatenate([low, high])
+    ends, width = np.where(np.isfinite(ends), ends, np.nan), np.tile(high - low, 2)
+    check_resolution(ends, np.where(np.isfinite(width), width, 0.0), "lower and upper")
+    check_spread(ends, population)
     check_quadrature(quadrature)
     center, spread = _overall(low, high)
     low, high = _within_support(low, high, population)

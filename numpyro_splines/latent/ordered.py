@@ -20,10 +20,10 @@ from numpyro.distributions.transforms import (
 )
 from scipy.optimize import isotonic_regression
 
-from numpyro_splines.latent.coordinates import check_population, support_ends
+from numpyro_splines.latent.coordinates import check_population, check_spread, support_ends
 from numpyro_splines.latent.measurements import Measurements, measurements
 from numpyro_splines.latent.stacking import AbstractStackable
-from numpyro_splines.validation import integer_at_least
+from numpyro_splines.validation import check_resolution, integer_at_least
 
 
 class Ordered(AbstractStackable):
@@ -111,6 +111,8 @@ def ordered(
     """
     data = measurements(observed, error_sd, group)
     check_population(population, data.num_rows)
+    check_resolution(data.value, data.error, "observed")
+    check_spread(data.value, population)
     if population.batch_shape != ():
         raise ValueError(
             "`population` of ordered inputs must be one distribution for all rows; got batch shape "
