@@ -1,5 +1,7 @@
 """Spline regression for NumPyro, with inputs that may be random variables of the model."""
 
+from typing import TYPE_CHECKING
+
 from numpyro_splines import constraints as constraints
 from numpyro_splines import datasets as datasets
 from numpyro_splines import extrapolation as extrapolation
@@ -49,4 +51,20 @@ from numpyro_splines.priors import regularized_horseshoe as regularized_horsesho
 from numpyro_splines.priors import variance_partition as variance_partition
 from numpyro_splines.transforms import SplineTransform as SplineTransform
 
+if TYPE_CHECKING:
+    from numpyro_splines import plotting as plotting
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """`plotting` on first use: matplotlib is loaded by those who draw only."""
+    if name != "plotting":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"{__name__}.plotting")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "plotting"} - {"TYPE_CHECKING"})

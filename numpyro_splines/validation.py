@@ -87,11 +87,12 @@ def _unveiled(value: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
             array, more = _from_objects(array, name)
             gaps = gaps | more
         return _plain(array, name), gaps
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if hasattr(dtype, "kind") and not isinstance(dtype, np.dtype):
         # A column of a type of pandas' own.
+        column: Any = value
         if dtype.kind in "iufb":
-            return value.to_numpy(dtype=np.float64, na_value=np.nan), np.asarray(value.isna())
+            return column.to_numpy(dtype=np.float64, na_value=np.nan), np.asarray(column.isna())
         if dtype.kind in "mM" or str(dtype) == "category":
             raise _not_numbers(name, f"dtype {dtype}", dtype.kind)
     if value is None:
@@ -211,6 +212,14 @@ def float64_rows(value: Any, name: str) -> np.ndarray:
     if rows.ndim != 1:
         raise ValueError(f"`{name}` must have one axis, one entry per row; got shape {rows.shape}.")
     return rows
+
+
+def kinds_of(value: Any) -> str:
+    """For messages: the class of a value; of a tuple or list those of its items."""
+    if not isinstance(value, tuple | list):
+        return type(value).__name__
+    items = [type(item).__name__ for item in value[:4]] + ["..."] * (len(value) > 4)
+    return f"a {type(value).__name__} of {len(value)} ({', '.join(items)})"
 
 
 def integer_at_least(value: Any, minimum: int, name: str) -> int:

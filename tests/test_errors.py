@@ -320,7 +320,7 @@ BAD = {
     "pick_floats": (
         lambda: BASIS.curve(np.ones((2, 5))).pick([0.0]),
         TypeError,
-        "`index` must hold integers; got dtype float",
+        "`index` must hold integers, .*; got dtype float64. pandas.factorize makes them",
     ),
     "pick_out_of_bounds": (
         lambda: BASIS.curve(np.ones((2, 5))).pick([0, 2]),
@@ -502,7 +502,18 @@ BAD = {
     "smooths_without_x": (
         lambda: ns.AdditivePredictor(F, intercept=None),
         TypeError,
-        r"`smooths` must be pairs \(SplineEffect, x\); got SplineEffect",
+        r"`smooths` must be pairs \(SplineEffect, x\) of an effect and .*; got SplineEffect",
+    ),
+    "smooth_of_three": (
+        lambda: ns.AdditivePredictor((F, X, X), intercept=None),
+        TypeError,
+        r"AdditivePredictor\(\(f, x\), \(g, z\), \.\.\.\); got a tuple of 3 "
+        r"\(SplineEffect, ndarray, ndarray\)",
+    ),
+    "smooth_the_wrong_way_round": (
+        lambda: ns.AdditivePredictor((X, F), intercept=None),
+        TypeError,
+        r"`smooths` must be pairs .*; got a tuple of 2 \(ndarray, SplineEffect\)",
     ),
     "smooth_not_gaussian": (
         lambda: ns.AdditivePredictor(
@@ -595,6 +606,16 @@ BAD = {
         ValueError,
         r"`weights` must be 9 positive numbers.*got shape \(3,\)",
     ),
+    "fit_exposure_length": (
+        lambda: penalized_fit(ETA, np.ones(9), Poisson(np.ones(8))),
+        ValueError,
+        r"`exposure` must be 9 positive numbers, one for each observation .*got shape \(8,\)",
+    ),
+    "fit_trials_length": (
+        lambda: penalized_fit(ETA, np.ones(9), Binomial(np.full(10, 2.0))),
+        ValueError,
+        r"`trials` must be 9 whole numbers, .*got shape \(10,\)\. Take them from the same rows",
+    ),
     "fit_counts": (
         lambda: penalized_fit(ETA, X, Poisson()),
         ValueError,
@@ -659,7 +680,12 @@ BAD |= {
     "curve_without_sites": (
         lambda: po.curve(F, {"g.coefficients": np.zeros((2, 3, 5))}),
         KeyError,
-        "`draws` must hold f.coefficients",
+        r"`draws` must hold f\.coefficients, or .*; got \['g\.coefficients'\]\. Is the name",
+    ),
+    "curve_without_prefix": (
+        lambda: po.curve(F, {"s/f.scale": np.zeros((2, 3))}),
+        KeyError,
+        r"`draws` must hold f\.coefficients, or .*; got \['s/f\.scale'\]",
     ),
     "curve_of_no_effect": (
         lambda: po.curve(BASIS, DRAWS),
@@ -740,7 +766,12 @@ BAD |= {
     "partial_sum_terms": (
         lambda: po.partial_sum(POST),
         TypeError,
-        r"`terms` must be pairs \(curve, x\) of a LabeledCurve and its input; got LabeledCurve",
+        r"`terms` must be pairs \(curve, x\) of a LabeledCurve and its input.*; got LabeledCurve",
+    ),
+    "partial_sum_of_three": (
+        lambda: po.partial_sum((POST, X, X)),
+        TypeError,
+        r"one for each effect; got a tuple of 3 \(LabeledCurve, ndarray, ndarray\)",
     ),
     "partial_sum_rows": (
         lambda: po.partial_sum((POST, X), (POST, X[1:])),
@@ -785,7 +816,7 @@ BAD |= {
     "labels_no_site": (
         lambda: po.labels({"level": np.zeros((2, 3))}, F),
         KeyError,
-        "`draws` must hold sites of the effect 'f'; got none",
+        r"`draws` must hold sites of the effect 'f'; got none among \['level'\]",
     ),
     "labels_plates": (
         lambda: po.labels(DRAWS, F, plates={"f": {"group": ["a", "b"]}}),

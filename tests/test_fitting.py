@@ -319,3 +319,32 @@ def test_edf_between_the_null_space_and_the_basis():
     assert 0.9 < line.edf["f"] < 2.5
     assert wave.edf["f"] > 12.0
     assert scipy.stats.pearsonr(f.curve(line.values)(x), x)[0] > 0.999
+
+
+def test_the_gram_matrix_by_blocks_is_that_of_the_dense_design():
+    rng = np.random.default_rng(3)
+    x, z = rng.uniform(size=(2, 80))
+    f = ns.SplineEffect("f.one", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 7)), measure=x)
+    g = ns.SplineEffect("g", ns.CyclicBasis(ns.knots.uniform(0.0, 1.0, 6)))
+    terms = {"a.b": (rng.normal(size=(80, 2)), dist.Normal())}
+    predictor = ns.AdditivePredictor((f, x), (g, z), intercept=FLAT, linear=terms)
+    weights = rng.gamma(2.0, size=80)
+    dense = predictor.design() @ predictor.local_matrix
+    expected = dense.T @ (weights[:, None] * dense)
+    np.testing.assert_allclose(predictor.gram(weights), expected, rtol=1e-12, atol=1e-12)
+    alone = ns.AdditivePredictor(intercept=FLAT, linear=terms)
+    np.testing.assert_allclose(alone.gram(weights), expected[:3, :3], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 40, 150])
+def test_inverse_and_determinant_of_badly_scaled_matrices(size):
+    rng = np.random.default_rng(size)
+    rows, scale = rng.normal(size=(3 * size, size)), np.exp(rng.uniform(-9.0, 9.0, size))
+    plain = rows.T @ rows
+    inverse, log_determinant = reml._invert(plain * np.outer(scale, scale))
+    np.testing.assert_allclose(
+        inverse * np.outer(scale, scale), np.linalg.inv(plain), rtol=1e-9, atol=1e-13
+    )
+    np.testing.assert_array_equal(inverse, inverse.T)
+    expected = np.linalg.slogdet(plain)[1] + 2.0 * np.log(scale).sum()
+    np.testing.assert_allclose(log_determinant, expected, rtol=1e-12)

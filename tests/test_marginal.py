@@ -274,15 +274,12 @@ def test_draws_of_coefficients_have_the_conditional_moments(name, x64):
         for e, s in zip(predictor.effects, scales, strict=True)
     }
     regression = GaussianMarginal(predictor, weights)
-
-    @jax.jit
-    def draw(key, draws, sigma):
-        result = regression.draw(key, draws, y, sigma)
-        few = {name: value[:5] for name, value in result.items()}
-        pairs = zip(predictor.effects, predictor.inputs, strict=True)
-        return result, [effect.curve(few)(x) for effect, x in pairs]
-
-    result, curves = draw(jax.random.key(1), draws, np.full(NUM_DRAWS, sigma))
+    # Not in one program: with 20 000 batched solves XLA's two threads were seen to wait for each
+    # other forever.
+    result = regression.draw(jax.random.key(1), draws, y, np.full(NUM_DRAWS, sigma))
+    few = {name: value[:5] for name, value in result.items()}
+    pairs = zip(predictor.effects, predictor.inputs, strict=True)
+    curves = [effect.curve(few)(x) for effect, x in pairs]
     sites = [np.asarray(result[b.site]).reshape(NUM_DRAWS, -1) for b in predictor.blocks]
     sample = np.concatenate(sites, axis=1)
     design, mean, variance = parts(predictor, scales)
@@ -310,15 +307,10 @@ def test_float32_draws_far_from_zero(x64):
     *_, y = data(60)
     regression = GaussianMarginal(predictor)
     draws = {"f.scale": np.full(2000, 1.0)}
-
-    @jax.jit
-    def draw(key, draws, sigma):
-        return regression.draw(key, draws, 1e4 + y, sigma)
-
-    wide = draw(jax.random.key(1), draws, np.full(2000, 0.3))
+    wide = regression.draw(jax.random.key(1), draws, 1e4 + y, np.full(2000, 0.3))
     with jax.enable_x64(False):
         key, sigma = jax.random.key(2), np.full(2000, 0.3, np.float32)
-        narrow = draw(key, draws, sigma)
+        narrow = regression.draw(key, draws, 1e4 + y, sigma)
         assert narrow["f.coefficients"].dtype == np.float32
     error = 0.3 / np.sqrt(60) * ERRORS / np.sqrt(1000)
     assert abs(np.mean(wide["intercept"]) - np.asarray(narrow["intercept"], float).mean()) < error

@@ -56,8 +56,8 @@ def test_notebook_runs(path, tmp_path):
         "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        # As in the Makefile: tqdm asks for ipywidgets.
-        "PYTHONWARNINGS": "ignore:IProgress not found",
+        # As in the Makefile: tqdm asks for ipywidgets. ArviZ 0.23 announces 1.0 once a day.
+        "PYTHONWARNINGS": "ignore:IProgress not found,ignore::FutureWarning:arviz",
     }
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]
     run = subprocess.run(

@@ -183,6 +183,15 @@ def test_any_grid_is_drawn_in_order():
     np.testing.assert_array_equal(one.lines[0].get_xdata(), np.sort(at))
 
 
+def test_a_draw_that_is_no_number_is_said_where_it_leaves_nothing_to_show():
+    draws = xr.DataArray(rng.normal(size=(2, 50, 40)), dims=("chain", "draw", "x"))
+    draws[1, 3, 5] = np.nan
+    assert np.isnan(plotting.bands(draws, X).lines[0].get_ydata()).sum() == 1
+    draws[1, 3] = np.nan
+    with pytest.warns(UserWarning, match="`draws` leave nothing to show: 1 of 100 have NaN"):
+        plotting.bands(draws, X)
+
+
 def test_missing_rows_are_left_out():
     gap = np.where(np.arange(40) == 3, np.nan, X)
     axes = plotting.effect(fitted(), observed=gap, residuals=0.0 * X)

@@ -192,6 +192,46 @@ def test_inverse_values_are_found_on_a_fine_grid():
     np.testing.assert_array_equal(po.inverse(rising, half), doses.sel(target=half))
 
 
+@pytest.mark.parametrize("entries", [np.s_[1, 2], np.s_[1, 2, 4], np.s_[:]])
+def test_a_draw_that_is_no_number_leaves_the_others_alone(entries):
+    """A whole draw, one of its coefficients, and all draws."""
+    coefficients = np.cumsum(np.exp(DRAWS["f.coefficients"][:, :, 0]), axis=-1)
+    broken = coefficients.copy()
+    broken[entries] = np.nan
+    bad = np.isnan(broken).any(axis=-1)
+    good, some = (po.LabeledCurve(F.basis.curve(c)) for c in (coefficients, broken))
+    for function in (
+        po.peak,
+        lambda f: po.peak(f, lowest=True),
+        lambda f: po.inverse(f, 4.0).to_dataset(name="x"),
+        lambda f: po.inverse(f, [4.0, 5.0]).to_dataset(name="x"),
+        lambda f: po.crossings(f, 4.0),
+        po.extrema,
+        po.inflections,
+        lambda f: po.integral(f).to_dataset(name="integral"),
+    ):
+        expected, got = function(good), function(some)
+        for name, values in got.data_vars.items():
+            other = expected[name].values
+            width = (Ellipsis, slice(values.shape[-1])) if values.ndim > 2 else Ellipsis
+            np.testing.assert_array_equal(values.values[~bad], other[~bad][width])
+            if values.dtype != bool:
+                assert np.isnan(values.values[bad]).all()
+        if "count" in got:
+            assert expected["count"].dtype.kind == "i"
+            assert len(po.table(got)) == np.nansum(got["count"])
+
+
+def test_a_draw_with_knots_of_its_own_that_are_no_numbers():
+    def line(points):
+        return ns.BSplineBasis(points, degree=1).curve(jnp.array([0.0, 1.0, 3.0]))
+
+    points = jnp.array([[[0.0, 1.0, 2.0], [0.0, np.nan, 2.0]]])
+    f = po.LabeledCurve(jax.vmap(jax.vmap(line))(points))
+    np.testing.assert_allclose(po.inverse(f, 2.0), [[1.5, np.nan]])
+    np.testing.assert_allclose(po.peak(f)["value"], [[3.0, np.nan]])
+
+
 def test_responses_and_their_derivatives_follow_the_chain_rule():
     eta = curves(G) + DRAWS["level"]
     x = WIDE

@@ -11,7 +11,7 @@ from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.ops import piecewise
 from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
-from numpyro_splines.validation import float64_array, is_traced
+from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
 class Block(NamedTuple):
@@ -76,7 +76,8 @@ def check_pairs(smooths: tuple[Any, ...]) -> None:
     for pair in smooths:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], SplineEffect)):
             raise TypeError(
-                f"`smooths` must be pairs (SplineEffect, x); got {type(pair).__name__}."
+                "`smooths` must be pairs (SplineEffect, x) of an effect and its n inputs, one for "
+                f"each effect: AdditivePredictor((f, x), (g, z), ...); got {kinds_of(pair)}."
             )
         if not isinstance(pair[0].prior, AbstractSmoothnessPrior):
             raise TypeError(

@@ -177,7 +177,7 @@ class AdditivePredictor(eqx.Module):
         if scales is not None:
             given = [{"scale": scale} for scale in jnp.moveaxis(self._check_scales(scales), -1, 0)]
         for effect, x, values in zip(self.effects, self.inputs, given, strict=True):
-            eta = eta + effect.sample(**values)(jnp.asarray(x, dtype))
+            eta = eta + effect.sample(**values)(x)
         return eta
 
     def sample_scales(self, scales: ArrayLike | None = None) -> Float[Array, "*batch num_effects"]:
@@ -223,7 +223,7 @@ class AdditivePredictor(eqx.Module):
         eta = jnp.asarray(self.columns, dtype) @ coefficients[:num]
         for effect, x in zip(self.effects, self.inputs, strict=True):
             curve = effect.basis.curve(self._effect_coefficients(effect, coefficients))
-            eta = eta + curve(jnp.asarray(x, dtype))
+            eta = eta + curve(x).astype(dtype)
         return eta
 
     def design(self) -> scipy.sparse.csr_array:
@@ -247,7 +247,28 @@ class AdditivePredictor(eqx.Module):
         design = self.design()
         weighted = design.copy()
         weighted.data = (self.local_value * weights[:, None]).ravel()
-        return self.local_matrix.T @ (design.T @ weighted).toarray() @ self.local_matrix
+        local = (design.T @ weighted).toarray()
+        # The matrix is one block for each effect: products of blocks are a fraction of the work,
+        # and mostly below the size at which BLAS pays for handing out parts to threads.
+        result, parts = np.zeros((self.num_coefficients, self.num_coefficients)), self._parts()
+        for rows, columns in parts:
+            left = self.local_matrix[np.ix_(rows, columns)].T
+            for others, further in parts:
+                right = self.local_matrix[np.ix_(others, further)]
+                result[np.ix_(columns, further)] = left @ local[np.ix_(rows, others)] @ right
+        return result
+
+    def _parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows and columns of the blocks of the local matrix: all terms, then each effect."""
+        num = self.columns.shape[1]
+        owned: dict[str, list[np.ndarray]] = {}
+        for block in self.blocks:
+            if block.start >= num:
+                owner = block.site.rpartition(".")[0]
+                owned.setdefault(owner, []).append(np.arange(block.start, block.stop))
+        smooth = [np.concatenate(columns) for columns in owned.values()]
+        rows = [np.flatnonzero(self.local_matrix[:, c].any(axis=1)) for c in smooth]
+        return [(np.arange(num), np.arange(num)), *zip(rows, smooth, strict=True)]
 
     def sites(self, coefficients: Any) -> dict[str, Any]:
         """Values by site name of coefficients c, `<effect>.coefficients` too.

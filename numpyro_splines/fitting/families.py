@@ -50,6 +50,7 @@ class Gaussian(AbstractFamily):
 
     def check(self, y: Any, num_observations: int) -> np.ndarray:
         """See `AbstractFamily.check`."""
+        _one_each(self.weights, "weights", "positive numbers", num_observations)
         return _observations(y, num_observations)
 
 
@@ -76,7 +77,7 @@ class Poisson(AbstractCanonicalFamily):
         exposure: known and positive, shape (n,); None for ones.
 
     Raises:
-        ValueError: if an exposure is not positive.
+        ValueError: if an exposure is not positive; by `penalized_fit`, if they are not n.
 
     Example:
         >>> mean, variance, _ = Poisson(exposure=[1.0, 10.0]).cumulants(np.zeros(2))
@@ -93,8 +94,8 @@ class Poisson(AbstractCanonicalFamily):
 
     def check(self, y: Any, num_observations: int) -> np.ndarray:
         """See `AbstractFamily.check`."""
-        y = _observations(y, num_observations)
-        return _within(y, np.inf, "counts")
+        _one_each(self.exposure, "exposure", "positive numbers", num_observations)
+        return _within(_observations(y, num_observations), np.inf, "counts")
 
     def start(self, y: np.ndarray) -> np.ndarray:
         """See `AbstractCanonicalFamily.start`."""
@@ -121,7 +122,7 @@ class Binomial(AbstractCanonicalFamily):
         trials: known, shape (n,); None for ones.
 
     Raises:
-        ValueError: if a number of trials is negative.
+        ValueError: if a number of trials is negative; by `penalized_fit`, if they are not n.
 
     Example:
         >>> mean, variance, _ = Binomial(trials=[1.0, 10.0]).cumulants(np.zeros(2))
@@ -138,6 +139,7 @@ class Binomial(AbstractCanonicalFamily):
 
     def check(self, y: Any, num_observations: int) -> np.ndarray:
         """See `AbstractFamily.check`."""
+        _one_each(self.trials, "trials", "whole numbers", num_observations)
         return _within(_observations(y, num_observations), self._trials(), "successes")
 
     def start(self, y: np.ndarray) -> np.ndarray:
@@ -158,6 +160,15 @@ class Binomial(AbstractCanonicalFamily):
 
     def _trials(self) -> Any:
         return 1.0 if self.trials is None else self.trials
+
+
+def _one_each(values: np.ndarray | None, name: str, what: str, num_observations: int) -> None:
+    if values is not None and values.shape != (num_observations,):
+        raise ValueError(
+            f"`{name}` must be {num_observations} {what}, one for each observation of the "
+            f"predictor; got shape {values.shape}. Take them from the same rows as its inputs and "
+            "`y`, or leave them out for ones."
+        )
 
 
 def _observations(y: Any, num_observations: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,9 @@ def bands(
         TypeError: if `axes` are none, or the draws are not real numbers.
         ValueError: if draws and grid do not fit, or a probability lies outside (0, 1).
 
+    Warns:
+        UserWarning: if a draw that is NaN leaves no point at which there is anything to show.
+
     Example:
         >>> import matplotlib.figure
         >>> axes = matplotlib.figure.Figure().add_subplot()
@@ -57,6 +61,13 @@ def bands(
     given = np.atleast_1d(float64_array(probability, "probability"))
     shares = sorted(map(float, given), reverse=True)
     summary = band_ends(data, shares, kind)
+    if np.isnan(summary["mean"]).all():
+        missing = np.isnan(data.values).any(axis=-1)
+        warnings.warn(
+            f"`draws` leave nothing to show: {missing.sum()} of {missing.size} have NaN, at every "
+            "point at least one. Leave such draws out.",
+            stacklevel=2,
+        )
     order = np.argsort(points, kind="stable")
     axes = canvas(axes)
     for rank, share in enumerate(shares):

@@ -93,6 +93,11 @@ def curve(
     if not isinstance(effect, SplineEffect):
         raise TypeError(f"`effect` must be a SplineEffect; got {type(effect).__name__}.")
     data = dataset(draws, start=prefix + effect.site(""))
+    if not data.data_vars:
+        raise KeyError(
+            f"`draws` must hold {prefix + effect.site('coefficients')}, or the sample sites of the "
+            f"effect; got {site_names(draws)}. Is the name of the effect, or `prefix`, another?"
+        )
     made = effect.curve({str(k): v.values for k, v in data.data_vars.items()}, prefix=prefix)
     num = len(made.batch_shape) - 2
     site = prefix + effect.site("coefficients")
@@ -113,6 +118,16 @@ def curve(
         name=effect.name,
         input_name=input_name,
     )
+
+
+def site_names(draws: Any) -> list[str]:
+    """Names of all that the draws hold, for messages.
+
+    Args:
+        draws: as in `dataset`.
+    """
+    group = _group(draws)
+    return sorted(map(str, group.data_vars if isinstance(group, xr.Dataset) else group))
 
 
 def _group(draws: Any) -> Any:

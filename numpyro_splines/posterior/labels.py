@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numpyro_splines.effects import SplineEffect
-from numpyro_splines.posterior.draws import dataset
+from numpyro_splines.posterior.draws import dataset, site_names
 from numpyro_splines.posterior.labeled import SAMPLE
 
 # The last axis of each kind of site, and its first coordinate: modes count from the smoothest as
@@ -57,7 +57,10 @@ def labels(
     for effect in effects:
         sites = dataset(draws, start=effect.site(""))
         if not sites.data_vars:
-            raise KeyError(f"`draws` must hold sites of the effect {effect.name!r}; got none.")
+            raise KeyError(
+                f"`draws` must hold sites of the effect {effect.name!r}; got none among "
+                f"{site_names(draws)}."
+            )
         plate = {name: np.asarray(c) for name, c in (plates or {}).get(effect.name, {}).items()}
         coords |= plate
         for site, values in sites.data_vars.items():

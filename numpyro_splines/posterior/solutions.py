@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from numpyro_splines.curve import Curve
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.validation import float64_array
 
@@ -21,7 +22,7 @@ def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
 
     Returns:
         x in its units, with axes chain, draw, those of the groups; and "target" with the targets as
-        coordinate, if there are several. NaN where a curve never has this value.
+        coordinate, if there are several. NaN where a curve never has this value, or is NaN itself.
 
     Raises:
         ValueError: if a curve is not monotone: see `crossings`.
@@ -37,8 +38,15 @@ def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
     if target.ndim > 1:
         raise ValueError(f"`y` must be a number or a list of numbers; got shape {target.shape}.")
     dims = ("target",) if target.ndim else ()
-    result = curve.array(curve.exact("inverse").inverse(target), dims, target=(dims, target))
-    return result.rename(curve.input_name)
+    exact = curve.exact("inverse")
+    defined = _defined(exact)
+    if defined.all():
+        x = np.asarray(exact.inverse(target))
+    else:  # a draw that is no number is not monotone: without it the others are solved
+        x = np.full((*defined.shape, *target.shape), np.nan, exact.table.dtype)
+        if defined.any():
+            x[defined] = np.asarray(_those(exact, defined).inverse(target))
+    return curve.array(x, dims, target=(dims, target)).rename(curve.input_name)
 
 
 def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
@@ -50,7 +58,7 @@ def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
 
     Returns:
         `x` (under the name of the input), increasing along the axis "crossing" and padded by NaN;
-        `count`, how many each curve has.
+        `count`, how many each curve has (NaN for a curve that is).
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -72,7 +80,8 @@ def extrema(curve: LabeledCurve) -> xr.Dataset:
 
     Returns:
         `x` (under the name of the input) and `value`, increasing in x along the axis "extremum" and
-        padded by NaN; `maximum`, whether it is one; `count`, how many each curve has.
+        padded by NaN; `maximum`, whether it is one; `count`, how many each curve has (NaN for a
+        curve that is).
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -94,7 +103,7 @@ def inflections(curve: LabeledCurve) -> xr.Dataset:
 
     Returns:
         `x` (under the name of the input), increasing along the axis "inflection" and padded by NaN;
-        `count`, how many each curve has.
+        `count`, how many each curve has (NaN for a curve that is).
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -116,7 +125,7 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
 
     Returns:
         `x` (under the name of the input) and `value`, axes chain, draw and those of the groups. Of
-        several equal ones the left-most.
+        several equal ones the left-most; NaN for a curve that is.
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -134,10 +143,24 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
     value = np.concatenate([np.asarray(exact.each(jnp.asarray(ends))), inner.value], axis=-1)
     order = np.argsort(x, axis=-1, kind="stable")
     x, value = (np.take_along_axis(a, order, axis=-1) for a in (x, value))
-    best = np.nanargmin if lowest else np.nanargmax
-    at = best(value, axis=-1)[..., None]
+    heights = np.where(np.isnan(value), -np.inf, -value if lowest else value)
+    at = np.argmax(heights, axis=-1)[..., None]
     taken = [np.take_along_axis(a, at, axis=-1)[..., 0] for a in (x, value)]
+    taken = [np.where(_defined(exact), a, np.nan) for a in taken]
     return xr.Dataset({curve.input_name: curve.array(taken[0]), "value": curve.array(taken[1])})
+
+
+def _defined(exact: Curve) -> np.ndarray:
+    """Whether each curve is a number throughout its domain; single draws may have failed."""
+    inner = np.isfinite(np.asarray(exact.table)[..., 1:-1, :]).all(axis=(-2, -1))
+    return inner & np.isfinite(np.asarray(exact.breakpoints)).all(axis=-1)
+
+
+def _those(exact: Curve, kept: np.ndarray) -> Curve:
+    """Some of a batch of curves, along one axis."""
+    breakpoints = exact.breakpoints if exact.breakpoints.ndim == 1 else exact.breakpoints[kept]
+    increment = None if exact.increment is None else exact.increment[kept]
+    return Curve(breakpoints, exact.table[kept], increment, exact.periodic)
 
 
 def _most(curve: LabeledCurve) -> int:
@@ -148,10 +171,16 @@ def _most(curve: LabeledCurve) -> int:
 
 def _padded(curve: LabeledCurve, dim: str, arrays: dict[str, Any]) -> xr.Dataset:
     """Padded solutions, cut to what the curve with the most of them needs, and their counts."""
-    count = np.isfinite(np.asarray(arrays[curve.input_name])).sum(-1)
+    defined = _defined(curve.exact(dim))
+    # What is found where a curve is a number in parts of its domain does not count.
+    rows = {
+        name: np.where(defined[..., None], a, False if a.dtype == bool else np.nan)
+        for name, a in ((name, np.asarray(a)) for name, a in arrays.items())
+    }
+    count = np.isfinite(rows[curve.input_name]).sum(-1)
     num = int(count.max(initial=0))
     found = {
-        name: curve.array(np.asarray(a)[..., :num], [dim], **{dim: np.arange(num)})
-        for name, a in arrays.items()
+        name: curve.array(a[..., :num], [dim], **{dim: np.arange(num)}) for name, a in rows.items()
     }
-    return xr.Dataset({**found, "count": curve.array(count)})
+    counted = count if defined.all() else np.where(defined, count, np.nan)
+    return xr.Dataset({**found, "count": curve.array(counted)})

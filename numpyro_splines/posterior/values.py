@@ -13,7 +13,13 @@ import xarray as xr
 from jaxtyping import Array
 
 from numpyro_splines.posterior.labeled import LabeledCurve
-from numpyro_splines.validation import float64_array, float_input, integer_at_least, real_array
+from numpyro_splines.validation import (
+    float64_array,
+    float_input,
+    integer_at_least,
+    kinds_of,
+    real_array,
+)
 
 
 def values(
@@ -138,7 +144,8 @@ def partial_sum(
     for term in terms or (None,):
         if not (isinstance(term, tuple) and len(term) == 2 and isinstance(term[0], LabeledCurve)):
             raise TypeError(
-                f"`terms` must be pairs (curve, x) of a LabeledCurve and its input; got {term!r}."
+                "`terms` must be pairs (curve, x) of a LabeledCurve and its input, one for each "
+                f"effect; got {kinds_of(term)}."
             )
     parts = [values(f, x, dim=dim) for f, x in terms]
     rows = [part.sizes.get(dim) for part in parts]
