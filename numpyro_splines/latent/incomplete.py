@@ -99,12 +99,12 @@ class Within(AbstractStackable):
         return dist.constraints.less_than(self.upper) if self.bounded[1] else dist.constraints.real
 
     def _log_prob_of_one(self, value: Array) -> Array:
-        shape = jnp.broadcast_shapes(self.batch_shape, value.shape)
+        shape = jnp.broadcast_shapes(self.lower.shape, value.shape)
         return jnp.broadcast_to(self.population.log_prob(value), shape)
 
     def _sample_of_one(self, key: Array, sample_shape: tuple[int, ...]) -> Array:
         """Draws of the population until they lie in the interval; an end after 10 000 tries."""
-        shape = (*sample_shape, *self.batch_shape)
+        shape = (*sample_shape, *self.lower.shape)
         fallback = jnp.clip(jnp.zeros(shape, self.lower.dtype), self.lower, self.upper)
 
         def missing(state: tuple[Any, ...]) -> Any:
