@@ -13,10 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import pytest
-from numpyro.contrib.control_flow import scan
-from numpyro.distributions.batch_util import promote_batch_shape
-from numpyro.infer.util import log_density
-
 from cases import (
     DISTRIBUTIONS,
     MEMBERS,
@@ -25,6 +21,9 @@ from cases import (
     integrated_response,
     transform_case,
 )
+from numpyro.contrib.control_flow import scan
+from numpyro.distributions.batch_util import promote_batch_shape
+from numpyro.infer.util import log_density
 
 KEY = jax.random.key(0)
 NUM_DRAWS = 2000
