@@ -262,7 +262,11 @@ class MarginalGaussian(dist.Distribution):
 
     @property
     def regression(self) -> GaussianMarginal:
-        """Design, priors and weights."""
+        """Design, priors and weights.
+
+        Raises:
+            ValueError: if they were stacked, in a scan or under `vmap`, with those of others.
+        """
         own: Any = self._regression
         own = own.value if isinstance(own, Constant) else own
         if jnp.ndim(own.reduction.location) != 1:
