@@ -130,7 +130,8 @@ class SplineEffect(eqx.Module):
         if not any(site["type"] == "sample" for site in trace.values()):
             return  # Nothing was drawn: one curve for all.
         batch = jnp.shape(coefficients)[:-1]
-        for frame in trace[self.site("coefficients")]["cond_indep_stack"]:
+        # The last site: in a scope it has another name.
+        for frame in [*trace.values()][-1]["cond_indep_stack"]:
             num = batch[frame.dim] if len(batch) >= -frame.dim else 1
             if num != frame.size:
                 raise ValueError(

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 import scipy.interpolate as si
+from cases import CASES, compiled
 
 import numpyro_splines as ns
-from cases import CASES, compiled
 from numpyro_splines import extrapolation as ex
 from numpyro_splines.extrapolation import NaN
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from cases import ROWS, prior_case
 from numpyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO, autoguide
 from numpyro.infer.reparam import LocScaleReparam
 
 import numpyro_splines as ns
-from cases import ROWS, prior_case
 
 GRID = np.linspace(-0.2, 1.2, 15)
 

@@ -320,7 +320,7 @@ BAD = {
     "pick_floats": (
         lambda: BASIS.curve(np.ones((2, 5))).pick([0.0]),
         TypeError,
-        "`index` must hold integers; got dtype float",
+        "`index` must hold integers, .*; got dtype float64. pandas.factorize makes them",
     ),
     "pick_out_of_bounds": (
         lambda: BASIS.curve(np.ones((2, 5))).pick([0, 2]),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+import numpyro.distributions as dist
 import pytest
 from scipy.interpolate import BSpline
 
@@ -115,3 +116,21 @@ def test_integrals_many_periods_away(precision):
     got = curve.integrate(np.array([0.5, day + 0.5]), np.array([[24.5], [day + 24.5]]))
     exact = whole * np.array([[1.0, 1.0 - 40_000], [40_001.0, 1.0]])
     np.testing.assert_allclose(got, exact, rtol=8 * tolerance, atol=24 * tolerance)
+
+
+def test_predictors_on_julian_days():
+    """Rows, densities and fits are those of the same days counted from the first one."""
+    shares, found = np.sort(SHARES), []
+    y = np.sin(6.0 * shares) + 0.1 * np.random.default_rng(2).normal(size=shares.size)
+    for start in (0.0, 2.46e6):
+        x = start + 30.0 * shares
+        basis = ns.BSplineBasis(np.linspace(start, start + 30.0, 8))
+        f = ns.SplineEffect("f", basis, measure=x)
+        predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 1.0))
+        marginal = ns.marginal.GaussianMarginal(predictor)
+        fit = ns.fitting.penalized_fit(predictor, y)
+        eta = predictor.evaluate(jnp.linspace(-1.0, 1.0, predictor.num_coefficients))
+        density = marginal.distribution(0.1, [1.0]).log_prob(y)
+        found.append((eta, density, fit.values["sigma"], fit.linear_predictor))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import compiled
 
 import numpyro_splines as ns
-from cases import compiled
 from numpyro_splines import extrapolation as ex
 
 

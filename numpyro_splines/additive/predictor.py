@@ -177,7 +177,7 @@ class AdditivePredictor(eqx.Module):
         if scales is not None:
             given = [{"scale": scale} for scale in jnp.moveaxis(self._check_scales(scales), -1, 0)]
         for effect, x, values in zip(self.effects, self.inputs, given, strict=True):
-            eta = eta + effect.sample(**values)(jnp.asarray(x, dtype))
+            eta = eta + effect.sample(**values)(x)
         return eta
 
     def sample_scales(self, scales: ArrayLike | None = None) -> Float[Array, "*batch num_effects"]:
@@ -223,7 +223,7 @@ class AdditivePredictor(eqx.Module):
         eta = jnp.asarray(self.columns, dtype) @ coefficients[:num]
         for effect, x in zip(self.effects, self.inputs, strict=True):
             curve = effect.basis.curve(self._effect_coefficients(effect, coefficients))
-            eta = eta + curve(jnp.asarray(x, dtype))
+            eta = eta + curve(x).astype(dtype)
         return eta
 
     def design(self) -> scipy.sparse.csr_array:

@@ -123,8 +123,8 @@ class AbstractSolvable(AbstractEvaluable):
         level = float_input(level, "level")
         if level.shape != ():
             raise ValueError(f"`level` must be one number; got shape {level.shape}.")
-        table, breakpoints, level = self._flat_arrays(level)
-        (x,) = self._padded([solver.roots(breakpoints, table, level).astype(level.dtype)], size)
+        table, breakpoints, height = self._flat_arrays(level)
+        (x,) = self._padded([solver.roots(breakpoints, table, height).astype(height.dtype)], size)
         return x
 
     def extrema(self, *, size: int | None = None) -> Extrema:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.latent.measurements import row_list
 from numpyro_splines.latent.quadrature import IntegratedInput
+from numpyro_splines.latent.stacking import AbstractWithFunction
 
 # Steps of independence Metropolis that turn a draw from cells into one from the density; with the
 # ratio of density and cells bounded by M, what is left of the cells is (1 - 1/M)^steps.
@@ -24,7 +25,7 @@ _STEPS = 16
 _UNRESOLVED = 0.6
 
 
-class IntegratedResponse(dist.Distribution):
+class IntegratedResponse(AbstractWithFunction):
     """p(y_i | what is known of x_i) = int p(y_i | x_i) p(x_i | what is known of x_i) dx_i.
 
     Made by `response`. Its draws are of x, then of y given x.
@@ -44,6 +45,8 @@ class IntegratedResponse(dist.Distribution):
         >>> print(y_given.log_prob(jnp.array([4.0, 5.0])).round(3))
         [-1.662 -1.662]
     """
+
+    function_fields = ("inputs", "function", "own_support")
 
     def __init__(self, inputs: IntegratedInput, function: Callable[[Array], dist.Distribution]):
         self.inputs, self.function = inputs, function

@@ -158,7 +158,8 @@ class MonotonePrior(AbstractPrior):
         logarithms = self.smooth.sample(prepared.smooth, site)
         straight = None if self.curvature is None else draw(site("straight"), self.straight)
         rise = draw(site("rise"), self.rise)
-        anchor, value = prepared.functionals[2], 0.0
+        # The mean; a basis without the constant, whose curves start at zero, has none.
+        anchor, value = prepared.functionals[-1], 0.0
         if prepared.constant.shape[-1] > 0 and self.start is not None:
             anchor, value = prepared.functionals[0], draw(site("start"), self.start)
         elif prepared.constant.shape[-1] > 0 and self.finish is not None:
