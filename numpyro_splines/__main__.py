@@ -109,12 +109,16 @@ def _add_file_options(own: Any) -> None:
         "--separator",
         type=_separator,
         default=",",
-        metavar="CHARACTER",
+        metavar="CHAR",
         help="between the columns: one character, or the word tab, or space for any white space "
         "(default ',')",
     )
     own.add_argument(
-        "--decimal", choices=[".", ","], default=".", help="mark in numbers (default '.')"
+        "--decimal",
+        choices=[".", ","],
+        default=".",
+        metavar="MARK",
+        help="mark in numbers (default '.')",
     )
     own.add_argument(
         "--drop-missing",
