@@ -19,7 +19,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-
 # How many floats there must be in a length that is to be resolved: noise of 1 % of it.
 _RESOLVED = 100.0
 
