@@ -30,10 +30,11 @@ from numpyro_splines.latent.quadrature import (
     check_quadrature,
     is_end,
     known_piece,
-    moments,
-    unmeasured_piece,
 )
+from numpyro_splines.latent.quantiles import finite_moments
+from numpyro_splines.latent.resolution import check_measured
 from numpyro_splines.latent.stacking import AbstractWithFunction
+from numpyro_splines.latent.unmeasured import unmeasured_piece
 from numpyro_splines.validation import check_resolution, is_traced, real_array
 
 
@@ -81,6 +82,9 @@ def measured(
         ValueError: if an error is negative or not finite where something was observed, nothing was
             observed, shapes differ, a row that is known exactly has two values, or x is so far from
             zero that floats do not resolve its errors or its population.
+
+    Warns:
+        UserWarning: if `quadrature` does not resolve a population of concrete parameters.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -270,6 +274,7 @@ def _pieces(name: str, data: Measurements, population: Any, quadrature: Quadratu
         together = _MeasuredTogether(part, own, piece, quadrature.chunk)
         numpyro.sample(f"{name}.observed", together, obs=value)
         pieces.append(piece(value))
+        check_measured(seen, part, own, ends, pieces[-1])
     unseen = np.flatnonzero(data.num_measured == 0)
     if unseen.size:
         own = rows_of(population, unseen)
@@ -286,7 +291,10 @@ def _measured_piece(
     quadrature: Quadrature,
 ) -> Piece:
     """Rows with measurements of these values."""
-    mean, sd = moments(population, data.overall())
+    mean, sd, known = finite_moments(population)
+    # Where there is no variance a population says little of where x is beside its measurement.
+    wide = 1e3 * jax.lax.stop_gradient(jnp.max(jnp.asarray(data.error, jnp.result_type(float))))
+    mean, sd = jnp.where(known, mean, data.overall()[0]), jnp.where(known, sd, wide)
     center, spread = data.placement(data.error, mean, sd)
 
     def log_density(x: Array) -> Array:

@@ -24,9 +24,9 @@ from numpyro_splines.latent.quadrature import (
     Quadrature,
     check_quadrature,
     known_piece,
-    unmeasured_piece,
 )
 from numpyro_splines.latent.stacking import AbstractStackable
+from numpyro_splines.latent.unmeasured import unmeasured_piece
 from numpyro_splines.validation import (
     check_resolution,
     float64_rows,
