@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from cases import CASES
 
 import numpyro_splines as ns
-from cases import CASES
 from numpyro_splines.measure import UNIFORM_SHARE
 from numpyro_splines.spectrum import karhunen_loeve
 
