@@ -329,7 +329,7 @@ def test_nuts_with_latent_inputs_finds_a_monotone_curve():
         (
             lambda: ns.SplineEffect("f", ns.BSplineBasis(POINTS), ns.PositivePrior()),
             ValueError,
-            r"not become negative outside.*got .*Linear\(\) on the left.*extrapolation=Constant\(\)",
+            r"negative outside.*got .*Linear\(\) on the left.*extrapolation=Constant\(\)",
         ),
         (
             lambda: ns.SplineEffect(
