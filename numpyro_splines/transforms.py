@@ -78,7 +78,7 @@ class SplineTransform(Transform):
         if not self.bounded:
             return constraints.real
         ends = self._ends()
-        return constraints.interval(jnp.min(ends), jnp.max(ends))
+        return constraints.interval(ends.min(axis=0), ends.max(axis=0))
 
     @property
     def sign(self) -> Any:
@@ -88,15 +88,54 @@ class SplineTransform(Transform):
 
     def __call__(self, x: Any) -> Float[Array, "..."]:
         """f(x)."""
-        return self.curve(x)
+        return self._of_each(lambda curve, at: curve(at), x, "x")
 
     def _inverse(self, y: Any) -> Float[Array, "..."]:
-        return self.curve.inverse(y)
+        return self._of_each(lambda curve, at: curve.inverse(at), y, "y")
 
     def log_abs_det_jacobian(self, x: Any, y: Any, intermediates: Any = None) -> Array:
         """log |f'(x)|, the shape of x."""
         del y, intermediates
-        return jnp.log(jnp.abs(self.curve.derivative()(x)))
+        slope = self._of_each(lambda curve, at: curve.derivative()(at), x, "x")
+        return jnp.log(jnp.abs(slope))
+
+    def _stacked(self) -> tuple[int, ...]:
+        """Shape of the axes that scan or vmap put before those of the one curve; usually ()."""
+        own = self.curve.table.shape[:-2], self.curve.breakpoints.shape[:-1]
+        return jnp.broadcast_shapes(*own)
+
+    def _of_each(self, function: Any, x: Any, name: str) -> Array:
+        """A function of the curve and of x; of each curve and its own x where they are stacked."""
+        if not (lead := self._stacked()):
+            return function(self.curve, x)
+        x = jnp.asarray(x)
+        x = jnp.broadcast_to(x, lead) if x.ndim == 0 else x
+        rank = len(lead)
+        first, last = x.shape[:rank] == lead, x.shape[-rank:] == lead
+        # Steps of a scan come before a batch, draws before both; equal sizes cannot tell which.
+        if first == last and not (first and x.ndim == rank):
+            raise ValueError(
+                f"`{name}` must have the axes {lead} of the stacked curves either first or last; "
+                f"got shape {x.shape}. Use jax.vmap, or a plate outside of the scan."
+            )
+        apply = function
+        for _ in lead:
+            apply = jax.vmap(apply)
+        shape = x.shape if first else (*lead, *x.shape[:-rank])
+        order = (*range(x.ndim - rank, x.ndim), *range(x.ndim - rank))
+        arrays = jax.tree.map(jnp.asarray, self.curve)
+        whole = jax.tree.map(
+            lambda a, own: jnp.broadcast_to(a, (*lead, *a.shape[a.ndim - own :])),
+            arrays,
+            self._ranks(),
+        )
+        value = apply(whole, x if first else x.transpose(order).reshape(shape))
+        return value if first else value.transpose(np.argsort(order))
+
+    def _ranks(self) -> Curve:
+        """How many axes each array of one curve has."""
+        increment = None if self.curve.increment is None else 0
+        return type(self.curve)(1, 2, increment, self.curve.periodic)  # pyright: ignore
 
     def tree_flatten(self) -> Any:
         """The curve is the data; whether it is bounded is static."""
@@ -116,7 +155,7 @@ class SplineTransform(Transform):
 
     def _ends(self) -> Array:
         rows = jnp.asarray(self.curve.table)
-        return jnp.stack([rows[1, 0], rows[-2].sum()])
+        return jnp.stack([rows[..., 1, 0], rows[..., -2, :].sum(-1)])
 
 
 def _goes_on(table: np.ndarray) -> bool:

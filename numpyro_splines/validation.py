@@ -19,6 +19,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+# How many floats there must be in a length that is to be resolved: noise of 1 % of it.
+_RESOLVED = 100.0
+
 
 def is_traced(value: Any) -> TypeGuard[Tracer]:
     """Whether `value` is a JAX tracer, so that its numbers cannot be looked at."""
@@ -30,8 +33,8 @@ def real_array(
 ) -> np.ndarray | jax.Array:
     """`value` as a NumPy or JAX array of real numbers: the one rule of what counts as numbers.
 
-    Integers, floats and booleans (0 and 1) are numbers: in NumPy, in JAX, in pandas (nullable and
-    Arrow columns included), and as objects in a sequence, `Fraction` and `Decimal` among them.
+    Integers, floats and booleans (0 and 1) are numbers: in NumPy, in JAX, in pandas (nullable
+    columns included), and as objects in a sequence, `Fraction` and `Decimal` among them.
     Masked entries, `pandas.NA` and None are missing. Dates, durations, categories, text and complex
     numbers are refused, also where they are stored as numbers: nothing is reinterpreted.
 
@@ -301,3 +304,34 @@ def check_knots(knots: Any, degree: int) -> np.ndarray | jax.Array:
             f"{knots[degree]:.17g} for both at degree {degree}. Add distinct interior knots."
         )
     return knots
+
+
+def check_resolution(values: Any, spacing: Any, name: str) -> None:
+    """Refuse numbers so far from zero that JAX's default float dtype loses what is asked of them.
+
+    Args:
+        values: in the units of x; traced ones and NaN pass.
+        spacing: what must be resolved, in the same units, broadcast against them; zero, traced ones
+            and NaN pass.
+        name: the argument's name, for the message.
+
+    Raises:
+        ValueError: if a spacing is less than 100 times that of floats at its value.
+    """
+    if is_traced(values) or is_traced(spacing):
+        return
+    dtype = np.dtype(jnp.result_type(float))
+    with np.errstate(over="ignore"):
+        values, spacing = np.broadcast_arrays(
+            np.asarray(values, np.float64), np.asarray(spacing, np.float64)
+        )
+        step = np.spacing(abs(values).astype(dtype)).astype(np.float64)
+    bad = (spacing > 0.0) & (spacing < _RESOLVED * step)
+    if bad.any():
+        i = np.unravel_index(np.argmax(bad), bad.shape)
+        raise ValueError(
+            f"`{name}` is too far from zero: near {values[i]:.10g} numbers of dtype {dtype} are "
+            f"{step[i]:.3g} apart, and {spacing[i]:.3g} must be told apart. Subtract "
+            f"{np.median(values[bad]):.10g} from x, its population and the knots, or enable "
+            "float64: jax.config.update('jax_enable_x64', True)."
+        )

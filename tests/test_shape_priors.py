@@ -326,6 +326,22 @@ def test_nuts_with_latent_inputs_finds_a_monotone_curve():
             TypeError,
             "must be an MSplineBasis, or an ISplineBasis; got NaturalBasis",
         ),
+        (
+            lambda: ns.SplineEffect("f", ns.BSplineBasis(POINTS), ns.PositivePrior()),
+            ValueError,
+            r"negative outside.*got .*Linear\(\) on the left.*extrapolation=Constant\(\)",
+        ),
+        (
+            lambda: ns.SplineEffect(
+                "f",
+                ns.ISplineBasis(
+                    POINTS, extrapolation=(ns.extrapolation.Zero(), ns.extrapolation.Polynomial())
+                ),
+                ns.SimplexPrior(),
+            ),
+            ValueError,
+            r"Zero\(\) on the left and Polynomial\(\) on the right.*extrapolation=Constant\(\)",
+        ),
     ],
 )
 def test_bad_input_is_refused_clearly(make, error, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -11,11 +12,12 @@ from jaxtyping import Array
 from numpyro.distributions.transforms import AffineTransform, ComposeTransform, biject_to
 
 from numpyro_splines.curve import Curve
+from numpyro_splines.latent.stacking import AbstractStackable
 from numpyro_splines.transforms import SplineTransform
-from numpyro_splines.validation import is_traced
+from numpyro_splines.validation import check_resolution, is_traced
 
 
-class Rows(dist.Distribution):
+class Rows(AbstractStackable):
     """Some of the rows of a population that has one distribution for each row.
 
     Args:
@@ -29,6 +31,7 @@ class Rows(dist.Distribution):
     def __init__(self, population: dist.Distribution, rows: np.ndarray):
         self.population, self.rows = population, tuple(int(row) for row in rows)
         super().__init__((len(self.rows),), ())
+        self._remember()
 
     @dist.constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
     def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -45,18 +48,27 @@ class Rows(dist.Distribution):
         """Variances of the chosen rows."""
         return jnp.asarray(self.population.variance)[..., list(self.rows)]
 
-    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
-        """Log density of each row's own distribution."""
-        del intermediates
+    def cdf(self, value: Any) -> Array:
+        """Distribution function of each row's own distribution."""
+        return self._of_rows(self.population.cdf, value)
+
+    def icdf(self, q: Any) -> Array:
+        """Quantiles of each row's own distribution."""
+        return self._of_rows(self.population.icdf, q)
+
+    def _log_prob_of_one(self, value: Array) -> Array:
+        return self._of_rows(self.population.log_prob, value)
+
+    def _sample_of_one(self, key: Array, sample_shape: tuple[int, ...]) -> Array:
+        return jnp.asarray(self.population.sample(key, sample_shape))[..., list(self.rows)]
+
+    def _of_rows(self, function: Any, value: Any) -> Array:
         # The other rows get the value of the first: any point of the support will do.
         position = np.zeros(self.population.batch_shape[0], int)
         position[list(self.rows)] = np.arange(len(self.rows))
-        density = self.population.log_prob(jnp.asarray(value)[..., position])
-        return jnp.asarray(density)[..., list(self.rows)]
-
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
-        """Draws of the chosen rows."""
-        return jnp.asarray(self.population.sample(key, sample_shape))[..., list(self.rows)]
+        value = jnp.asarray(value)
+        value = jnp.broadcast_to(value, (*value.shape[:-1], len(self.rows)))
+        return jnp.asarray(function(value[..., position]))[..., list(self.rows)]
 
 
 def check_population(population: Any, num_rows: int) -> None:
@@ -111,6 +123,32 @@ def check_support(values: np.ndarray, rows: np.ndarray, population: dist.Distrib
             f"`observed` must lie in the support of the population, [{least:.6g}, {most:.6g}], "
             f"where it is known exactly; got {values[i]} in row {rows[i]}."
         )
+
+
+def check_spread(values: Any, population: dist.Distribution) -> None:
+    """Refuse inputs so far from zero that their population is lost in rounding.
+
+    Args:
+        values: what is known of the inputs, any shape; NaN where nothing is.
+        population: of all rows; traced parameters, and moments that are unknown or infinite, pass.
+
+    Raises:
+        ValueError: if the population's standard deviation is not resolved.
+    """
+    # Concrete numbers also while a model is traced.
+    with jax.ensure_compile_time_eval():
+        try:
+            parts = population.mean, jnp.sqrt(population.variance)
+        except (NotImplementedError, ZeroDivisionError):
+            return
+    if any(map(is_traced, parts)):
+        return
+    mean, spread = (np.asarray(part, np.float64) for part in parts)
+    known = np.isfinite(mean) & np.isfinite(spread)
+    spread = np.where(known, spread, 0.0)
+    check_resolution(np.where(known, mean, 0.0), spread, "population")
+    if spread.ndim == 0:
+        check_resolution(values, spread, "observed")
 
 
 def rows_of(population: dist.Distribution, rows: np.ndarray) -> dist.Distribution:

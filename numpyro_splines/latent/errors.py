@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from numpyro_splines.latent.coordinates import (
     check_population,
+    check_spread,
     check_support,
     coordinates,
     rows_of,
@@ -29,10 +30,12 @@ from numpyro_splines.latent.quadrature import (
     check_quadrature,
     is_end,
     known_piece,
-    moments,
-    unmeasured_piece,
 )
-from numpyro_splines.validation import is_traced, real_array
+from numpyro_splines.latent.quantiles import finite_moments
+from numpyro_splines.latent.resolution import check_measured
+from numpyro_splines.latent.stacking import AbstractWithFunction
+from numpyro_splines.latent.unmeasured import unmeasured_piece
+from numpyro_splines.validation import check_resolution, is_traced, real_array
 
 
 def measured(
@@ -63,7 +66,8 @@ def measured(
         observed: what was measured: shape (n,), or (n, r) for up to r replicates, NaN where nothing
             was; or, with `group`, all measurements one below the other, shape (m,).
         error_sd: standard deviation of the error of one measurement in the units of x: a number,
-            one per row, or one per measurement (the shape of `observed`); may be random.
+            one per row, or one per measurement (the shape of `observed`), NaN allowed where
+            nothing was measured; may be random.
         population: where inputs come from: a univariate distribution, or one per row (batch shape
             (n,)), of random parameters if so wished. Its support bounds x.
         group: which row each measurement belongs to, integers from 0 to n - 1, shape (m,): ragged
@@ -75,8 +79,12 @@ def measured(
 
     Raises:
         TypeError: if `population` is no univariate distribution, or `group` not of integers.
-        ValueError: if an error is negative or not finite, nothing was observed, shapes differ, or
-            a row that is known exactly has two values.
+        ValueError: if an error is negative or not finite where something was observed, nothing was
+            observed, shapes differ, a row that is known exactly has two values, or x is so far from
+            zero that floats do not resolve its errors or its population.
+
+    Warns:
+        UserWarning: if `quadrature` does not resolve a population of concrete parameters.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -90,6 +98,8 @@ def measured(
     """
     data = measurements(observed, error_sd, group)
     check_population(population, data.num_rows)
+    check_resolution(data.value, data.error, "observed")
+    check_spread(data.value, population)
     check_quadrature(quadrature)
     known = data.exact_values()
     check_support(known[data.exact], np.flatnonzero(data.exact), population)
@@ -174,7 +184,8 @@ def berkson(
         x, shape (n,), or an `IntegratedInput` for `response`.
 
     Raises:
-        ValueError: if an error is negative or not finite, or `assigned` not finite.
+        ValueError: if an error is negative, not finite or lost in the rounding of `assigned`, or
+            `assigned` not finite.
 
     Example:
         >>> import numpyro
@@ -191,6 +202,7 @@ def berkson(
         raise ValueError("`assigned` must be finite, shape (n,): NaN is not allowed in it.")
     check_quadrature(quadrature)
     error = checked_errors(error_sd, center.shape)
+    check_resolution(center, error, "assigned")
     dtype = jnp.result_type(float)
     center, error = jnp.asarray(center, dtype), jnp.asarray(error, dtype)
     if quadrature is not None:
@@ -207,7 +219,7 @@ def _scattered(center: Array, error: Array) -> Callable[[Array], tuple[Array, Ar
     return lambda u: (center + error * u, jnp.asarray(dist.Normal().log_prob(u)))
 
 
-class _MeasuredTogether(dist.Distribution):
+class _MeasuredTogether(AbstractWithFunction):
     """The measurements of all rows with their inputs integrated out.
 
     Args:
@@ -218,6 +230,7 @@ class _MeasuredTogether(dist.Distribution):
     """
 
     support: Any = dist.constraints.real_vector  # pyright: ignore
+    function_fields = ("data", "population", "piece", "chunk")
 
     def __init__(
         self,
@@ -261,6 +274,7 @@ def _pieces(name: str, data: Measurements, population: Any, quadrature: Quadratu
         together = _MeasuredTogether(part, own, piece, quadrature.chunk)
         numpyro.sample(f"{name}.observed", together, obs=value)
         pieces.append(piece(value))
+        check_measured(seen, part, own, ends, pieces[-1])
     unseen = np.flatnonzero(data.num_measured == 0)
     if unseen.size:
         own = rows_of(population, unseen)
@@ -277,7 +291,10 @@ def _measured_piece(
     quadrature: Quadrature,
 ) -> Piece:
     """Rows with measurements of these values."""
-    mean, sd = moments(population, data.overall())
+    mean, sd, known = finite_moments(population)
+    # Where there is no variance a population says little of where x is beside its measurement.
+    wide = 1e3 * jax.lax.stop_gradient(jnp.max(jnp.asarray(data.error, jnp.result_type(float))))
+    mean, sd = jnp.where(known, mean, data.overall()[0]), jnp.where(known, sd, wide)
     center, spread = data.placement(data.error, mean, sd)
 
     def log_density(x: Array) -> Array:

@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike
 
 from numpyro_splines.latent.coordinates import (
     check_population,
+    check_spread,
     coordinates,
     rows_of,
     standardized,
@@ -23,15 +24,21 @@ from numpyro_splines.latent.quadrature import (
     Quadrature,
     check_quadrature,
     known_piece,
-    unmeasured_piece,
 )
-from numpyro_splines.validation import float64_rows, is_traced, real_array
+from numpyro_splines.latent.stacking import AbstractStackable
+from numpyro_splines.latent.unmeasured import unmeasured_piece
+from numpyro_splines.validation import (
+    check_resolution,
+    float64_rows,
+    is_traced,
+    real_array,
+)
 
 # Draws of the population before a draw in an interval is given up, for `Within.sample`.
 _TRIES = 10_000
 
 
-class Within(dist.Distribution):
+class Within(AbstractStackable):
     """x of a population, and the event that it lies in an interval: what coarse data are.
 
     `log_prob(x)` is log p(x), the joint density of x and the event that x lies between `lower` and
@@ -40,9 +47,15 @@ class Within(dist.Distribution):
 
     Args:
         population: a univariate distribution.
-        lower: left ends, any shape, all finite or all minus infinity.
-        upper: right ends, broadcast against them, all finite or all infinity.
+        lower: left ends, any shape, all finite or all minus infinity; traced ones are finite.
+        upper: right ends, broadcast against them, all finite or all infinity; traced ones are
+            finite.
         validate_args: as in every NumPyro distribution.
+
+    Raises:
+        TypeError: if ends are not real numbers.
+        ValueError: if some ends of one side are finite and others not, or the population is not
+            univariate.
 
     Example:
         >>> import numpyro.distributions as dist
@@ -64,10 +77,17 @@ class Within(dist.Distribution):
     ):
         # Known on the host, as the support depends on it, also while a model is traced.
         self.bounded = (_is_finite(lower, "lower"), _is_finite(upper, "upper"))
+        if population.event_shape != ():
+            raise ValueError(
+                f"`population` must be univariate; got event shape {population.event_shape}."
+            )
         dtype = jnp.result_type(float)
-        ends = jnp.broadcast_arrays(jnp.asarray(lower, dtype), jnp.asarray(upper, dtype))
-        self.population, (self.lower, self.upper) = population, ends
-        super().__init__(self.lower.shape, (), validate_args=validate_args)
+        lower, upper = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
+        shape = jnp.broadcast_shapes(lower.shape, upper.shape, population.batch_shape)
+        self.lower, self.upper = jnp.broadcast_to(lower, shape), jnp.broadcast_to(upper, shape)
+        self.population = population.expand(shape)
+        super().__init__(shape, (), validate_args=validate_args)
+        self._remember()
 
     @dist.constraints.dependent_property(is_discrete=False, event_dim=0)  # pyright: ignore
     def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -78,14 +98,13 @@ class Within(dist.Distribution):
             return dist.constraints.greater_than(self.lower)
         return dist.constraints.less_than(self.upper) if self.bounded[1] else dist.constraints.real
 
-    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
-        """log p(value)."""
-        del intermediates
-        return jnp.broadcast_to(self.population.log_prob(value), jnp.shape(value))
+    def _log_prob_of_one(self, value: Array) -> Array:
+        shape = jnp.broadcast_shapes(self.lower.shape, value.shape)
+        return jnp.broadcast_to(self.population.log_prob(value), shape)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
+    def _sample_of_one(self, key: Array, sample_shape: tuple[int, ...]) -> Array:
         """Draws of the population until they lie in the interval; an end after 10 000 tries."""
-        shape = (*sample_shape, *self.batch_shape)
+        shape = (*sample_shape, *self.lower.shape)
         fallback = jnp.clip(jnp.zeros(shape, self.lower.dtype), self.lower, self.upper)
 
         def missing(state: tuple[Any, ...]) -> Any:
@@ -93,7 +112,7 @@ class Within(dist.Distribution):
 
         def attempt(state: tuple[Any, ...]) -> tuple[Any, ...]:
             step, value, done = state
-            new = self.population.sample(jax.random.fold_in(key, step), shape)
+            new = self.population.sample(jax.random.fold_in(key, step), sample_shape)
             inside = (new >= self.lower) & (new <= self.upper)
             return step + 1, jnp.where(done, value, new), done | inside
 
@@ -138,7 +157,8 @@ def coarse(
     Raises:
         TypeError: if `population` is no univariate distribution.
         ValueError: if a lower end is above its upper one, or outside the support of the population,
-            or shapes differ.
+            shapes differ, or x is so far from zero that floats do not resolve the intervals or the
+            population.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -152,6 +172,10 @@ def coarse(
     """
     low, high = _intervals(lower, upper)
     check_population(population, low.size)
+    ends = np.concatenate([low, high])
+    ends, width = np.where(np.isfinite(ends), ends, np.nan), np.tile(high - low, 2)
+    check_resolution(ends, np.where(np.isfinite(width), width, 0.0), "lower and upper")
+    check_spread(ends, population)
     check_quadrature(quadrature)
     center, spread = _overall(low, high)
     low, high = _within_support(low, high, population)
@@ -251,6 +275,8 @@ def _within_support(
 
 
 def _is_finite(ends: Any, name: str) -> bool:
+    if is_traced(ends):
+        return True
     finite = np.isfinite(np.asarray(real_array(ends, name)))
     if finite.any() and not finite.all():
         raise ValueError(

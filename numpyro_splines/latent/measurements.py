@@ -146,13 +146,15 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
             "`observed` must be concrete numbers; got a traced value. Give the model its "
             "measurements as NumPy or JAX arrays, not through jit, vmap or `jit_model_args`."
         )
-    values = np.asarray(real_array(observed, "observed"), dtype=np.float64)
+    values = np.asarray(real_array(observed, "observed", missing="nan"), dtype=np.float64)
     if np.isinf(values).any():
         raise ValueError("`observed` must be finite, or NaN where missing; got infinity.")
     if np.isnan(values).all():
         raise ValueError("`observed` must hold at least one observation; all entries are NaN.")
     row, num_rows = _rows(values, group)
-    error = checked_errors(error_sd, values.shape, num_rows if group is None else None)
+    error = checked_errors(
+        error_sd, values.shape, num_rows if group is None else None, ~np.isnan(values)
+    )
     seen = np.flatnonzero(~np.isnan(values.ravel()))
     row, value = row[seen], values.ravel()[seen]
     if error.ndim == 1 and values.ndim == 2:
@@ -166,19 +168,25 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
     return data._replace(guess=np.where(np.isnan(guess), data.error_guess(), guess))
 
 
-def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None = None) -> Any:
+def checked_errors(
+    error_sd: Any,
+    shape: tuple[int, ...],
+    num_rows: int | None = None,
+    seen: np.ndarray | None = None,
+) -> Any:
     """Standard deviations of errors: one number, one per row, or one per measurement.
 
     Args:
         error_sd: what the user gave; may be traced.
         shape: of the measurements.
         num_rows: n, where one per row is allowed.
+        seen: which of them there are, all if omitted; the error of another may be missing too.
 
     Raises:
         ValueError: if the shape is another, or a concrete value negative or not finite.
     """
     # On the host unless it is traced: what is staged into a compiled model has no numbers.
-    error = real_array(error_sd, "error_sd")
+    error = real_array(error_sd, "error_sd", missing="nan")
     error = error if is_traced(error) else np.asarray(error, dtype=np.float64)
     allowed = [(), shape] + ([(num_rows,)] if num_rows is not None else [])
     if error.shape not in allowed:
@@ -188,6 +196,9 @@ def checked_errors(error_sd: Any, shape: tuple[int, ...], num_rows: int | None =
         )
     if not is_traced(error):
         bad = ~((error >= 0.0) & np.isfinite(error))
+        if seen is not None and error.ndim:
+            needed = seen if error.shape == shape else seen.any(axis=-1)
+            bad &= needed | ~np.isnan(error)
         if bad.any():
             raise ValueError(
                 "`error_sd` must be finite and not negative, zero for rows that are known exactly; "

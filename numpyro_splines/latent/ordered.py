@@ -20,17 +20,23 @@ from numpyro.distributions.transforms import (
 )
 from scipy.optimize import isotonic_regression
 
-from numpyro_splines.latent.coordinates import check_population, support_ends
+from numpyro_splines.latent.coordinates import check_population, check_spread, support_ends
 from numpyro_splines.latent.measurements import Measurements, measurements
+from numpyro_splines.latent.stacking import AbstractStackable
+from numpyro_splines.validation import check_resolution, integer_at_least
 
 
-class Ordered(dist.Distribution):
+class Ordered(AbstractStackable):
     r"""n draws of a population in increasing order: p(x) = n! prod_i p(x_i) for x_1 < ... < x_n.
 
     Args:
         population: a univariate distribution.
         size: n.
         validate_args: as in every NumPyro distribution.
+
+    Raises:
+        TypeError: if `size` is no integer.
+        ValueError: if the population is not one univariate distribution, or `size` not positive.
 
     Example:
         >>> import numpyro.distributions as dist
@@ -44,17 +50,21 @@ class Ordered(dist.Distribution):
     def __init__(
         self, population: dist.Distribution, size: int, *, validate_args: bool | None = None
     ):
+        if population.batch_shape != () or population.event_shape != ():
+            raise ValueError(
+                "`population` must be one univariate distribution; got batch shape "
+                f"{population.batch_shape} and event shape {population.event_shape}."
+            )
         self.population = population
+        size = integer_at_least(size, 1, "size")
         super().__init__((), (size,), validate_args=validate_args)
+        self._remember()
 
-    def log_prob(self, value: Any, intermediates: Any = None) -> Array:  # pyright: ignore
-        """log n! + sum_i log p(x_i)."""
-        del intermediates
+    def _log_prob_of_one(self, value: Array) -> Array:
         density = jnp.asarray(self.population.log_prob(value))
         return math.lgamma(self.event_shape[0] + 1) + density.sum(axis=-1)
 
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
-        """n draws, sorted."""
+    def _sample_of_one(self, key: Array, sample_shape: tuple[int, ...]) -> Array:
         return jnp.sort(self.population.sample(key, (*sample_shape, *self.event_shape)), axis=-1)
 
 
@@ -101,6 +111,8 @@ def ordered(
     """
     data = measurements(observed, error_sd, group)
     check_population(population, data.num_rows)
+    check_resolution(data.value, data.error, "observed")
+    check_spread(data.value, population)
     if population.batch_shape != ():
         raise ValueError(
             "`population` of ordered inputs must be one distribution for all rows; got batch shape "

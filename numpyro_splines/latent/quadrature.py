@@ -33,7 +33,9 @@ class Quadrature:
         num_nodes: per row. The rule resolves p(y_i | x_i) and the density of the population as
             functions of x_i where they are wider than the spacing: by default a quarter of the
             uncertainty of x_i given its measurement and a normal population of the same mean and
-            variance, or 1/40 of the interval of a coarse one. `draw_inputs` warns where it is not.
+            variance, or 1/40 of the interval of a coarse one. Making the input warns where a
+            population of concrete parameters is not resolved, and `draw_inputs` where a response
+            is not, as does the density of a response of which all is concrete.
         half_width: how far the nodes of a measured row reach on each side, in units of the
             uncertainty of x_i given its measurement.
         chunk: how many nodes are evaluated at once; what is kept for the gradient is O(n chunk).
@@ -126,100 +128,9 @@ def affine_piece(
     return Piece(rows, locate, rule)
 
 
-def tail_piece(
-    rows: np.ndarray,
-    end: Any,
-    side: float,
-    place: tuple[Any, Any],
-    log_density: LogDensity,
-    quadrature: Quadrature,
-) -> Piece:
-    """Rows with one end: x = end + side size u / (1 - u), which reaches into the longest tail.
-
-    Where the end is farther than 3 standard deviations from the mean of the population, so that
-    these nodes would miss it, they are even around the mean instead.
-
-    Args:
-        rows: indices.
-        end: of each row.
-        side: 1 for inputs above the end, -1 for inputs below.
-        place: mean and standard deviation of the population.
-        log_density: as in `affine_piece`.
-        quadrature: the rule.
-    """
-    center, spread = place
-    distance = side * (center - end)
-    far = distance > 3.0 * spread
-    size = jnp.clip(distance, spread, 3.0 * spread)
-    reach = quadrature.half_width * spread
-    first = jnp.maximum(distance - reach, 0.0)
-    length = jnp.where(far, distance + reach - first, 1.0)
-
-    def locate(u: Array) -> tuple[Array, Array]:
-        beyond = jnp.where(far, first + length * u, size * u / (1.0 - u))
-        slope = jnp.where(far, jnp.log(length), jnp.log(size) - 2.0 * jnp.log1p(-u))
-        x = end + side * beyond
-        return x, log_density(x) + slope
-
-    return Piece(rows, locate, quadrature.legendre())
-
-
 def is_end(end: Any) -> bool:
     """Whether an end of a support, or ends of the rows, are more than infinity."""
     return is_traced(end) or bool(np.all(np.isfinite(end)))
-
-
-def unmeasured_piece(
-    rows: np.ndarray,
-    population: Any,
-    ends: tuple[Any, Any],
-    place: tuple[float, float],
-    quadrature: Quadrature,
-) -> Piece:
-    """Rows of which nothing is known but ends, the same for all or one per row, or infinite.
-
-    Args:
-        rows: indices.
-        population: of x.
-        ends: where x starts and stops.
-        place: center and spread for populations that do not tell theirs.
-        quadrature: the rule.
-    """
-    dtype, density = jnp.result_type(float), population.log_prob
-
-    def by_row(value: Any) -> Array:
-        return jnp.broadcast_to(jnp.asarray(value, dtype), rows.shape)
-
-    center, spread = (by_row(part) for part in moments(population, place))
-    low, high = (by_row(end) if is_end(end) else None for end in ends)
-    if low is None and high is None:
-        return affine_piece(rows, center, spread, density, quadrature.even())
-    if low is not None and high is not None:
-        # An interval may be much wider than the population, or lie in one of its tails.
-        reach = 1.5 * quadrature.half_width * spread
-        lower = jnp.clip(center - reach, low, jnp.maximum(high - spread, low))
-        upper = jnp.clip(center + reach, jnp.minimum(low + spread, high), high)
-        return affine_piece(rows, lower, upper - lower, density, quadrature.legendre())
-    end, side = (low, 1.0) if low is not None else (high, -1.0)
-    return tail_piece(rows, end, side, (center, spread), density, quadrature)
-
-
-def moments(population: Any, place: tuple[float, float]) -> tuple[Any, Any]:
-    """Mean and standard deviation of a population; others where it does not tell them.
-
-    Without derivatives: an integral does not depend on where its nodes are.
-
-    Args:
-        population: of x.
-        place: the others.
-    """
-    try:
-        own = population.mean, jnp.sqrt(population.variance)
-    except NotImplementedError:
-        return place
-    mean, spread = (jax.lax.stop_gradient(jnp.asarray(part)) for part in own)
-    finite = jnp.isfinite(mean) & jnp.isfinite(spread) & (spread > 0.0)
-    return jnp.where(finite, mean, place[0]), jnp.where(finite, spread, place[1])
 
 
 class IntegratedInput:

@@ -15,6 +15,8 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.latent.measurements import row_list
 from numpyro_splines.latent.quadrature import IntegratedInput
+from numpyro_splines.latent.stacking import AbstractWithFunction
+from numpyro_splines.validation import is_traced
 
 # Steps of independence Metropolis that turn a draw from cells into one from the density; with the
 # ratio of density and cells bounded by M, what is left of the cells is (1 - 1/M)^steps.
@@ -24,7 +26,7 @@ _STEPS = 16
 _UNRESOLVED = 0.6
 
 
-class IntegratedResponse(dist.Distribution):
+class IntegratedResponse(AbstractWithFunction):
     """p(y_i | what is known of x_i) = int p(y_i | x_i) p(x_i | what is known of x_i) dx_i.
 
     Made by `response`. Its draws are of x, then of y given x.
@@ -44,6 +46,8 @@ class IntegratedResponse(dist.Distribution):
         >>> print(y_given.log_prob(jnp.array([4.0, 5.0])).round(3))
         [-1.662 -1.662]
     """
+
+    function_fields = ("inputs", "function", "own_support")
 
     def __init__(self, inputs: IntegratedInput, function: Callable[[Array], dist.Distribution]):
         self.inputs, self.function = inputs, function
@@ -72,10 +76,20 @@ class IntegratedResponse(dist.Distribution):
             before, after = self.inputs.log_integrals(
                 lambda x: jnp.asarray(self.function(x).log_prob(value))
             )
+            self._check_resolved(value, after)
             return after - before
         flat = value.reshape(-1, *value.shape[value.ndim - event - 1 :])
         rows = jax.lax.map(self.log_prob, flat)
         return rows.reshape(*value.shape[: value.ndim - event])
+
+    def _check_resolved(self, value: Array, result: Array) -> None:
+        """Warn if y given x is narrower than the spacing of the nodes, where all is concrete."""
+        if is_traced(result) or is_traced(value):
+            return
+        x, log_mass = self.inputs.at_nodes(np.arange(self.inputs.num_nodes))
+        joint = log_mass + jnp.asarray(self.function(x).log_prob(value))
+        largest = np.asarray(jnp.exp(joint.max(axis=0) - result))
+        _warn_unresolved(self.inputs.name, largest[None])
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:  # pyright: ignore
         """x from its distribution given what is known of it, then y."""

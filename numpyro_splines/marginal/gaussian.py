@@ -17,6 +17,7 @@ from numpyro_splines.additive import AdditivePredictor
 from numpyro_splines.marginal.density import draw_coefficients, log_density
 from numpyro_splines.marginal.reduction import Reduction, Statistics, reduce
 from numpyro_splines.ops.piecewise import array_module
+from numpyro_splines.priors.constants import Constant
 from numpyro_splines.validation import float64_array, float_input, is_traced
 
 
@@ -112,10 +113,22 @@ class GaussianMarginal(eqx.Module):
             Rotated coordinates and sums of squares, with the batch of y as leading axes.
 
         Raises:
-            ValueError: if y does not hold n observations.
+            TypeError: if y does not hold real numbers, or is a masked array.
+            ValueError: if y does not hold n observations, or not finite ones.
         """
-        if jnp.shape(y)[-1:] != (n := self.predictor.num_observations,):
-            raise ValueError(f"`y` must hold {n} observations; got shape {jnp.shape(y)}.")
+        n = self.predictor.num_observations
+        if isinstance(y, np.ma.MaskedArray):
+            raise TypeError(
+                "`y` must be an array without a mask: its rows are those of the predictor. Make "
+                "the predictor of the inputs x[~mask] and pass y.compressed()."
+            )
+        if (shape := jnp.shape(y))[-1:] != (n,):
+            column = shape[-2:] == (n, 1)
+            advice = "Pass y[..., 0]." if column else "Observations are its last axis."
+            raise ValueError(
+                f"`y` must have shape ({n},), one entry for each row of the predictor, with any "
+                f"batch before; got shape {shape}. {advice}"
+            )
         leaves = jax.tree.leaves((y, self))
         if any(is_traced(leaf) for leaf in leaves):
             return jnp.vectorize(self._traced_statistics, signature="(n)->(r),(f),(),(q)")(y)
@@ -229,7 +242,8 @@ class MarginalGaussian(dist.Distribution):
         "sigma": dist.constraints.positive,
         "scales": dist.constraints.independent(dist.constraints.positive, 1),
     }
-    pytree_data_fields = ("regression", "sigma", "scales")
+    pytree_data_fields = ("_regression", "sigma", "scales")
+    support: Any = dist.constraints.real_vector  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(
         self,
@@ -239,19 +253,28 @@ class MarginalGaussian(dist.Distribution):
         *,
         validate_args: bool | None = None,
     ):
-        self.regression = regression
-        sigma, scales = float_input(sigma, "sigma"), float_input(scales, "scales")
-        batch = jnp.broadcast_shapes(sigma.shape, scales.shape[:-1])
-        dtype = jnp.promote_types(sigma.dtype, scales.dtype)
-        self.sigma = jnp.broadcast_to(sigma, batch).astype(dtype)
-        self.scales = jnp.broadcast_to(scales, (*batch, scales.shape[-1])).astype(dtype)
+        # Of a known design nothing is traced or stacked. One that came through jit has to be.
+        known = not any(map(is_traced, jax.tree.leaves(regression)))
+        self._regression = Constant(regression) if known else regression
+        self.sigma, self.scales = _of_one_batch(sigma, scales, len(regression.predictor.effects))
         event = (regression.predictor.num_observations,)
-        super().__init__(batch, event, validate_args=validate_args)
+        super().__init__(self.sigma.shape, event, validate_args=validate_args)
 
     @property
-    def support(self) -> Any:
-        """All of R^n."""
-        return dist.constraints.real_vector
+    def regression(self) -> GaussianMarginal:
+        """Design, priors and weights.
+
+        Raises:
+            ValueError: if they were stacked, in a scan or under `vmap`, with those of others.
+        """
+        own: Any = self._regression
+        own = own.value if isinstance(own, Constant) else own
+        if jnp.ndim(own.reduction.location) != 1:
+            raise ValueError(
+                "A `GaussianMarginal` that is an argument of jit cannot be used within a scan or a "
+                "mapped distribution: its design would be stacked. Let the model close over it."
+            )
+        return own
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""
@@ -309,3 +332,20 @@ class MarginalGaussian(dist.Distribution):
             The same, converted.
         """
         return Statistics(*(jnp.asarray(part, self.sigma.dtype) for part in statistics))
+
+
+def _of_one_batch(sigma: Any, scales: Any, num_effects: int) -> tuple[Array, Array]:
+    """Both parameters in one dtype, with one batch shape; their numbers also within jit."""
+    with jax.ensure_compile_time_eval():
+        sigma, scales = float_input(sigma, "sigma"), float_input(scales, "scales")
+        if scales.shape[-1:] != (num_effects,):
+            raise ValueError(
+                f"`scales` must hold one scale for each of the {num_effects} effects, shape (..., "
+                f"{num_effects}); got shape {scales.shape}."
+            )
+        batch = jnp.broadcast_shapes(sigma.shape, scales.shape[:-1])
+        dtype = jnp.promote_types(sigma.dtype, scales.dtype)
+        return (
+            jnp.broadcast_to(sigma, batch).astype(dtype),
+            jnp.broadcast_to(scales, (*batch, num_effects)).astype(dtype),
+        )

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.util import validate_sample
 
+from numpyro_splines.priors.constants import Constant, parameter
 from numpyro_splines.validation import float64_array, integer_at_least
 
 # Eigenvalues below this share of the largest one belong to the null space.
@@ -51,7 +52,9 @@ class IntrinsicGaussian(dist.Distribution):
 
     arg_constraints = {"scale": constraints.positive}  # noqa: RUF012, NumPyro's interface
     reparametrized_params = ["scale"]  # noqa: RUF012
-    pytree_data_fields = ("scale", "directions", "eigenvalues")
+    pytree_data_fields = ("scale",)
+    pytree_aux_fields = ("_range",)
+    support: Any = constraints.real_vector  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(
         self, penalty: Any, scale: Any = 1.0, *, rank: int | None = None, validate_args: Any = None
@@ -60,14 +63,29 @@ class IntrinsicGaussian(dist.Distribution):
         if rank is None:
             rank = int(np.sum(values > _NULL * values[-1]))
         rank = integer_at_least(rank, 1, "rank")
-        self.eigenvalues, self.directions = values[-rank:], vectors[:, -rank:]
-        self.scale = jnp.asarray(scale)
+        self._range = Constant((values[-rank:], vectors[:, -rank:]))
+        self.scale = parameter(scale)
         super().__init__(jnp.shape(self.scale), (len(values),), validate_args=validate_args)
 
     @property
-    def support(self) -> constraints.Constraint:
-        """All vectors."""
-        return constraints.real_vector
+    def eigenvalues(self) -> Float[np.ndarray, " r"]:
+        """Positive eigenvalues of the penalty, increasing."""
+        return self._range.value[0]
+
+    @property
+    def directions(self) -> Float[np.ndarray, "K r"]:
+        """Their eigenvectors."""
+        return self._range.value[1]
+
+    @classmethod
+    def infer_shapes(cls, penalty: Any, scale: Any = (), **_: Any) -> Any:  # pyright: ignore
+        """Batch and event shape from those of the arguments.
+
+        Args:
+            penalty: shape of the penalty.
+            scale: shape of the scale.
+        """
+        return tuple(scale), (penalty[-1],)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         """Draws in the complement of the null space, shape (*sample_shape, *batch, K)."""
@@ -117,8 +135,10 @@ class RandomWalk(dist.Distribution):
 
     arg_constraints = {"scale": constraints.positive}  # noqa: RUF012
     reparametrized_params = ["scale"]  # noqa: RUF012
-    pytree_data_fields = ("scale", "polynomials", "log_determinant")
-    pytree_aux_fields = ("order", "num")
+    pytree_data_fields = ("scale",)
+    pytree_aux_fields = ("order", "num", "log_determinant", "_polynomials")
+    # Of the class, so that NumPyro's `infer_shapes` knows that it cannot tell `num`.
+    support: Any = constraints.real_vector  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(
         self, order: int = 2, scale: Any = 1.0, num: int = 10, *, validate_args: Any = None
@@ -127,17 +147,17 @@ class RandomWalk(dist.Distribution):
         self.num = integer_at_least(num, self.order + 1, "num")
         index = np.linspace(-1.0, 1.0, self.num)
         powers = np.vander(index, self.order, increasing=True)
-        self.polynomials = np.linalg.qr(powers).Q
+        self._polynomials = Constant(np.linalg.qr(powers).Q)
         # |D D'|, banded; its Cholesky factor in float64, once.
         difference = np.diff(np.eye(self.num), n=self.order, axis=0)
-        self.log_determinant = np.linalg.slogdet(difference @ difference.T).logabsdet
-        self.scale = jnp.asarray(scale)
+        self.log_determinant = float(np.linalg.slogdet(difference @ difference.T).logabsdet)
+        self.scale = parameter(scale)
         super().__init__(jnp.shape(self.scale), (self.num,), validate_args=validate_args)
 
     @property
-    def support(self) -> constraints.Constraint:
-        """All vectors."""
-        return constraints.real_vector
+    def polynomials(self) -> Float[np.ndarray, "K order"]:
+        """An orthonormal basis of the polynomials in the index."""
+        return self._polynomials.value
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         """Draws without a polynomial part, shape (*sample_shape, *batch, K)."""
@@ -191,19 +211,48 @@ class KroneckerGaussian(dist.Distribution):
         "scale2": constraints.positive,
     }
     reparametrized_params = ["scale1", "scale2"]  # noqa: RUF012
-    pytree_data_fields = ("scale1", "scale2", "vectors", "eigenvalues")
+    pytree_data_fields = ("scale1", "scale2")
+    pytree_aux_fields = ("_parts",)
+    support: Any = constraints.independent(  # pyright: ignore[reportIncompatibleMethodOverride]
+        constraints.real, 2
+    )
 
     def __init__(
         self, penalties: Any, scale1: Any = 1.0, scale2: Any = 1.0, *, validate_args: Any = None
     ):
         first, second = penalties
         parts = _decomposed(first, "penalties[0]"), _decomposed(second, "penalties[1]")
-        self.eigenvalues = tuple(np.where(v > _NULL * v[-1], v, 0.0) for v, _ in parts)
-        self.vectors = tuple(u for _, u in parts)
+        eigenvalues = tuple(np.where(v > _NULL * v[-1], v, 0.0) for v, _ in parts)
+        self._parts = Constant((eigenvalues, tuple(u for _, u in parts)))
         batch = jnp.broadcast_shapes(jnp.shape(scale1), jnp.shape(scale2))
-        self.scale1, self.scale2 = (jnp.broadcast_to(s, batch) for s in (scale1, scale2))
+        # Of one rank, so that they stay beside each other when both are stacked.
+        self.scale1, self.scale2 = parameter(scale1, batch), parameter(scale2, batch)
         shape = (len(self.eigenvalues[0]), len(self.eigenvalues[1]))
         super().__init__(batch, shape, validate_args=validate_args)
+
+    @property
+    def eigenvalues(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of both penalties, increasing, exactly zero in their null spaces."""
+        return self._parts.value[0]
+
+    @property
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvectors of both penalties."""
+        return self._parts.value[1]
+
+    @classmethod
+    def infer_shapes(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, penalties: Any, scale1: Any = (), scale2: Any = ()
+    ) -> Any:
+        """Batch and event shape from those of the arguments.
+
+        Args:
+            penalties: shapes of both penalties.
+            scale1: shape of the first scale.
+            scale2: shape of the second scale.
+        """
+        batch = jnp.broadcast_shapes(tuple(scale1), tuple(scale2))
+        return batch, (penalties[0][-1], penalties[1][-1])
 
     def _precision(self, dtype: Any) -> tuple[Any, Any]:
         """Diagonal of the precision, and where it is not zero."""
@@ -211,11 +260,6 @@ class KroneckerGaussian(dist.Distribution):
         rows = first[:, None] / self.scale1[..., None, None] ** 2
         penalized = (self.eigenvalues[0] > 0)[:, None] | (self.eigenvalues[1] > 0)
         return rows + second / self.scale2[..., None, None] ** 2, penalized
-
-    @property
-    def support(self) -> constraints.Constraint:
-        """All matrices."""
-        return constraints.independent(constraints.real, 2)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         """Draws without a part in the null space, shape (*sample_shape, *batch, K1, K2)."""

@@ -1,7 +1,7 @@
-"""The registry: every basis, extrapolation rule, constraint and prior that laws are checked on.
+"""The registry: bases, extrapolation rules, constraints, priors, distributions and transforms.
 
-Everything is made when it is first asked for, so that collecting the tests costs nothing. A new
-class is one more line; `test_registry.py` finds those that are missing.
+Laws are checked on all of it. Everything is made when it is first asked for, so that collecting
+the tests costs nothing. A new class is one more line; `test_registry.py` finds those missing.
 """
 
 from cases.bases import BASES as BASES
@@ -11,6 +11,12 @@ from cases.bases import Case as Case
 from cases.bases import Fourier as Fourier
 from cases.bases import compiled as compiled
 from cases.constraints import CONSTRAINTS as CONSTRAINTS
+from cases.distributions import DISTRIBUTIONS as DISTRIBUTIONS
+from cases.distributions import MEMBERS as MEMBERS
+from cases.distributions import TRANSFORMS as TRANSFORMS
+from cases.distributions import distribution_case as distribution_case
+from cases.distributions import integrated_response as integrated_response
+from cases.distributions import transform_case as transform_case
 from cases.extrapolations import EXTRAPOLATIONS as EXTRAPOLATIONS
 from cases.priors import GAUSSIAN_PRIORS as GAUSSIAN_PRIORS
 from cases.priors import POINTS as POINTS

@@ -1,0 +1,129 @@
+"""Distributions in plates within scans, and stacked in some of their parameters only.
+
+As many members of the plate as steps of the scan, too: then a wrong axis has the right length.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from cases import DISTRIBUTIONS, MEMBERS, distribution_case
+from numpyro.contrib.control_flow import scan
+from numpyro.infer.util import log_density
+
+import numpyro_splines as ns
+from numpyro_splines.marginal import MarginalGaussian
+
+KEY = jax.random.key(1)
+PARAMETRIC = [name for name in DISTRIBUTIONS if distribution_case(name).parameters]
+
+
+def stacked(case):
+    return {name: jnp.asarray(values) for name, values in case.parameters.items()}
+
+
+@pytest.mark.parametrize("size", [MEMBERS, MEMBERS + 1])
+@pytest.mark.parametrize("name", PARAMETRIC)
+def test_a_plate_in_a_scan_equals_a_loop_or_is_refused(name, size, x64):
+    case = distribution_case(name)
+    own = [case.make(**case.member(i)) for i in range(MEMBERS)]
+    # Some have rows of their own: plates are over whole distributions.
+    own = [d.to_event() for d in own]
+    value = np.stack([d.sample(jax.random.fold_in(KEY, i), (size,)) for i, d in enumerate(own)])
+
+    def model():
+        def step(carry, parameters):
+            with numpyro.plate("members", size):
+                numpyro.sample("value", case.make(**parameters).to_event())
+            return carry, None
+
+        scan(step, 0.0, stacked(case))
+
+    @jax.jit
+    def both(value):
+        right = sum(d.log_prob(v).sum() for d, v in zip(own, value, strict=True))
+        return log_density(model, (), {}, {"value": value})[0], right
+
+    try:
+        found, right = both(value)
+    except (TypeError, ValueError):
+        # NumPyro's scan does not know the batch of its own TransformedDistribution.
+        assert not case.promoted
+        return
+    np.testing.assert_allclose(found, right, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", PARAMETRIC)
+def test_stacked_in_one_parameter_only_equals_a_loop(name, x64):
+    case = distribution_case(name)
+    rest, value = case.member(0), case.make(**case.member(0)).sample(KEY)
+
+    @jax.jit
+    def both(parameters, value):
+        result = {}
+        for key, values in parameters.items():
+
+            def one(p, key=key):
+                return case.make(**{**rest, key: p})
+
+            result[key] = (
+                jax.vmap(one)(values).log_prob(jnp.stack([value] * MEMBERS)),
+                jnp.stack([one(p).log_prob(value) for p in values]),
+            )
+        return result
+
+    for found, right in both(stacked(case), value).values():
+        np.testing.assert_allclose(found, right, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", PARAMETRIC)
+def test_parameters_have_derivatives(name, x64):
+    case = distribution_case(name)
+    value = case.make(**case.member(0)).sample(KEY)
+
+    @jax.jit
+    def both(parameters):
+        def total(step):
+            moved = {name: p * (1.0 + step) for name, p in parameters.items()}
+            return case.make(**moved).log_prob(value).sum()
+
+        return jax.grad(total)(0.0), (total(1e-5) - total(-1e-5)) / 2e-5
+
+    slope, difference = both({k: jnp.asarray(v, float) for k, v in case.member(0).items()})
+    np.testing.assert_allclose(slope, difference, rtol=1e-5, atol=1e-5)
+
+
+def test_a_design_that_came_through_jit_is_not_stacked(x64):
+    x, y = np.linspace(0.0, 2.0, 12), jnp.linspace(-1.0, 1.0, 12)
+    f = ns.SplineEffect("f", ns.BSplineBasis(np.linspace(0.0, 2.0, 4)), measure=x)
+    eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 2.0))
+    regression, sigma = ns.marginal.GaussianMarginal(eta), jnp.array([0.4, 0.5])
+
+    def made(regression):
+        return jax.vmap(lambda s: MarginalGaussian(regression, s, jnp.ones(1)))(sigma)
+
+    one = jax.jit(lambda r, s: MarginalGaussian(r, s, jnp.ones(1)).log_prob(y))(regression, 0.4)
+    np.testing.assert_allclose(one, made(regression).log_prob(y)[0], rtol=1e-9)
+    with pytest.raises(ValueError, match="argument of jit cannot be used within a scan"):
+        jax.jit(lambda r: made(r).log_prob(y))(regression)
+
+
+def test_measurements_integrated_together_are_right_or_refused(x64):
+    rule = ns.latent.Quadrature(num_nodes=16)
+
+    def law(mean):
+        def model():
+            ns.latent.measured("x", [1.0, 2.0], 0.5, dist.Normal(mean, 1.0), quadrature=rule)
+
+        return numpyro.handlers.trace(model).get_trace()["x.observed"]["fn"]
+
+    value, means = jnp.array([1.0, 2.5]), jnp.array([0.0, 1.5])
+    right = dist.Normal(means[:, None], 1.25**0.5).log_prob(value).sum(axis=-1)
+    found = jax.vmap(lambda mean: law(mean).log_prob(value))(means)
+    np.testing.assert_allclose(found, right, rtol=1e-6)
+    with pytest.raises(TypeError, match="holds a function"):
+        jax.jit(lambda d: d.log_prob(value))(law(0.0))
+    with pytest.raises(NotImplementedError):
+        type(law(0.0)).infer_shapes((3,), (4,))

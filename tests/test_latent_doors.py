@@ -1,0 +1,117 @@
+"""What latent inputs accept: missing and masked rows; numbers that floats can tell apart."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+import numpyro_splines as ns
+
+MASK = np.array([False, False, True, False])
+MASKED = np.ma.array([0.1, 0.2, -999.0, 0.4], mask=MASK)
+GAPS = np.array([0.1, 0.2, np.nan, 0.4])
+POPULATION = dist.Normal(0.2, 0.1)
+
+
+def drawn(make):
+    with numpyro.handlers.seed(rng_seed=0):
+        return np.asarray(make())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: ns.latent.missing("x", x, POPULATION),
+        lambda x: ns.latent.measured("x", x, 0.01, POPULATION),
+        lambda x: ns.latent.ordered("x", x, 0.01, POPULATION),
+        lambda x: ns.latent.coarse("x", x, x + 0.5, POPULATION),
+    ],
+    ids=["missing", "measured", "ordered", "coarse"],
+)
+def test_masked_rows_are_missing(make):
+    np.testing.assert_array_equal(drawn(lambda: make(MASKED)), drawn(lambda: make(GAPS)))
+
+
+def test_masked_rows_do_not_widen_knots():
+    np.testing.assert_array_equal(
+        ns.latent.plan_knots(MASKED, 0.01, 5), ns.latent.plan_knots(GAPS, 0.01, 5)
+    )
+    assert ns.latent.check_domain((0.0, 0.5), MASKED, 0.01) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("observed", "error"),
+    [
+        (GAPS, np.array([0.01, 0.01, np.nan, 0.02])),
+        (GAPS, np.ma.array([0.01, 0.01, 5.0, 0.02], mask=MASK)),
+        (
+            np.array([[0.1, np.nan], [0.2, 0.3], [np.nan, np.nan]]),
+            np.array([[0.1, np.nan], [0.1, 0.1], [np.nan, np.nan]]),
+        ),
+        (np.array([[0.1, np.nan], [0.2, 0.3], [np.nan, np.nan]]), np.array([0.1, 0.1, np.nan])),
+    ],
+    ids=["rows", "masked", "replicates", "error_of_rows"],
+)
+def test_errors_may_be_missing_where_nothing_was_measured(observed, error):
+    filled = np.where(np.isnan(np.ma.filled(error, np.nan)), 0.7, np.ma.filled(error, np.nan))
+    filled = np.where(np.ma.getmaskarray(error), 0.7, filled)
+    found = drawn(lambda: ns.latent.measured("x", observed, error, POPULATION))
+    right = drawn(lambda: ns.latent.measured("x", observed, filled, POPULATION))
+    np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize(
+    ("observed", "error"),
+    [
+        (GAPS, np.nan),
+        (GAPS, np.array([0.01, np.nan, np.nan, 0.02])),
+        (np.array([[0.1, np.nan], [0.2, 0.3]]), np.array([np.nan, 0.1])),
+        (GAPS, np.array([0.01, 0.01, np.inf, 0.02])),
+        (GAPS, np.array([0.01, 0.01, -1.0, 0.02])),
+    ],
+)
+def test_errors_of_measurements_are_needed(observed, error):
+    with pytest.raises(ValueError, match="`error_sd` must be finite and not negative"):
+        drawn(lambda: ns.latent.measured("x", observed, error, POPULATION))
+
+
+TIMES = 1.7e9 + np.array([0.0, 10.0, 20.0])
+FAR = {
+    "measured": (lambda t, p: ns.latent.measured("x", t, 5.0, p), "observed"),
+    "measured_vaguely": (lambda t, p: ns.latent.measured("x", t, 1e6, p), "population"),
+    "missing": (lambda t, p: ns.latent.missing("x", [t[0], np.nan], p), "population"),
+    "ordered": (lambda t, p: ns.latent.ordered("x", t, 5.0, p), "observed"),
+    "berkson": (lambda t, p: ns.latent.berkson("x", t, 5.0), "assigned"),
+    "coarse": (lambda t, p: ns.latent.coarse("x", t, t + 5.0, p), "lower and upper"),
+    "censored": (lambda t, p: ns.latent.coarse("x", t, t + np.inf, p), "population"),
+    "integrated": (
+        lambda t, p: ns.latent.measured("x", t, 5.0, p, quadrature=ns.latent.Quadrature()).num_rows,
+        "observed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_what_floats_do_not_tell_apart_is_refused(name):
+    make, argument = FAR[name]
+    population = dist.Normal(1.7e9, 30.0)
+    message = f"`{argument}` is too far from zero: near 17000000.*Subtract 17000000"
+    with pytest.raises(ValueError, match=message):
+        drawn(lambda: make(TIMES, population))
+    # As concrete while a model is compiled.
+    with pytest.raises(ValueError, match=message), numpyro.handlers.seed(rng_seed=0):
+        jax.jit(lambda: make(TIMES, dist.Normal(1.7e9, 30.0)))()
+    with numpyro.handlers.seed(rng_seed=0):
+        make(TIMES - 1.7e9, dist.Normal(0.0, 30.0))
+    with jax.enable_x64(True), numpyro.handlers.seed(rng_seed=0):
+        make(TIMES, population)
+
+
+def test_traced_parameters_pass():
+    def model(sd):
+        return ns.latent.measured("x", TIMES, sd, dist.Normal(1.7e9, sd))
+
+    with numpyro.handlers.seed(rng_seed=0):
+        assert jnp.shape(jax.jit(model)(30.0)) == (3,)
