@@ -1,73 +1,125 @@
 """Sums, multiples, knot insertion, restriction, degree elevation, and SciPy's objects."""
 
 import pickle
+from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 import scipy.interpolate as si
-from cases import CASES, compiled
+from cases import BASES
+from cases.tables import DEGREES, stack, terms
 
 import numpyro_splines as ns
 from numpyro_splines import extrapolation as ex
-from numpyro_splines.extrapolation import NaN
 
 POINTS = np.array([-1.0, -0.7, 0.2, 0.25, 1.0, 3.0])
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_same_curve_in_other_forms(case, x64):
-    coefficients = np.random.default_rng(0).normal(size=(2, case.basis.num_coefficients))
-    x = np.concatenate(case.points())
-    lower, upper = case.basis.domain
+@partial(jax.jit, static_argnames=("case",))
+def in_other_forms(table, x, case):
+    """The curve in other forms, all in one program; known breakpoints, as refinement needs them."""
+    curve = ns.Curve(case.breakpoints, table, periodic=case.periodic)
+    lower, upper = case.ends
+    more = curve.refine(lower + (upper - lower) * np.array([0.01, 0.37, 0.5, 1.0]))
+    assert more.breakpoints.size > curve.breakpoints.size
+    same = [more, 2.0 * curve - curve / 1.0, np.ones(len(table)) * curve]
+    shifted = 1.0 - curve + 10.0 * np.arange(len(table))
+    part, end = curve.restrict(*case.part), case.part[1]
+    assert part.domain == case.part
+    tail = part(end) + 0.5 * part.derivative()(end)
+    return {
+        "value": curve(x),
+        "same": [f(x) for f in same],
+        "elevated": curve.elevate(curve.degree + 2)(x),
+        "double": (more + curve)(x),
+        "shifted": shifted(x),
+        "part": part(np.linspace(*case.part, 50)[1:-1]),
+        "whole": curve(np.linspace(*case.part, 50)[1:-1]),
+        "beyond": part(end + 0.5),
+        "tail": tail,
+    }
 
-    def evaluate(c, at):
-        curve = case.basis.curve(c)
-        more = curve.refine(lower + (upper - lower) * np.array([0.01, 0.37, 0.5, 1.0]))
-        assert more.breakpoints.size > curve.breakpoints.size
-        same = [more, 2.0 * curve - curve / 1.0, np.ones(2) * curve]
-        shifted = 1.0 - curve + np.array([10.0, 20.0])
-        elevated = curve.elevate(case.degree + 2)
-        same = [f(at) for f in same]
-        return curve, curve(at), same, (more + curve)(at), shifted(at), elevated(at)
 
-    curve, value, same, double, shifted, elevated = compiled(evaluate, coefficients, x)
-    value = np.asarray(value)
-    size = np.nanmax(np.abs(value)) * 1e-12
-    np.testing.assert_array_equal(elevated, value)
-    for values in same:
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Several curves on the same breakpoints; `degree` and on are what a program is made for."""
+
+    breakpoints: np.ndarray
+    table: np.ndarray
+    x: np.ndarray
+    periodic: bool = False
+
+    @property
+    def ends(self):
+        return self.breakpoints[0], self.breakpoints[-1]
+
+    @property
+    def part(self):
+        lower, upper = self.ends
+        return lower + 0.13 * (upper - lower), lower + 0.71 * (upper - lower)
+
+
+def of_degree(degree, periodic=False):
+    """Random tables, one for each extrapolation rule, which jump wherever they may."""
+    breakpoints, table, x = (array[:6] for array in stack(degree))
+    return Curves(breakpoints[0], table, x[0], periodic)
+
+
+def of_basis(name):
+    case = BASES[name]
+    breakpoints, table = case.curve(case.coefficients(shape=(2,)))
+    return Curves(breakpoints, table, np.concatenate(case.points()), case.periodic)
+
+
+CURVES = {
+    **{f"degree{degree}": partial(of_degree, degree) for degree in DEGREES},
+    "periodic1": partial(of_degree, 1, periodic=True),
+    "periodic3": partial(of_degree, 3, periodic=True),
+    # Knots in ratios of a million, and knots at which the table has more rows than intervals.
+    "skewed": partial(of_basis, "skewed"),
+    "high_degree": partial(of_basis, "uneven_degree8"),
+    "one_interval": partial(of_basis, "one_interval"),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_the_same_curve_in_other_forms(name, x64):
+    case = CURVES[name]()
+    found = in_other_forms(case.table, case.x, case)
+    parts = [terms(case.breakpoints, t, case.x, 0, case.periodic) for t in case.table]
+    value = np.sum(parts, axis=-1)
+    size = np.nanmax(np.abs(parts)) * 1e-12
+    np.testing.assert_array_equal(found["elevated"], found["value"])
+    for values in (found["value"], *found["same"]):
         np.testing.assert_allclose(values, value, atol=size)
-    np.testing.assert_allclose(double, 2 * value, atol=size)
-    np.testing.assert_allclose(shifted, 1 - value + [[10.0], [20.0]], atol=size + 1e-13)
+    np.testing.assert_allclose(found["double"], 2 * value, atol=size)
+    shifts = 10.0 * np.arange(len(value))[:, None]
+    np.testing.assert_allclose(found["shifted"], 1 - value + shifts, atol=size + 1e-13)
+    np.testing.assert_allclose(found["part"], found["whole"], atol=size + 1e-11)
+    if case.table.shape[-1] > 1:
+        np.testing.assert_allclose(found["beyond"], found["tail"], rtol=1e-10, atol=size + 1e-11)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_there_and_back_through_scipy(name, x64):
+    case = CURVES[name]()
     # SciPy takes the continuation at the right end, where some of these jump.
-    value = value[:, x != upper]
-    x = x[x != upper]
-    spline = curve.to_scipy()
+    x = case.x[case.x != case.ends[1]]
+    # The continuation is a polynomial on one interval more, in which it may become large.
+    margin = 0.5 * np.diff(case.ends) * np.array([-1.0, 1.0])
+    at = np.concatenate([x, np.array(case.ends) + margin])
+    parts = np.stack([terms(case.breakpoints, t, at, 0, case.periodic) for t in case.table])
+    value, size = parts[:, : x.size].sum(-1), np.nanmax(np.abs(parts)) * 1e-12
+    spline = ns.Curve(case.breakpoints, case.table, periodic=case.periodic).to_scipy()
     np.testing.assert_allclose(np.moveaxis(spline(x), -1, 0), value, atol=size)
     back = ns.Curve.from_scipy(spline)
-    np.testing.assert_allclose(compiled(lambda f, at: f(at), back, x), value, atol=size)
-    if not isinstance(case.spline.extrapolation[0], NaN):
-        b_spline = curve.to_scipy(si.BSpline)
-        np.testing.assert_allclose(np.moveaxis(b_spline(x), -1, 0), value, atol=size)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_restriction(case, x64):
-    lower, upper = case.basis.domain
-    ends = lower + (upper - lower) * np.array([0.13, 0.71])
-    x = np.linspace(*ends, 50)[1:-1]
-
-    def evaluate(c, at, end):
-        curve = case.basis.curve(c)
-        part = curve.restrict(*ends)
-        assert part.domain == tuple(ends)
-        slope = part.derivative()(end)
-        return curve(at), part(at), part(end) + slope * 0.5, part(end + 0.5)
-
-    value, part, tail, beyond = compiled(evaluate, case.coefficients(), x, ends[1])
-    np.testing.assert_allclose(part, value, atol=1e-11)
-    if case.degree > 0:
-        np.testing.assert_allclose(beyond, tail, rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(back(x), value, atol=size)
+    finite = ~np.isnan(case.table).any(axis=(1, 2))
+    curve = ns.Curve(case.breakpoints, case.table[finite], periodic=case.periodic)
+    b_spline = curve.to_scipy(si.BSpline)
+    np.testing.assert_allclose(np.moveaxis(b_spline(x), -1, 0), value[finite], atol=size)
 
 
 def test_sums_on_different_breakpoints_degrees_and_domains(x64):
