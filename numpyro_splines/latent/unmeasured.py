@@ -14,7 +14,12 @@ from numpyro.distributions.transforms import biject_to
 
 from numpyro_splines.latent.coordinates import support_ends
 from numpyro_splines.latent.quadrature import Piece, Quadrature
-from numpyro_splines.latent.quantiles import finite_moments, is_concrete, place_of_quantiles
+from numpyro_splines.latent.quantiles import (
+    finite_moments,
+    is_concrete,
+    place_of_quantiles,
+    quiet_support,
+)
 from numpyro_splines.validation import is_traced
 
 # A rule for which the population has another mass than one, by more than this, does not resolve it.
@@ -67,7 +72,7 @@ def unmeasured_piece(
     if not is_concrete(population) or few.size * quadrature.num_nodes > _CHECKED:
         return _piece(rows, population, _maps(rows, population, ends, place, quadrature)[0])
     # Numbers also while a model is traced.
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), quiet_support():
         errors = []
         for candidate in _maps(few, population, ends, place, quadrature):
             mass = _masses(_piece(few, population, candidate))
@@ -75,9 +80,9 @@ def unmeasured_piece(
             if abs(errors[-1]) < _TOLERANCE:
                 break
         best = int(np.argmin(np.abs(np.nan_to_num(errors, nan=np.inf))))
-        if not abs(errors[best]) < _TOLERANCE:
-            _warn(rows, population, 1.0 + errors[best])
         chosen = _maps(rows, population, ends, place, quadrature)[best]
+    if not abs(errors[best]) < _TOLERANCE:
+        _warn(rows, population, 1.0 + errors[best])
     return _piece(rows, population, chosen)
 
 

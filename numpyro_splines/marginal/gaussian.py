@@ -262,7 +262,11 @@ class MarginalGaussian(dist.Distribution):
 
     @property
     def regression(self) -> GaussianMarginal:
-        """Design, priors and weights."""
+        """Design, priors and weights.
+
+        Raises:
+            ValueError: if a design that is an argument of jit was stacked.
+        """
         own: Any = self._regression
         own = own.value if isinstance(own, Constant) else own
         if jnp.ndim(own.reduction.location) != 1:
