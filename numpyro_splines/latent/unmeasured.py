@@ -24,6 +24,8 @@ from numpyro_splines.validation import is_traced
 
 # A rule for which the population has another mass than one, by more than this, does not resolve it.
 _TOLERANCE = 1e-3
+# With less than this no other rule is tried: what is lost then is in the farthest tails.
+_ENOUGH = 1e-4
 
 # Rows that differ are checked as long as there are no more nodes than this in all.
 _CHECKED = 1_000_000
@@ -77,7 +79,7 @@ def unmeasured_piece(
         for candidate in _maps(few, population, ends, place, quadrature):
             mass = _masses(_piece(few, population, candidate))
             errors.append(mass[np.argmax(abs(mass - 1.0))] - 1.0)
-            if abs(errors[-1]) < _TOLERANCE:
+            if abs(errors[-1]) < _ENOUGH:
                 break
         best = int(np.argmin(np.abs(np.nan_to_num(errors, nan=np.inf))))
         chosen = _maps(rows, population, ends, place, quadrature)[best]
@@ -122,12 +124,12 @@ def _maps(
             return [by_moments]
         quantiles = place
     by_quantiles = _by_quantiles(population, quantiles, quadrature)
-    if one_end:
-        return [by_quantiles, by_moments]
-    if not on_line:
-        return [by_moments, by_quantiles]
     if not is_traced(known):
         return [by_moments, by_quantiles] if np.all(known) else [by_quantiles, by_moments]
+    if one_end:
+        return [by_quantiles]
+    if not on_line:
+        return [by_moments]
 
     def either(u: Array) -> tuple[Array, Array]:
         pairs = zip(by_moments.place(u), by_quantiles.place(u), strict=True)

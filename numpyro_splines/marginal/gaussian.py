@@ -123,11 +123,10 @@ class GaussianMarginal(eqx.Module):
                 "the predictor of the inputs x[~mask] and pass y.compressed()."
             )
         if (shape := jnp.shape(y))[-1:] != (n,):
-            column = shape[-2:] == (n, 1)
-            advice = "Pass y[..., 0]." if column else "Observations are its last axis."
+            column = "Of a single column pass y[:, 0]. " if shape == (n, 1) else ""
             raise ValueError(
-                f"`y` must have shape ({n},), one entry for each row of the predictor, with any "
-                f"batch before; got shape {shape}. {advice}"
+                f"`y` must hold {n} observations; got shape {shape}. {column}Its last axis is that of "
+                "the predictor's rows; any batch comes before."
             )
         leaves = jax.tree.leaves((y, self))
         if any(is_traced(leaf) for leaf in leaves):

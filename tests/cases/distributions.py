@@ -228,7 +228,7 @@ def transform_case(name):
     return _TRANSFORMS[name]()
 
 
-def integrated_response(quadrature=ns.latent.Quadrature(num_nodes=16)):
+def integrated_response(quadrature=ns.latent.Quadrature(num_nodes=64)):
     """A distribution that holds a function of the model."""
     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
     return ns.latent.response(x, lambda x: dist.Normal(jnp.sin(x), 0.3))
