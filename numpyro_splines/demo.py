@@ -113,7 +113,7 @@ def measurement_error_problem(
         SmoothnessPrior(order=2, scale=dist.HalfNormal(noise), linear=2.0 * noise),
         measure=observed,
     )
-    slope_at = np.quantile(observed, [0.25, 0.5, 0.75])
+    slope_at = np.unique(np.quantile(observed, [0.25, 0.5, 0.75]))  # of tied inputs fewer
 
     def model() -> None:
         mean = numpyro.sample("mean", dist.Normal(center, spread))
@@ -160,22 +160,41 @@ def fit(problem: Problem, *, draws: int, warmup: int, chains: int, seed: int) ->
 
 
 def save(problem: Problem, mcmc: MCMC, out: Path) -> tuple[pd.DataFrame, float]:
-    """Write summary.csv, draws.nc and curve.png into `out`.
+    """Write draws.nc, summary.csv and curve.png into `out`, in this order.
+
+    The draws come first, so that a failure of anything else loses nothing.
 
     Returns:
         The summary table, and the share of latent draws outside the knot range.
     """
     out.mkdir(parents=True, exist_ok=True)
-    draws = mcmc.get_samples(group_by_chain=True)
-    coords = {"slope_at": [f"{at:.3g}" for at in problem.slope_at]}
+    coords = {"slope_at": number_labels(problem.slope_at)}
     data = az.from_numpyro(mcmc, coords=coords, dims={"slope": ["slope_at"]})
+    data.to_netcdf(str(out / "draws.nc"))
+    draws = mcmc.get_samples(group_by_chain=True)
     summary: Any = az.summary(data, var_names=problem.parameters)
     summary.to_csv(out / "summary.csv")
-    data.to_netcdf(str(out / "draws.nc"))
     _picture(problem, draws).savefig(out / "curve.png", dpi=150)
     x = np.asarray(draws["x"])[..., ~problem.known]
     lower, upper = problem.effect.basis.domain
     return summary, float(np.mean((x < lower) | (x > upper)))
+
+
+def number_labels(values: np.ndarray) -> list[str]:
+    """Numbers as text, with as many digits as tell all of them apart, at least three.
+
+    Args:
+        values: different numbers.
+
+    Returns:
+        One label for each.
+
+    Example:
+        >>> number_labels(np.array([2000.75, 2001.5, 2002.25]))
+        ['2000.8', '2001.5', '2002.2']
+    """
+    shown = [[f"{value:.{digits}g}" for value in values] for digits in range(3, 18)]
+    return next((labels for labels in shown if len(set(labels)) == len(values)), shown[-1])
 
 
 def _picture(problem: Problem, draws: dict[str, Any]) -> Any:
@@ -184,10 +203,11 @@ def _picture(problem: Problem, draws: dict[str, Any]) -> Any:
     lower, upper = np.quantile(x, [0.01, 0.99], axis=(0, 1))
     grid = np.linspace(lower.min(), upper.max(), 200)
     input_label, response_label, slope_label = problem.labels
-    curve = posterior.curve(problem.effect, draws, input_name=input_label) + draws["level"]
+    # A column may be called anything, "draw" or "value" too: its name is text and no more.
+    curve = posterior.curve(problem.effect, draws) + draws["level"]
     axes, slope = plotting.effect_and_derivative(curve, grid)
-    axes.set_ylabel(response_label)
-    slope.set_ylabel(slope_label)
+    axes.set_ylabel(_plain(response_label))
+    slope.set(xlabel=_plain(input_label), ylabel=_plain(slope_label))
     known = problem.known
     if known.any():
         timed = x[0, 0, known], problem.response[known]
@@ -195,3 +215,8 @@ def _picture(problem: Problem, draws: dict[str, Any]) -> Any:
     plotting.latent_inputs(x[..., ~known], problem.response[~known], axes=axes)
     axes.legend(frameon=False, fontsize="small")
     return axes.figure
+
+
+def _plain(label: str) -> str:
+    """Text in which matplotlib sees no formula."""
+    return label.replace("$", r"\$")

@@ -130,6 +130,7 @@ def _inside(points: np.ndarray, lower: float, upper: float) -> np.ndarray:
     """Observations with those outside the domain moved to its nearer end, not without a word."""
     # Observations in single precision may miss an end of the domain by their rounding.
     margin = 4 * float(np.finfo(np.float32).eps) * max(abs(lower), abs(upper))
+    margin = min(margin, 1e-3 * (upper - lower))
     outside = (points < lower - margin) | (points > upper + margin)
     num = int(outside.sum())
     got = (

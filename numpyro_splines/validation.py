@@ -33,8 +33,8 @@ def real_array(
 ) -> np.ndarray | jax.Array:
     """`value` as a NumPy or JAX array of real numbers: the one rule of what counts as numbers.
 
-    Integers, floats and booleans (0 and 1) are numbers: in NumPy, in JAX, in pandas (nullable and
-    Arrow columns included), and as objects in a sequence, `Fraction` and `Decimal` among them.
+    Integers, floats and booleans (0 and 1) are numbers: in NumPy, in JAX, in pandas (nullable
+    columns included), and as objects in a sequence, `Fraction` and `Decimal` among them.
     Masked entries, `pandas.NA` and None are missing. Dates, durations, categories, text and complex
     numbers are refused, also where they are stored as numbers: nothing is reinterpreted.
 

@@ -20,7 +20,7 @@ SOURCE = Path(__file__).resolve().parent.parent / NAME
 
 # From top to bottom: a module imports only from its own row and from rows below it.
 LAYERS = [
-    ("__init__", "__main__", "demo"),
+    ("__init__", "__main__", "demo", "reading"),
     ("plotting",),
     ("posterior",),
     ("latent",),

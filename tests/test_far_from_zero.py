@@ -118,6 +118,26 @@ def test_integrals_many_periods_away(precision):
     np.testing.assert_allclose(got, exact, rtol=8 * tolerance, atol=24 * tolerance)
 
 
+def test_equations_on_julian_days(precision):
+    """Positions are those of the same days counted from the first one, rounded once."""
+    breakpoints, dtype = np.linspace(0.0, 30.0, 10), precision.dtype
+    wavy, rising = COEFFICIENTS.astype(dtype), np.sort(COEFFICIENTS).astype(dtype)
+    far, near = (ns.BSplineBasis(start + breakpoints) for start in (2.46e6, 0.0))
+    step = np.spacing(dtype(2.46e6)) + 1e-4
+
+    def close(ours, theirs):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(np.asarray(ours, float) - 2.46e6, theirs, rtol=0, atol=step)
+
+    ours, theirs = far.curve(wavy), near.curve(wavy)
+    close(ours.roots(), theirs.roots())
+    close(ours.extrema().x, theirs.extrema().x)
+    close(ours.inflections(), theirs.inflections())
+    y = np.linspace(rising[0], rising[-1], 9)
+    close(far.curve(rising).inverse(y), near.curve(rising).inverse(y))
+    close(jax.jit(lambda c: far.curve(c).inverse(y))(rising), near.curve(rising).inverse(y))
+
+
 def test_predictors_on_julian_days():
     """Rows, densities and fits are those of the same days counted from the first one."""
     shares, found = np.sort(SHARES), []

@@ -58,6 +58,7 @@ CASES = {
     "effect_with_data": lambda: plotting.effect(fitted(), observed=X, residuals=0.1 * X),
     "effect_on_response": lambda: plotting.effect(fitted(), inverse_link=jnp.exp),
     "effect_of_groups": lambda: plotting.effect(fitted((("a", "b"),)), observed=X),
+    "groups": lambda: plotting.groups(fitted((tuple("abcdefgh"),)), observed=X, group=["c"] * 40),
     "effects": lambda: plotting.effects([fitted(), 2.0 * fitted()], observed={"dose (mg)": X}),
     "effects_in_rows": lambda: plotting.effects(dict.fromkeys("abcde", fitted()), columns=2),
     "compare": lambda: plotting.compare({"one": fitted(), "two": 2.0 * fitted()}),
@@ -157,6 +158,66 @@ def test_effects_share_the_vertical_axis():
     assert [len(axes.lines) for axes in panels] == [2, 2]
 
 
+@pytest.mark.parametrize("num", [2, 6, 26])
+def test_groups_have_a_panel_each_on_common_axes(num):
+    curve = fitted((tuple(range(num)),))
+    group = np.arange(40) % num
+    panels = plotting.groups(curve, observed=X, group=group, probability=0.8)
+    assert panels.shape == (num,)
+    assert len({(panel.get_xlim(), panel.get_ylim()) for panel in panels}) == 1
+    draws = values(curve)
+    expected = bands(draws, 0.8)
+    for index, panel in enumerate(panels):
+        assert panel.get_title() == f"group_0 {index}"
+        everyone, own = panel.lines
+        np.testing.assert_allclose(own.get_ydata(), expected["mean"][index], rtol=1e-6)
+        np.testing.assert_allclose(everyone.get_ydata(), expected["mean"].mean("group_0"), 1e-5)
+        top = panel.collections[0].get_paths()[0].vertices[:, 1].max()
+        np.testing.assert_allclose(top, expected["upper"][index].max())
+        rugs = [segment[0, 0] for segment in panel.collections[-1].get_segments()]
+        np.testing.assert_array_equal(rugs, X[group == index])
+    last = [bool(panel.get_xlabel()) for panel in panels]
+    columns = {2: 2, 6: 3, 26: 6}[num]
+    assert last == [False] * (num - columns) + [True] * columns
+
+
+def test_panels_of_groups_are_as_large_as_panels_of_one():
+    """Neither titles nor many groups squeeze them: at least an inch each way."""
+    labels = tuple(f"Saint Lawrence County, part {i}" for i in range(26))
+    panels = plotting.groups(fitted((labels,)))
+    panels[0].figure.canvas.draw()
+    for panel in panels:
+        box = panel.get_window_extent().transformed(panels[0].figure.dpi_scale_trans.inverted())
+        assert min(box.width, box.height) > 1.0
+    assert panels[3].get_title() == "Saint Lawrence County,\npart 3"
+
+
+def size(axes):
+    axes.figure.canvas.draw()
+    box = axes.get_window_extent().transformed(axes.figure.dpi_scale_trans.inverted())
+    return np.array([box.width, box.height])
+
+
+def test_legends_do_not_squeeze_the_panel():
+    plain = size(plotting.spaghetti(fitted()))
+    few = plotting.effect(fitted((tuple("abcdef"),)))
+    names = [f"with a name as long as this, {i}" for i in range(12)]
+    many = plotting.compare(dict.fromkeys(names, fitted()))
+    modes = plotting.modes(ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0, 1, 30))), 30)
+    for axes in (few, many, modes):
+        assert np.all(size(axes) > 0.9 * plain)
+    sizes = []
+    for draw, curve in (
+        (plotting.spaghetti, fitted()),
+        (plotting.effect, fitted((tuple("abcdef"),))),
+    ):
+        _, small = plt.subplots(3, 3, figsize=(6.0, 3.0), layout="constrained")
+        for axes in small.ravel():
+            draw(curve, axes=axes)
+        sizes.append(size(small[1, 1]))
+    assert np.all(sizes[1] > 0.9 * sizes[0])
+
+
 def picture(axes, path):
     """The picture without text, whose shapes differ between versions of FreeType."""
     axes.set_axis_off()
@@ -233,6 +294,47 @@ ERRORS = {
         lambda: plotting.effect(fitted((("a", "a"),))),
         ValueError,
         "`curve` must have different labels along 'group_0'",
+    ),
+    "too_many_groups": (
+        lambda: plotting.effect(fitted((tuple(range(7)),))),
+        ValueError,
+        r"at most 6 groups .* got 7 along 'group_0'\. Use plotting\.groups\(curve\)",
+    ),
+    "too_many_to_compare": (
+        lambda: plotting.compare({str(i): fitted() for i in range(13)}),
+        ValueError,
+        r"`curves` must be at most 12 .* got 13\. Use plotting\.effects\(curves\)",
+    ),
+    "groups_of_one": (
+        lambda: plotting.groups(fitted()),
+        ValueError,
+        r"`curve` must have an axis of groups besides \('chain', 'draw'\).*plotting\.effect",
+    ),
+    "groups_of_two_axes": (
+        lambda: plotting.groups(fitted((("a",), ("b",)))),
+        ValueError,
+        "`curve` must have one curve for each draw",
+    ),
+    "groups_of_draws": (lambda: plotting.groups(X), TypeError, "`curve` must be a LabeledCurve"),
+    "groups_of_inputs_alone": (
+        lambda: plotting.groups(fitted((("a", "b"),)), observed=X),
+        ValueError,
+        "`observed` and `group` must be given together",
+    ),
+    "groups_length": (
+        lambda: plotting.groups(fitted((("a", "b"),)), observed=X, group=["a"]),
+        ValueError,
+        r"`group` must hold a label for each of the 40 observed inputs; got shape \(1,\)",
+    ),
+    "groups_unknown": (
+        lambda: plotting.groups(fitted((("a", "b"),)), observed=X, group=["c"] * 40),
+        ValueError,
+        r"`group` must hold labels of the curves, \['a', 'b'\]; got \['c'\]",
+    ),
+    "groups_axes": (
+        lambda: plotting.groups(fitted((("a", "b"),)), axes=plt.figure().subplots(1, 3)),
+        ValueError,
+        "`axes` must hold 2 axes, one for each panel; got 3",
     ),
     "observed_without_names": (
         lambda: plotting.effects([fitted()], observed=X),

@@ -9,11 +9,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from cases import POINTS, SKEWED, prior_case
 from numpyro.infer import MCMC, NUTS
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
-from cases import POINTS, SKEWED, prior_case
 
 UNEVEN = np.array([-1.0, -0.9, 0.5, 0.7, 3.0])
 GRID = np.linspace(-1.0, 3.0, 101)
@@ -325,6 +325,22 @@ def test_nuts_with_latent_inputs_finds_a_monotone_curve():
             lambda: ns.SplineEffect("f", ns.NaturalBasis(POINTS), ns.SimplexPrior()),
             TypeError,
             "must be an MSplineBasis, or an ISplineBasis; got NaturalBasis",
+        ),
+        (
+            lambda: ns.SplineEffect("f", ns.BSplineBasis(POINTS), ns.PositivePrior()),
+            ValueError,
+            r"negative outside.*got .*Linear\(\) on the left.*extrapolation=Constant\(\)",
+        ),
+        (
+            lambda: ns.SplineEffect(
+                "f",
+                ns.ISplineBasis(
+                    POINTS, extrapolation=(ns.extrapolation.Zero(), ns.extrapolation.Polynomial())
+                ),
+                ns.SimplexPrior(),
+            ),
+            ValueError,
+            r"Zero\(\) on the left and Polynomial\(\) on the right.*extrapolation=Constant\(\)",
         ),
     ],
 )

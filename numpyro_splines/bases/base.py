@@ -315,8 +315,8 @@ class AbstractCombinedBasis(AbstractBasis):
         """The functions as piecewise polynomials on the host, float64.
 
         Returns:
-            Breakpoints, tables of all functions of shape (K, M + 2, degree + 1), and whether they
-            are periodic.
+            Breakpoints, shape (M + 1,), tables of all functions, shape (K, M + 2, degree + 1), and
+            whether they are periodic.
         """
         breakpoints, table, periodic = self.spline.pieces()
         return breakpoints, np.tensordot(np.asarray(self.matrix).T, table, axes=1), periodic

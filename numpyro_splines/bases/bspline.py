@@ -156,7 +156,12 @@ class BSplineBasis(AbstractBasis):
         return bspline.design_matrix(points, cells, first, table, num, non_negative=order == 0)
 
     def pieces(self) -> tuple[np.ndarray, np.ndarray, bool]:
-        """See `AbstractCombinedBasis.pieces`."""
+        """The functions as piecewise polynomials on the host, float64.
+
+        Returns:
+            Breakpoints, shape (M + 1,), tables of all functions, shape (K, M + 2, degree + 1), and
+            whether they are periodic.
+        """
         local = bspline.local_basis(self._concrete_knots(), self.degree)
         rows = bspline.spline_table(local, np.eye(self.num_coefficients))
         return local.breakpoints, extend(rows, self.extrapolation), self._periodic

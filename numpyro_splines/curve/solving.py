@@ -64,7 +64,7 @@ class AbstractSolvable(AbstractEvaluable):
                 "all x of a value, or restrict(lower, upper) to a monotone stretch."
             )
         table, breakpoints, values = self._flat_arrays(y)
-        x = solver.invert(breakpoints, table, values.ravel())
+        x = self._origin + solver.invert(breakpoints, table, values.ravel())
         return jnp.asarray(x.reshape((*self.batch_shape, *y.shape)), values.dtype)
 
     def is_monotone(self) -> Any:
@@ -124,8 +124,8 @@ class AbstractSolvable(AbstractEvaluable):
         if level.shape != ():
             raise ValueError(f"`level` must be one number; got shape {level.shape}.")
         table, breakpoints, height = self._flat_arrays(level)
-        (x,) = self._padded([solver.roots(breakpoints, table, height).astype(height.dtype)], size)
-        return x
+        x = self._origin + solver.roots(breakpoints, table, height)
+        return self._padded([x.astype(height.dtype)], size)[0]
 
     def extrema(self, *, size: int | None = None) -> Extrema:
         """Local maxima and minima in the interior of the domain: where f' changes sign.
@@ -173,21 +173,28 @@ class AbstractSolvable(AbstractEvaluable):
     def _sign_changes(self, order: int) -> tuple[Any, Any, Any]:
         table, breakpoints = self._flat_arrays()
         x, value, sign = solver.sign_changes(breakpoints, table, order, self.periodic)
-        return x.astype(table.dtype), value, sign
+        return (self._origin + x).astype(table.dtype), value, sign
+
+    @property
+    def _origin(self) -> float:
+        """What the breakpoints are relative to here, as where the curve is evaluated."""
+        known = self.breakpoints.ndim == 1 and not is_traced(self.breakpoints)
+        return piecewise.origin(np.asarray(self.breakpoints, np.float64)) if known else 0.0
 
     def _arrays(self, *others: Any) -> tuple[Any, ...]:
         """Table, breakpoints and others in one dtype: NumPy's if all are concrete, else JAX's.
 
-        Concrete breakpoints are float64: far from zero their distances would not survive less.
-        Positions are rounded once, when they are found.
+        Breakpoints are those that `piecewise.place` makes, relative to the origin and rounded. On
+        the host they are float64 all the same, so that positions are rounded once, when found.
         """
         dtype = jnp.result_type(self.table.dtype, *[a.dtype for a in others])
-        arrays = (self.table, self.breakpoints, *others)
+        points: Any = self.breakpoints
+        if not is_traced(points):
+            points = (np.asarray(points, np.float64) - self._origin).astype(dtype)
+        arrays = (self.table, points, *others)
         xp: Any = jnp if any(is_traced(a) for a in arrays) else np
         table, points, *rest = (xp.asarray(a, dtype=dtype) for a in arrays)
-        if xp is np:
-            points = np.asarray(self.breakpoints, dtype=np.float64)
-        return table, points, *rest
+        return table, points.astype(np.float64) if xp is np else points, *rest
 
     def _flat_arrays(self, *others: Any) -> tuple[Any, ...]:
         """The same with the batch as one axis, and an axis in front of shared breakpoints."""

@@ -99,7 +99,7 @@ class AbstractStackable(dist.Distribution):
         return one
 
 
-@promote_batch_shape.register  # pyright: ignore
+@promote_batch_shape.register  # pyright: ignore[reportCallIssue, reportArgumentType]
 def _promoted(d: AbstractStackable) -> AbstractStackable:
     promoted = copy.copy(d)
     promoted._batch_shape = (*d._lead(), *d._own[0])

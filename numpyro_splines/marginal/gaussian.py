@@ -123,10 +123,11 @@ class GaussianMarginal(eqx.Module):
                 "the predictor of the inputs x[~mask] and pass y.compressed()."
             )
         if (shape := jnp.shape(y))[-1:] != (n,):
-            column = "Of a single column pass y[:, 0]. " if shape == (n, 1) else ""
+            column = shape[-2:] == (n, 1)
+            advice = "Pass y[..., 0]." if column else "Observations are its last axis."
             raise ValueError(
-                f"`y` must hold {n} observations; got shape {shape}. {column}Its last axis is that of "
-                "the predictor's rows; any batch comes before."
+                f"`y` must have shape ({n},), one entry for each row of the predictor, with any "
+                f"batch before; got shape {shape}. {advice}"
             )
         leaves = jax.tree.leaves((y, self))
         if any(is_traced(leaf) for leaf in leaves):
@@ -264,7 +265,7 @@ class MarginalGaussian(dist.Distribution):
         """Design, priors and weights.
 
         Raises:
-            ValueError: if a design that is an argument of jit was stacked.
+            ValueError: if they were stacked, in a scan or under `vmap`, with those of others.
         """
         own: Any = self._regression
         own = own.value if isinstance(own, Constant) else own

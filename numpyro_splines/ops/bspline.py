@@ -57,12 +57,15 @@ def local_basis(knots: Any, degree: int) -> LocalBasis:
         de Boor, A Practical Guide to Splines (2001), chapter X, equation (14).
     """
     if isinstance(knots, np.ndarray):
-        return _known_local_basis(knots.astype(np.float64).tobytes(), degree)
+        # JAX remembers what it made of an array, by the array itself: each precision gets its own.
+        wide = jnp.result_type(float) == np.float64
+        return _known_local_basis(knots.astype(np.float64).tobytes(), degree, wide)
     return _local_basis(knots, degree)
 
 
 @lru_cache(maxsize=256)
-def _known_local_basis(knots: bytes, degree: int) -> LocalBasis:
+def _known_local_basis(knots: bytes, degree: int, wide: bool) -> LocalBasis:
+    del wide
     basis = _local_basis(np.frombuffer(knots), degree)
     for array in basis:
         array.flags.writeable = False  # It is shared by all who ask again.

@@ -20,6 +20,7 @@ from numpyro_splines.ops.arrays import one_program, take
 from numpyro_splines.ops.arrays import safe_reciprocal as safe_reciprocal
 from numpyro_splines.ops.grid import Grid as Grid
 from numpyro_splines.ops.grid import locate as locate
+from numpyro_splines.ops.grid import origin as origin
 from numpyro_splines.ops.grid import place as place
 from numpyro_splines.ops.grid import wrap as wrap
 from numpyro_splines.validation import is_traced

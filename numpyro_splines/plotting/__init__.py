@@ -4,6 +4,7 @@ Each function takes `axes=`, and makes a new figure without it. Names of axes co
 of curves and labeled arrays; whatever is drawn can be changed afterwards through the axes.
 
 effect, effects, compare, spaghetti      curves with bands, data, draws
+groups                                   a curve by group, one panel for each
 derivative, effect_and_derivative        slopes, and where they are clearly not zero
 bands                                    draws of anything on a grid
 latent_inputs                            random inputs as intervals at their responses
@@ -19,6 +20,7 @@ from numpyro_splines.plotting.draws import bands as bands
 from numpyro_splines.plotting.latent import latent_inputs as latent_inputs
 from numpyro_splines.plotting.panels import effect_and_derivative as effect_and_derivative
 from numpyro_splines.plotting.panels import effects as effects
+from numpyro_splines.plotting.panels import groups as groups
 from numpyro_splines.plotting.parts import basis as basis
 from numpyro_splines.plotting.parts import modes as modes
 from numpyro_splines.plotting.parts import penalty as penalty

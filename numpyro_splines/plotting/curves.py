@@ -13,11 +13,13 @@ from numpyro_splines.plotting.style import (
     BLUE,
     GRAY,
     GREEN,
+    MOST_STROKES,
     ORANGE,
     canvas,
     legend,
     name_axes,
     strokes,
+    width_with_legend,
 )
 from numpyro_splines.posterior import excludes, values
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
@@ -25,6 +27,7 @@ from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
 from numpyro_splines.validation import float64_array, float64_rows, integer_at_least
 
 _DOTS: dict[str, Any] = {"marker": "o", "markersize": 4.0, "markeredgewidth": 0.0}
+MOST_GROUPS = 6  # whose curves still compare in one panel
 # What the sign of a derivative says, by its order.
 _SIGNS = {1: ("rising", "falling"), 2: ("bending up", "bending down")}
 
@@ -44,8 +47,8 @@ def effect(
 ) -> Axes:
     """A fitted curve: mean, bands, where the data lie, and partial residuals.
 
-    Of curves with one more axis than chain and draw, such as groups, each is drawn in a color and
-    a line style of its own, with a legend.
+    Of curves with one more axis than chain and draw, such as groups, each of up to six is drawn in
+    a color and a line style of its own, with a legend; `groups` gives each a panel.
 
     Args:
         curve: f; `f + level` with an intercept.
@@ -65,7 +68,8 @@ def effect(
 
     Raises:
         TypeError: if `curve` is no `LabeledCurve`, or `axes` are none.
-        ValueError: if there are residuals without inputs, of another length, or of several curves.
+        ValueError: if there are residuals without inputs, of another length, or of several curves;
+            or more than six groups.
 
     Example:
         >>> import matplotlib.figure, numpyro_splines as ns
@@ -76,6 +80,12 @@ def effect(
         ('dose (mg)', 'f')
     """
     groups = _groups(curve)
+    if len(groups) > MOST_GROUPS:
+        raise ValueError(
+            f"`curve` must have at most {MOST_GROUPS} groups to be told apart in one panel; got "
+            f"{len(groups)} along {curve.dims[-1]!r}. Use plotting.groups(curve), which gives each "
+            "a panel."
+        )
     if observed is not None:
         observed = float64_rows(observed, "observed")
     if residuals is not None:
@@ -126,7 +136,8 @@ def compare(
 
     Raises:
         TypeError: if `curves` is no mapping to `LabeledCurve`, or `axes` are none.
-        ValueError: if a curve has more axes than chain and draw.
+        ValueError: if a curve has more axes than chain and draw, or there are more than twelve
+            curves, which no legend can tell apart.
 
     Example:
         >>> import matplotlib.figure, numpyro_splines as ns
@@ -141,10 +152,15 @@ def compare(
             f"`curves` must be curves by name, such as {{'model 1': f, 'model 2': g}}; got "
             f"{curves!r}."
         )
+    if len(curves) > MOST_STROKES:
+        raise ValueError(
+            f"`curves` must be at most {MOST_STROKES} to be told apart in one panel; got "
+            f"{len(curves)}. Use plotting.effects(curves), which gives each a panel."
+        )
     drawn = {name: _draws(f, at, inverse_link=inverse_link) for name, f in curves.items()}
     # Curves with different names have no name for all.
     named = len({draws.name for draws in drawn.values()}) == 1
-    axes = canvas(axes)
+    axes = canvas(axes, width=width_with_legend([str(name) for name in drawn]))
     options: dict[str, Any] = {"probability": probability, "kind": kind, "label": None}
     for (name, draws), (color, dash) in zip(drawn.items(), strokes(len(drawn)), strict=True):
         shown = draws if named else draws.rename(None)
@@ -259,11 +275,24 @@ def derivative(
 
 def _draws(curve: Any, at: Any, **options: Any) -> Any:
     """Values of the one curve of each draw on a grid in increasing order."""
-    if at is not None:
-        at = np.sort(float64_array(at, "at", ndim=1))
-        if not at.size:
-            raise ValueError("`at` must hold at least one point; got none.")
-    return values(single(curve), at, **options)
+    return values(single(curve), grid(at), **options)
+
+
+def grid(at: Any) -> np.ndarray | None:
+    """A grid in increasing order, if there is one.
+
+    Args:
+        at: what a user gave, or None.
+
+    Raises:
+        ValueError: if it is no list of numbers, or an empty one.
+    """
+    if at is None:
+        return None
+    points = np.sort(float64_array(at, "at", ndim=1))
+    if not points.size:
+        raise ValueError("`at` must hold at least one point; got none.")
+    return points
 
 
 def single(curve: Any) -> LabeledCurve:
@@ -289,16 +318,30 @@ def single(curve: Any) -> LabeledCurve:
     return curve
 
 
+def members(curve: Any) -> list[Any]:
+    """Labels along the one axis besides chain and draw; none of a single curve.
+
+    Args:
+        curve: what a user gave.
+
+    Raises:
+        TypeError: if it is no `LabeledCurve`.
+        ValueError: if it has more axes, or a label twice.
+    """
+    if not (isinstance(curve, LabeledCurve) and len(curve.dims) == len(SAMPLE) + 1):
+        single(curve)
+        return []
+    axis = curve.dims[-1]
+    labels = list(curve.coords[axis])
+    if len(set(map(str, labels))) < len(labels):
+        raise ValueError(f"`curve` must have different labels along {axis!r}; got {labels}.")
+    return labels
+
+
 def _groups(curve: Any) -> dict[str, LabeledCurve]:
     """The members of the one axis besides chain and draw, by their labels."""
-    if isinstance(curve, LabeledCurve) and len(curve.dims) == len(SAMPLE) + 1:
-        axis = curve.dims[-1]
-        members = curve.coords[axis]
-        if len(set(map(str, members))) < len(members):
-            raise ValueError(f"`curve` must have different labels along {axis!r}; got {members}.")
-        return {f"{axis} {label}": curve.sel(**{axis: label}) for label in members}
-    single(curve)
-    return {}
+    axis = curve.dims[-1] if (labels := members(curve)) else ""
+    return {f"{axis} {label}": curve.sel(**{axis: label}) for label in labels}
 
 
 def _partial_residuals(

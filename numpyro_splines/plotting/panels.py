@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
-from numpyro_splines.plotting.curves import derivative, effect
-from numpyro_splines.plotting.style import canvases
+from numpyro_splines.plotting.curves import derivative, effect, grid, members
+from numpyro_splines.plotting.draws import bands, rug
+from numpyro_splines.plotting.style import BLUE, GRAY, canvases
+from numpyro_splines.posterior import values
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
-from numpyro_splines.posterior.labeled import LabeledCurve
-from numpyro_splines.validation import integer_at_least
+from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
+from numpyro_splines.validation import float64_rows, integer_at_least
+
+_WIDEST = 26  # characters that fit over a small panel
 
 
 def effects(
@@ -72,9 +78,83 @@ def effects(
             data = {"observed": observed[name], "residuals": residuals}
         effect(curve, axes=panel, **data, **options)
         panel.set(title=curve.name if title is None else title, ylabel="")
-    lowest, highest = zip(*(panel.get_ylim() for panel in panels), strict=True)
-    for panel in panels:  # axes that were given may not be shared
-        panel.set_ylim(min(lowest), max(highest))
+    _same_scale(panels)
+    return panels
+
+
+def groups(
+    curve: LabeledCurve,
+    at: Any = None,
+    *,
+    inverse_link: Callable[[Any], Any] | None = None,
+    observed: Any = None,
+    group: Any = None,
+    probability: float | Sequence[float] = (0.5, 0.95),
+    kind: AbstractBand = EqualTailed(),
+    color: str = BLUE,
+    columns: int | None = None,
+    axes: Any = None,
+) -> np.ndarray:
+    """A curve by group, one panel for each on common axes, beside the mean of all (dashed).
+
+    Args:
+        curve: f, with one more axis than chain and draw.
+        at: grid, shape (g,); an even one over the domain if omitted.
+        inverse_link: from the predictor to the response, as in `posterior.values`.
+        observed: inputs of the data, shape (n,), drawn as a rug; NaN where missing.
+        group: the label of each of them, shape (n,), so that each panel shows its own.
+        probability: of the bands; the narrower, the darker.
+        kind: of bands, as in `effect`.
+        color: of means and bands.
+        columns: of a new figure; about as many as rows if omitted.
+        axes: as many as there are groups; a new figure if omitted.
+
+    Returns:
+        The axes, shape (number of groups,).
+
+    Raises:
+        TypeError: if `curve` is no `LabeledCurve`.
+        ValueError: if it has no axis of groups, or several, if axes do not fit, or labels of the
+            inputs are missing or unknown.
+
+    Example:
+        >>> import matplotlib.figure, numpyro_splines as ns
+        >>> lines = ns.BSplineBasis([0.0, 1.0], degree=1).curve(np.ones((4, 100, 2, 2)))
+        >>> f = LabeledCurve(lines, dims=("chain", "draw", "boy"), name="height")
+        >>> axes = matplotlib.figure.Figure().subplots(1, 2, sharey=True)
+        >>> [panel.get_title() for panel in groups(f, axes=axes)]
+        ['boy 0', 'boy 1']
+    """
+    labels = members(curve)
+    if not labels:
+        raise ValueError(
+            f"`curve` must have an axis of groups besides {SAMPLE}; got {curve.dims}. Use "
+            "plotting.effect(curve) for a single curve."
+        )
+    rugs = _by_group(observed, group, labels)
+    draws = values(curve, grid(at), inverse_link=inverse_link)
+    axis, points = curve.dims[-1], draws[curve.input_name].values
+    everyone = draws.mean((*SAMPLE, axis)).values
+    num = len(labels)
+    columns = math.ceil(math.sqrt(1.2 * num)) if columns is None else columns
+    columns = min(integer_at_least(columns, 1, "columns"), num)
+    size = (2.8, 2.2) if num <= 12 else (2.0, 1.7)
+    panels = canvases(
+        axes, num, columns=columns, width=size[0], height=size[1], sharex=True, sharey=True
+    )
+    options: dict[str, Any] = {"probability": probability, "kind": kind, "color": color}
+    titles = [f"{axis} {label}" for label in labels]
+    if max(map(len, titles)) > _WIDEST:
+        titles = list(map(str, labels))
+    for index, (panel, title) in enumerate(zip(panels, titles, strict=True)):
+        panel.plot(points, everyone, "--", color=GRAY, linewidth=1.0, label="mean of all")
+        bands(draws.isel({axis: index}), points, axes=panel, **options)
+        if rugs is not None:
+            rug(rugs[index], panel)
+        panel.set_title("\n".join(wrap(title, _WIDEST)), fontsize="small")
+        if axes is None:
+            _outer(panel, left=index % columns == 0, bottom=index + columns >= num)
+    _same_scale(panels)
     return panels
 
 
@@ -125,3 +205,41 @@ def effect_and_derivative(
     derivative(curve, at, probability=float(np.max(probability)), axes=lower, **options)
     upper.set_xlabel("")
     return panels
+
+
+def _by_group(observed: Any, group: Any, labels: Sequence[Any]) -> list[np.ndarray] | None:
+    """Inputs of each group."""
+    if observed is None and group is None:
+        return None
+    if observed is None or group is None:
+        raise ValueError(
+            "`observed` and `group` must be given together: the inputs of the data and the label "
+            "of each."
+        )
+    points, names = float64_rows(observed, "observed"), np.asarray(group)
+    if names.shape != points.shape:
+        raise ValueError(
+            f"`group` must hold a label for each of the {points.size} observed inputs; got shape "
+            f"{names.shape}."
+        )
+    if unknown := sorted({str(name) for name in names} - {str(label) for label in labels}):
+        raise ValueError(
+            f"`group` must hold labels of the curves, {[str(label) for label in labels]}; got "
+            f"{unknown}."
+        )
+    return [points[names.astype(str) == str(label)] for label in labels]
+
+
+def _outer(panel: Any, *, left: bool, bottom: bool) -> None:
+    """Names and numbers of axes at the edges of the grid only, below the last of each column."""
+    panel.tick_params(labelsize="small", labelleft=left, labelbottom=bottom)
+    x, y = panel.get_xlabel(), panel.get_ylabel()
+    panel.set_xlabel("\n".join(wrap(x, _WIDEST)) if bottom else "", fontsize="small")
+    panel.set_ylabel("\n".join(wrap(y, _WIDEST - 6)) if left else "", fontsize="small")
+
+
+def _same_scale(panels: np.ndarray) -> None:
+    """One vertical scale: axes that were given may not be shared."""
+    lowest, highest = zip(*(panel.get_ylim() for panel in panels), strict=True)
+    for panel in panels:
+        panel.set_ylim(min(lowest), max(highest))

@@ -12,7 +12,16 @@ from matplotlib.ticker import MaxNLocator
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.plotting.draws import rug
-from numpyro_splines.plotting.style import GRAY, PALETTE, canvas, legend, name_axes, strokes
+from numpyro_splines.plotting.style import (
+    GRAY,
+    PALETTE,
+    canvas,
+    legend,
+    legend_beside,
+    name_axes,
+    strokes,
+    width_with_legend,
+)
 from numpyro_splines.prior_checks import smoothness_prior
 from numpyro_splines.validation import float64_array, integer_at_least
 
@@ -115,17 +124,17 @@ def modes(
     deviations = np.asarray(prepared.spectrum.standard_deviations)[:num]
     grid = _grid(effect.basis, num_points)
     functions = effect.basis.collocation(grid)
-    axes = canvas(axes)
+    labels = [f"mode {index + 1}, sd {sd:.3g}" for index, sd in enumerate(deviations)]
+    axes = canvas(axes, width=width_with_legend(["unpenalized", *labels], beside=True))
     for index, column in enumerate(np.asarray(prepared.linear).T):
         label = "" if index else "unpenalized"
         axes.plot(grid, functions @ column, ":", color=GRAY, linewidth=1.4, label=label)
     columns = np.asarray(prepared.spectrum.modes)[:, : deviations.size]
     for index, (color, dash) in enumerate(strokes(deviations.size)):
         values = functions @ columns[:, index] * (deviations[index] if scaled else 1.0)
-        label = f"mode {index + 1}, sd {deviations[index]:.3g}"
-        axes.plot(grid, values, dash, color=color, linewidth=1.4, label=label)
+        axes.plot(grid, values, dash, color=color, linewidth=1.4, label=labels[index])
     name_axes(axes, "x", "sd × mode" if scaled else "mode")
-    legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_beside(axes)
     return axes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Any
 
@@ -16,9 +18,16 @@ GRAY = "#555555"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9")
 # Lines differ by more than their color, for print in black and white.
 _DASHES = ("-", "--", "-.", ":")
+# From here on a pair of color and line style comes again.
+MOST_STROKES = math.lcm(len(PALETTE), len(_DASHES))
+# Entries of a legend that leave room for curves inside the axes; the rows of one beside them.
+_INSIDE, _ROWS = 6, 12
 
 
-def canvas(axes: Axes | None, *, width: float = 6.4, height: float = 4.0) -> Axes:
+_WIDTH = 6.4
+
+
+def canvas(axes: Axes | None, *, width: float = _WIDTH, height: float = 4.0) -> Axes:
     """The axes given, or those of a new figure.
 
     Args:
@@ -102,12 +111,49 @@ def strokes(num: int) -> list[tuple[str, str]]:
     return list(islice(pairs, num))
 
 
-def legend(axes: Axes, **place: Any) -> None:
-    """A legend in the plain style of the pictures, if anything has a label.
+def legend(axes: Axes) -> None:
+    """A legend in the plain style of the pictures, if anything has a label; a long one is beside.
 
     Args:
         axes: the axes.
-        **place: for `Axes.legend`.
     """
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize="small", **place)
+    num = len(axes.get_legend_handles_labels()[1])
+    if num > _INSIDE:
+        legend_beside(axes)
+    elif num:
+        # The layout would shrink small axes to less than their legend.
+        axes.legend(frameon=False, fontsize="small").set_in_layout(False)
+
+
+def legend_beside(axes: Axes) -> None:
+    """A legend to the right of the axes, in columns no higher than they are.
+
+    Args:
+        axes: the axes.
+    """
+    columns = _columns(len(axes.get_legend_handles_labels()[1]))
+    axes.legend(
+        frameon=False,
+        fontsize="small",
+        ncols=columns,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.0,
+    )
+
+
+def width_with_legend(labels: Sequence[str], *, beside: bool = False) -> float:
+    """Width of a new figure, in inches, whose panel a legend leaves as wide as without one.
+
+    Args:
+        labels: of the legend.
+        beside: the axes, also if there are few.
+    """
+    if len(labels) <= _INSIDE and not beside:
+        return _WIDTH
+    # Handle and gaps, and so much for a character of the small font.
+    return _WIDTH + _columns(len(labels)) * (0.6 + 0.075 * max(map(len, labels)))
+
+
+def _columns(num: int) -> int:
+    return max(1, -(-num // _ROWS))

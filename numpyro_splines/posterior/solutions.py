@@ -153,7 +153,7 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
 def _defined(exact: Curve) -> np.ndarray:
     """Whether each curve is a number throughout its domain; single draws may have failed."""
     inner = np.isfinite(np.asarray(exact.table)[..., 1:-1, :]).all(axis=(-2, -1))
-    return inner & np.isfinite(np.asarray(exact.breakpoints)).all(axis=-1)
+    return np.asarray(inner & np.isfinite(np.asarray(exact.breakpoints)).all(axis=-1))
 
 
 def _those(exact: Curve, kept: np.ndarray) -> Curve:

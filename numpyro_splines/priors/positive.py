@@ -16,6 +16,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from numpyro_splines.bases import AbstractBasis, BSplineBasis, ISplineBasis, MSplineBasis
+from numpyro_splines.extrapolation import Linear, Polynomial
 from numpyro_splines.ops.penalties import bspline_integrals
 from numpyro_splines.priors.arguments import check_scale
 from numpyro_splines.priors.base import AbstractPrior
@@ -38,11 +39,13 @@ class PositivePrior(AbstractPrior):
     Raises:
         TypeError: if `smooth` is no smoothness prior, or the basis is not made of non-negative
             B-splines (`BSplineBasis`, `MSplineBasis`) when the effect is made.
-        ValueError: if `level` may be negative.
+        ValueError: if `level` may be negative, or the basis continues `Linear()` or `Polynomial()`
+            outside the domain, where curves would become negative: give it `Constant()`.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
-        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
+        >>> constant = ns.extrapolation.Constant()
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6), extrapolation=constant)
         >>> f = ns.SplineEffect("f", basis, PositivePrior(level=dist.LogNormal(0.0, 1.0)))
         >>> with numpyro.handlers.seed(rng_seed=0):
         ...     print(bool((f.sample()([0.0, 0.3, 1.0]) > 0).all()))
@@ -67,6 +70,7 @@ class PositivePrior(AbstractPrior):
                 "`basis` of a PositivePrior must be a BSplineBasis or an MSplineBasis; got "
                 "ISplineBasis. Use MonotonePrior or SimplexPrior."
             )
+        _check_continuation(self, basis)
         sizes = integrals if isinstance(basis, MSplineBasis) else np.ones_like(integrals)
         # Uniform whatever the effect's measure: without data an exponential must not explode.
         return self.smooth.prepare(spline, None), sizes
@@ -95,6 +99,7 @@ class SimplexPrior(AbstractPrior):
     Raises:
         TypeError: if `smooth` is no smoothness prior, or the basis is neither `MSplineBasis` nor
             `ISplineBasis` when the effect is made.
+        ValueError: if the basis continues `Linear()` or `Polynomial()` outside the domain.
 
     Example:
         >>> import numpyro, numpyro_splines as ns
@@ -122,6 +127,7 @@ class SimplexPrior(AbstractPrior):
                 "`basis` of a SimplexPrior must be an MSplineBasis or an ISplineBasis; got "
                 f"{type(basis).__name__}, whose functions do not integrate to one."
             )
+        _check_continuation(self, basis)
         return self.smooth.prepare(spline, None), np.log(integrals)
 
     def sample(self, prepared: Any, site: Callable[[str], str]) -> Float[Array, "..."]:
@@ -145,3 +151,16 @@ def _densities(prior: AbstractPrior, basis: AbstractBasis) -> tuple[BSplineBasis
         knots, degree = knots[1:-1], degree - 1
         spline = BSplineBasis(knots=knots, degree=degree)
     return spline, bspline_integrals(knots, degree)
+
+
+def _check_continuation(prior: AbstractPrior, basis: Any) -> None:
+    """Refuse a basis whose curves may become negative outside of the domain."""
+    spline = getattr(basis, "spline", basis)
+    outside = [type(side).__name__ for side in spline.extrapolation]
+    # Rules of one's own may be positive ones.
+    if spline.degree > 0 and any(type(e) in (Linear, Polynomial) for e in spline.extrapolation):
+        raise ValueError(
+            f"`basis` of a {type(prior).__name__} must not become negative outside its domain; got "
+            f"the extrapolation {outside[0]}() on the left and {outside[1]}() on the right. Use "
+            "extrapolation=Constant() (or Zero()) of numpyro_splines.extrapolation."
+        )

@@ -228,7 +228,8 @@ def transform_case(name):
     return _TRANSFORMS[name]()
 
 
-def integrated_response(quadrature=ns.latent.Quadrature(num_nodes=64)):
+def integrated_response():
     """A distribution that holds a function of the model."""
+    quadrature = ns.latent.Quadrature(num_nodes=64)
     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
     return ns.latent.response(x, lambda x: dist.Normal(jnp.sin(x), 0.3))

@@ -9,11 +9,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from cases import DISTRIBUTIONS, MEMBERS, distribution_case
 from numpyro.contrib.control_flow import scan
 from numpyro.infer.util import log_density
 
 import numpyro_splines as ns
-from cases import DISTRIBUTIONS, MEMBERS, distribution_case
 from numpyro_splines.marginal import MarginalGaussian
 
 KEY = jax.random.key(1)
