@@ -33,9 +33,8 @@ def test_gradients_in_the_breakpoints_are_differences(degree, x64):
     np.testing.assert_allclose(mapped, [function(p) for p in batch], atol=1e-13)
 
 
-@pytest.mark.parametrize("gap", [0.0, 1e-300, 1e-20, 1e-9])
 @pytest.mark.parametrize("degree", [1, 2, 3])
-def test_coalescing_knots_have_finite_gradients(degree, gap, precision):
+def test_coalescing_knots_have_finite_gradients(degree, precision):
     x = np.linspace(-0.5, 1.5, 41).astype(precision.dtype)
     coefficients = np.random.default_rng(1).normal(size=4 + degree).astype(precision.dtype)
 
@@ -43,10 +42,13 @@ def test_coalescing_knots_have_finite_gradients(degree, gap, precision):
         points = jnp.concatenate([jnp.zeros_like(gaps[:1]), jnp.cumsum(gaps)])
         return ns.BSplineBasis(points, degree=degree).curve(coefficients)(x).sum()
 
-    gaps = jnp.asarray(np.array([0.5, gap, gap, 0.5]), precision.dtype)
-    value, gradient = jax.jit(jax.value_and_grad(total))(gaps)
-    assert np.isfinite(value)
-    assert np.all(np.isfinite(gradient))
+    # Compiled once for all gaps, which are an argument.
+    compiled = jax.jit(jax.value_and_grad(total))
+    for gap in (0.0, 1e-300, 1e-20, 1e-9):
+        gaps = jnp.asarray(np.array([0.5, gap, gap, 0.5]), precision.dtype)
+        value, gradient = compiled(gaps)
+        assert np.isfinite(value), gap
+        assert np.all(np.isfinite(gradient)), gap
 
 
 def test_nuts_finds_a_change_point():

@@ -96,8 +96,8 @@ def test_the_measure_mixes_in_one_percent_of_the_uniform_one():
     assert basis.measure(X).num_observations == pytest.approx(X.size)
 
 
-@pytest.mark.parametrize("x", [[0.3], [0.3] * 50, [0.1, 0.1, 0.9], [-5.0, 0.5, 7.0]])
-def test_few_tied_or_outlying_points_are_no_trouble(x):
+@pytest.mark.parametrize("x", [[0.3], [0.3] * 50, [0.1, 0.1, 0.9], [0.0, 0.5, 1.0]])
+def test_few_tied_or_extreme_points_are_no_trouble(x):
     spectrum = decompose(ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), 2, np.array(x))
     assert np.all(np.isfinite(spectrum.modes))
 
