@@ -73,8 +73,12 @@ class AbstractSolvable(AbstractEvaluable):
         Exact, by the smallest and largest slope of every piece; up to rounding, flat stretches are
         allowed, but not everywhere.
         """
-        table, breakpoints = self._flat_arrays()
+        # Known curves are looked at on the host, also while a model is traced.
+        table, breakpoints = self._arrays()
         xp = piecewise.array_module(table, breakpoints)
+        breakpoints = xp.broadcast_to(breakpoints, (*self.batch_shape, breakpoints.shape[-1]))
+        table = table.reshape(-1, *table.shape[-2:])
+        breakpoints = breakpoints.reshape(len(table), -1)
         low, high = solver.extreme_values(piecewise.differentiate(table, breakpoints, 1))
         rows, width = table[:, 1:-1], xp.diff(breakpoints).astype(table.dtype)
         unit = 64 * float(np.finfo(table.dtype).eps)
