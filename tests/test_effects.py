@@ -244,8 +244,8 @@ def test_every_chain_method_recovers_the_curve(effect, method):
         warnings.filterwarnings("ignore", message="There are not enough devices")
         mcmc = MCMC(
             kernel,
-            num_warmup=150,
-            num_samples=100,
+            num_warmup=300,
+            num_samples=200,
             num_chains=2,
             chain_method=method,
             progress_bar=False,

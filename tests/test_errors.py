@@ -572,7 +572,7 @@ BAD = {
     "marginal_y_shape": (
         lambda: MarginalGaussian(MARGINAL, 1.0, [1.0]).log_prob(X[1:]),
         ValueError,
-        r"`y` must have shape \(9,\), one entry for each row of the predictor, .*; got shape \(8,\)",
+        r"`y` must have shape \(9,\), one entry for each row.*; got shape \(8,\)",
     ),
     "marginal_y_missing": (
         lambda: MarginalGaussian(MARGINAL, 1.0, [1.0]).log_prob(np.where(X > 0.5, np.nan, X)),

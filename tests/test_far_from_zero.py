@@ -5,13 +5,17 @@ Known inputs are moved in float64 before they are rounded, so float32 loses noth
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+import xarray as xr
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
+from numpyro_splines import plotting
+from numpyro_splines import posterior as po
 
 # Julian days, Unix seconds, a wavelength near 1000, below zero; (start, width).
 PLACES = [(2.46e6, 30.0), (1.7e9, 3600.0), (1.7e9, 60.0), (1000.0, 1e-5), (-2.46e6, 1.0)]
@@ -154,3 +158,91 @@ def test_predictors_on_julian_days():
         found.append((eta, density, fit.values["sigma"], fit.linear_predictor))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+
+
+def posterior(breakpoints):
+    """Curves of a few draws over these breakpoints, and the same ones rising."""
+    draws = np.random.default_rng(4).normal(size=(2, 3, 12))
+    basis = ns.BSplineBasis(breakpoints)
+    rising = np.cumsum(np.exp(draws), axis=-1)
+    return [po.LabeledCurve(basis.curve(c), input_name="day") for c in (draws, rising)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_posterior_curves_keep_their_digits(place, precision):
+    """Values, slopes and responses are those of the same curves moved to zero."""
+    breakpoints, x, _ = at(place)
+    own = xr.DataArray(x[:6].reshape(2, 3), dims=("chain", "draw"))
+    found = []
+    for start in (0.0, breakpoints[0]):
+        f, _ = posterior(breakpoints - breakpoints[0] + start)
+        moved, points = x - breakpoints[0] + start, own - breakpoints[0] + start
+        found.append(
+            [
+                po.values(f).values,
+                po.values(f, moved).values,
+                po.values(f, moved, derivative=2).values * place[1] ** 2,
+                *(
+                    po.values(f, moved, derivative=m, inverse_link=jnp.exp).values * place[1] ** m
+                    for m in (0, 1, 2)
+                ),
+                po.values(f, points, derivative=1, inverse_link=jnp.exp).values * place[1],
+                po.partial_sum((f, moved), (f, moved[::-1])).values,
+            ]
+        )
+    for zero, far in zip(*found, strict=True):
+        assert far.dtype == zero.dtype == precision.dtype
+        # In float64 what is left is the rounding of the points of the grid.
+        share = np.spacing(abs(breakpoints).max()) / (breakpoints[1] - breakpoints[0])
+        tolerance = 1e-12 + 1e3 * share if precision.factor == 1.0 else 1e-5
+        np.testing.assert_allclose(far, zero, rtol=tolerance, atol=tolerance * abs(zero).max())
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_solutions_keep_their_digits(place):
+    """Where float32 knows days to a quarter of one, solutions are as good as near zero."""
+    breakpoints, _, _ = at(place)
+    shift, width = breakpoints[0], place[1]
+    found = []
+    for start in (0.0, shift):
+        f, rising = posterior(breakpoints - shift + start)
+        solved = {
+            "peak": po.peak(f),
+            "lowest": po.peak(f, lowest=True),
+            "extrema": po.extrema(f),
+            "crossings": po.crossings(f, 0.1),
+            "inflections": po.inflections(f),
+            "inverse": po.inverse(rising, [4.0, 6.0]).to_dataset(name="day"),
+        }
+        found.append(solved)
+        # What was found is a known point: the curve can be asked there.
+        best = solved["peak"]
+        lower, upper = f.curve.domain
+        assert ((best["day"] >= lower) & (best["day"] <= upper)).all()
+        np.testing.assert_allclose(po.values(f, best["day"]), best["value"], atol=1e-5)
+    for name, zero in found[0].items():
+        far = found[1][name]
+        assert far["day"].dtype == np.float64
+        np.testing.assert_allclose((far["day"] - shift) / width, zero["day"] / width, atol=1e-5)
+        for other in set(zero.data_vars) - {"day"}:
+            np.testing.assert_allclose(far[other], zero[other], atol=1e-5)
+
+
+def test_pictures_on_julian_days():
+    first = 2.46e6
+    x = first + 30.0 * SHARES
+    (near, _), (far, _) = (posterior(np.linspace(s, s + 30.0, 10)) for s in (0.0, first))
+    residuals = 0.0 * x
+    pairs = [
+        (
+            plotting.effect(far, observed=x, residuals=residuals),
+            plotting.effect(near, observed=x - first, residuals=residuals),
+        ),
+        (plotting.derivative(far), plotting.derivative(near)),
+    ]
+    for ours, theirs in pairs:
+        for line, other in zip(ours.lines, theirs.lines, strict=True):
+            if line.get_transform() == ours.transData:  # not the line at zero, across the axes
+                np.testing.assert_allclose(line.get_xdata() - first, other.get_xdata(), atol=1e-8)
+            np.testing.assert_allclose(line.get_ydata(), other.get_ydata(), rtol=1e-5, atol=1e-5)
+    plt.close("all")

@@ -42,7 +42,8 @@ def test_coalescing_knots_have_finite_gradients(degree, precision):
         points = jnp.concatenate([jnp.zeros_like(gaps[:1]), jnp.cumsum(gaps)])
         return ns.BSplineBasis(points, degree=degree).curve(coefficients)(x).sum()
 
-    compiled = jax.jit(jax.value_and_grad(total))  # once for all gaps
+    # Compiled once for all gaps, which are an argument.
+    compiled = jax.jit(jax.value_and_grad(total))
     for gap in (0.0, 1e-300, 1e-20, 1e-9):
         gaps = jnp.asarray(np.array([0.5, gap, gap, 0.5]), precision.dtype)
         value, gradient = compiled(gaps)

@@ -252,3 +252,15 @@ def test_a_narrow_interval_excuses_nothing(precision):
     curve = ns.BSplineBasis([0.0, 1e-5, 1.0, 2.0], degree=1)
     curve = curve.curve(np.array([0.0, 0.1, 1.0, 0.5], precision.dtype))
     assert not bool(curve.is_monotone())
+
+
+@pytest.mark.parametrize("level", [0.0, 288.0, -1e5])
+@pytest.mark.parametrize("degree", range(1, 6))
+def test_monotone_or_not_whatever_the_level(degree, level, precision):
+    """A level added to a curve changes no slope."""
+    basis = ns.BSplineBasis(np.linspace(0.0, 2.0, 7), degree=degree)
+    rising = np.linspace(0.0, 1.0, basis.num_coefficients).astype(precision.dtype) ** 2
+    wavy = np.sin(3.0 * rising)
+    for coefficients, monotone in ((rising, True), (-rising, True), (wavy, False)):
+        assert bool((basis.curve(coefficients) + level).is_monotone()) is monotone
+    assert not bool((basis.curve(np.zeros_like(rising)) + level).is_monotone())

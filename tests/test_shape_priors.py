@@ -9,11 +9,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from cases import POINTS, SKEWED, prior_case
 from numpyro.infer import MCMC, NUTS
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
-from cases import POINTS, SKEWED, prior_case
 
 UNEVEN = np.array([-1.0, -0.9, 0.5, 0.7, 3.0])
 GRID = np.linspace(-1.0, 3.0, 101)

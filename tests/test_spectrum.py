@@ -102,6 +102,14 @@ def test_few_tied_or_extreme_points_are_no_trouble(x):
     assert np.all(np.isfinite(spectrum.modes))
 
 
+def test_an_outlying_point_counts_at_the_nearer_end_and_is_told():
+    basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10))
+    with pytest.warns(UserWarning, match="2 of 4 observations outside the domain"):
+        spectrum = decompose(basis, 2, np.array([-5.0, 0.3, 0.5, 7.0]))
+    expected = decompose(basis, 2, np.array([0.0, 0.3, 0.5, 1.0]))
+    np.testing.assert_array_equal(spectrum.modes, expected.modes)
+
+
 def integral(one, two, knots):
     """Of the product, interval by interval, by nine Gauss points: exact up to degree 17."""
     nodes, weights = np.polynomial.legendre.leggauss(9)

@@ -73,22 +73,29 @@ class AbstractSolvable(AbstractEvaluable):
         Exact, by the smallest and largest slope of every piece; up to rounding, flat stretches are
         allowed, but not everywhere.
         """
+        # Known curves are looked at on the host, also while a model is traced.
         table, breakpoints = self._arrays()
         xp = piecewise.array_module(table, breakpoints)
+        breakpoints = xp.broadcast_to(breakpoints, (*self.batch_shape, breakpoints.shape[-1]))
+        table = table.reshape(-1, *table.shape[-2:])
+        breakpoints = breakpoints.reshape(len(table), -1)
         low, high = solver.extreme_values(piecewise.differentiate(table, breakpoints, 1))
-        rows, width = table[..., 1:-1, :], xp.diff(breakpoints).astype(table.dtype)
-        rounding = 64 * float(np.finfo(table.dtype).eps) * abs(rows).max(-1)
-        # Slopes are differences of table entries, over the width of the interval.
-        slack = rounding * piecewise.safe_reciprocal(width)
+        rows, width = table[:, 1:-1], xp.diff(breakpoints).astype(table.dtype)
+        unit = 64 * float(np.finfo(table.dtype).eps)
+        # Slopes are differences of table entries, over the width of the interval: a level added to
+        # the curve does not round them. Of jumps it does.
+        scale = solver.scale_without_level(table, breakpoints)
+        slack = unit * scale * piecewise.safe_reciprocal(width)
         # Empty intervals, of knots that coalesce, say nothing.
         low, high = (xp.where(width > 0, v, 0) for v in (low, high))
-        jump = rows[..., 1:, 0] - rows[..., :-1, :].sum(-1)
-        jump = xp.where((width[..., 1:] > 0) & (width[..., :-1] > 0), jump, 0)
-        level = xp.maximum(rounding[..., 1:], rounding[..., :-1])
+        jump = rows[:, 1:, 0] - rows[:, :-1].sum(-1)
+        jump = xp.where((width[:, 1:] > 0) & (width[:, :-1] > 0), jump, 0)
+        level = unit * abs(rows).max(-1)
+        level = xp.maximum(level[:, 1:], level[:, :-1])
         up = xp.all(low >= -slack, axis=-1) & xp.all(jump >= -level, axis=-1)
         down = xp.all(high <= slack, axis=-1) & xp.all(jump <= level, axis=-1)
         steep = xp.any(xp.maximum(abs(low), abs(high)) > slack, axis=-1)
-        return (up | down) & steep
+        return ((up | down) & steep).reshape(self.batch_shape)
 
     def _may_be_monotone(self) -> bool:
         """Whether all curves are monotone, or traced, so that nothing can be said."""

@@ -274,7 +274,7 @@ def _pieces(name: str, data: Measurements, population: Any, quadrature: Quadratu
         together = _MeasuredTogether(part, own, piece, quadrature.chunk)
         numpyro.sample(f"{name}.observed", together, obs=value)
         pieces.append(piece(value))
-        check_measured(seen, part, own, ends, pieces[-1])
+        check_measured(seen, part, own, ends, piece)
     unseen = np.flatnonzero(data.num_measured == 0)
     if unseen.size:
         own = rows_of(population, unseen)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -21,6 +24,14 @@ _STEPS = 30
 def is_concrete(population: Any) -> bool:
     """Whether all parameters of a population are numbers."""
     return not any(map(is_traced, jax.tree.leaves(population)))
+
+
+@contextmanager
+def quiet_support() -> Iterator[None]:
+    """Without NumPyro's warning of values at an end of the support: the outermost nodes are."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Out-of-support values", UserWarning)
+        yield
 
 
 def place_of_quantiles(

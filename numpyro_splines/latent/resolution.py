@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from numpyro.distributions.transforms import biject_to
 
 from numpyro_splines.latent.measurements import Measurements, row_list
 from numpyro_splines.latent.quadrature import Piece
-from numpyro_splines.latent.quantiles import is_concrete, place_of_quantiles
+from numpyro_splines.latent.quantiles import is_concrete, place_of_quantiles, quiet_support
 from numpyro_splines.validation import is_traced
 
 # What p(measurements) of a row may be off by, as a share; and how many rows are looked at.
@@ -21,7 +22,11 @@ _ROWS = 200
 
 
 def check_measured(
-    rows: np.ndarray, data: Measurements, population: Any, ends: tuple[Any, Any], piece: Piece
+    rows: np.ndarray,
+    data: Measurements,
+    population: Any,
+    ends: tuple[Any, Any],
+    make: Callable[[np.ndarray], Piece],
 ) -> None:
     """Warn where int p(measurements | x) p(x) dx over a row's nodes is another than over many more.
 
@@ -33,7 +38,7 @@ def check_measured(
         data: their measurements.
         population: of their inputs.
         ends: of its support.
-        piece: the nodes.
+        make: values of the measurements -> the nodes.
 
     Warns:
         UserWarning: where it is.
@@ -42,7 +47,8 @@ def check_measured(
         return
     chosen = np.arange(len(rows)) < _ROWS
     # Numbers also while a model is traced.
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), quiet_support():
+        piece = make(data.value)
         nodes, weights = piece.rule
         u = jnp.broadcast_to(jnp.asarray(nodes)[:, None], (nodes.size, len(rows)))
         log_density = np.asarray(piece.locate(u)[1], np.float64)[:, chosen]

@@ -14,11 +14,18 @@ from numpyro.distributions.transforms import biject_to
 
 from numpyro_splines.latent.coordinates import support_ends
 from numpyro_splines.latent.quadrature import Piece, Quadrature
-from numpyro_splines.latent.quantiles import finite_moments, is_concrete, place_of_quantiles
+from numpyro_splines.latent.quantiles import (
+    finite_moments,
+    is_concrete,
+    place_of_quantiles,
+    quiet_support,
+)
 from numpyro_splines.validation import is_traced
 
 # A rule for which the population has another mass than one, by more than this, does not resolve it.
 _TOLERANCE = 1e-3
+# With less than this no other rule is tried: what is lost then is in the farthest tails.
+_ENOUGH = 1e-4
 
 # Rows that differ are checked as long as there are no more nodes than this in all.
 _CHECKED = 1_000_000
@@ -67,17 +74,17 @@ def unmeasured_piece(
     if not is_concrete(population) or few.size * quadrature.num_nodes > _CHECKED:
         return _piece(rows, population, _maps(rows, population, ends, place, quadrature)[0])
     # Numbers also while a model is traced.
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), quiet_support():
         errors = []
         for candidate in _maps(few, population, ends, place, quadrature):
             mass = _masses(_piece(few, population, candidate))
             errors.append(mass[np.argmax(abs(mass - 1.0))] - 1.0)
-            if abs(errors[-1]) < _TOLERANCE:
+            if abs(errors[-1]) < _ENOUGH:
                 break
         best = int(np.argmin(np.abs(np.nan_to_num(errors, nan=np.inf))))
-        if not abs(errors[best]) < _TOLERANCE:
-            _warn(rows, population, 1.0 + errors[best])
         chosen = _maps(rows, population, ends, place, quadrature)[best]
+    if not abs(errors[best]) < _TOLERANCE:
+        _warn(rows, population, 1.0 + errors[best])
     return _piece(rows, population, chosen)
 
 
@@ -117,12 +124,12 @@ def _maps(
             return [by_moments]
         quantiles = place
     by_quantiles = _by_quantiles(population, quantiles, quadrature)
-    if one_end:
-        return [by_quantiles, by_moments]
-    if not on_line:
-        return [by_moments, by_quantiles]
     if not is_traced(known):
         return [by_moments, by_quantiles] if np.all(known) else [by_quantiles, by_moments]
+    if one_end:
+        return [by_quantiles]
+    if not on_line:
+        return [by_moments]
 
     def either(u: Array) -> tuple[Array, Array]:
         pairs = zip(by_moments.place(u), by_quantiles.place(u), strict=True)

@@ -104,7 +104,7 @@ def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tu
     # What rounding of the table becomes in the derivative: each order multiplies by up to
     # degree / width.
     growth = safe_reciprocal(_constant(width)) * (table.shape[-1] - 1)
-    scale = _scale_without_level(_constant(table), _constant(breakpoints)) * growth**order
+    scale = scale_without_level(_constant(table), _constant(breakpoints)) * growth**order
     found = unit_roots(fixed, scale)[..., : rows.shape[-1] - 1]
     u = _attached(rows[:, :, None, :], found)
     u = xp.concatenate([xp.zeros_like(rows[..., :1]), u], axis=-1)
@@ -125,7 +125,7 @@ def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tu
     return x, other, sign
 
 
-def _scale_without_level(table: Any, breakpoints: Any) -> Any:
+def scale_without_level(table: Any, breakpoints: Any) -> Any:
     """Size of what rounding in the powers above the constant scales with, shape (B, M).
 
     A level that is added to a curve rounds the constants alone, however large it is. Where the

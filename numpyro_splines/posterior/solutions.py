@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from numpyro_splines.curve import Curve
+from numpyro_splines.ops.grid import origin
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.validation import float64_array
 
@@ -38,7 +38,7 @@ def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
     if target.ndim > 1:
         raise ValueError(f"`y` must be a number or a list of numbers; got shape {target.shape}.")
     dims = ("target",) if target.ndim else ()
-    exact = curve.exact("inverse")
+    exact, start = _near_zero(curve.exact("inverse"))
     defined = _defined(exact)
     if defined.all():
         x = np.asarray(exact.inverse(target))
@@ -46,6 +46,7 @@ def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
         x = np.full((*defined.shape, *target.shape), np.nan, exact.table.dtype)
         if defined.any():
             x[defined] = np.asarray(_those(exact, defined).inverse(target))
+    x = _moved_back(x, start)
     return curve.array(x, dims, target=(dims, target)).rename(curve.input_name)
 
 
@@ -67,8 +68,8 @@ def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
         >>> print(crossings(f)["x"].values[0, 0])
         [1.]
     """
-    exact = curve.exact("crossings")
-    x = exact.roots(level, size=_most(curve))
+    exact, start = _near_zero(curve.exact("crossings"))
+    x = _moved_back(exact.roots(level, size=_most(curve)), start)
     return _padded(curve, "crossing", {curve.input_name: x})
 
 
@@ -90,8 +91,13 @@ def extrema(curve: LabeledCurve) -> xr.Dataset:
         >>> print(extrema(f)["x"].values[0, 0], extrema(f)["maximum"].values[0, 0])
         [1.] [ True]
     """
-    found = curve.exact("extrema").extrema(size=_most(curve))
-    arrays = {curve.input_name: found.x, "value": found.value, "maximum": found.maximum}
+    exact, start = _near_zero(curve.exact("extrema"))
+    found = exact.extrema(size=_most(curve))
+    arrays = {
+        curve.input_name: _moved_back(found.x, start),
+        "value": found.value,
+        "maximum": found.maximum,
+    }
     return _padded(curve, "extremum", arrays)
 
 
@@ -112,7 +118,8 @@ def inflections(curve: LabeledCurve) -> xr.Dataset:
         >>> print(inflections(f)["x"].values[0, 0])
         [0.5]
     """
-    x = curve.exact("inflections").inflections(size=_most(curve))
+    exact, start = _near_zero(curve.exact("inflections"))
+    x = _moved_back(exact.inflections(size=_most(curve)), start)
     return _padded(curve, "inflection", {curve.input_name: x})
 
 
@@ -134,20 +141,21 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
         >>> print(peak(f)["x"].values[0, 0], peak(f, lowest=True)["x"].values[0, 0])
         1.0 0.0
     """
-    exact = curve.exact("peak")
+    exact, start = _near_zero(curve.exact("peak"))
     inner = exact.extrema(size=_most(curve))
     # Where f jumps, or is flat, the highest point may be at a breakpoint.
     ends = np.asarray(exact.breakpoints)
     ends = np.broadcast_to(ends, (*exact.batch_shape, ends.shape[-1]))
     x = np.concatenate([ends, np.asarray(inner.x)], axis=-1)
-    value = np.concatenate([np.asarray(exact.each(jnp.asarray(ends))), inner.value], axis=-1)
+    value = np.concatenate([np.asarray(exact.each(ends)), inner.value], axis=-1)
     order = np.argsort(x, axis=-1, kind="stable")
     x, value = (np.take_along_axis(a, order, axis=-1) for a in (x, value))
     heights = np.where(np.isnan(value), -np.inf, -value if lowest else value)
     at = np.argmax(heights, axis=-1)[..., None]
     taken = [np.take_along_axis(a, at, axis=-1)[..., 0] for a in (x, value)]
-    taken = [np.where(_defined(exact), a, np.nan) for a in taken]
-    return xr.Dataset({curve.input_name: curve.array(taken[0]), "value": curve.array(taken[1])})
+    x, value = (np.where(_defined(exact), a, np.nan) for a in taken)
+    x = _moved_back(x, start)
+    return xr.Dataset({curve.input_name: curve.array(x), "value": curve.array(value)})
 
 
 def _defined(exact: Curve) -> np.ndarray:
@@ -161,6 +169,20 @@ def _those(exact: Curve, kept: np.ndarray) -> Curve:
     breakpoints = exact.breakpoints if exact.breakpoints.ndim == 1 else exact.breakpoints[kept]
     increment = None if exact.increment is None else exact.increment[kept]
     return Curve(breakpoints, exact.table[kept], increment, exact.periodic)
+
+
+def _near_zero(exact: Curve) -> tuple[Curve, float]:
+    """The curve moved to where its dtype resolves the solutions, and by how much: mostly zero."""
+    points = exact.breakpoints
+    start = origin(points) if isinstance(points, np.ndarray) and points.ndim == 1 else 0.0
+    moved = Curve(points - start, exact.table, exact.increment, exact.periodic) if start else exact
+    return moved, start
+
+
+def _moved_back(x: Any, start: float) -> np.ndarray:
+    """Solutions of the moved curve where they belong, in float64 if they are far from zero."""
+    x = np.asarray(x)
+    return x.astype(np.float64) + start if start else x
 
 
 def _most(curve: LabeledCurve) -> int:

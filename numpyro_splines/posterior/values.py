@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from jaxtyping import Array
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.validation import (
     float64_array,
-    float_input,
     integer_at_least,
     kinds_of,
     real_array,
@@ -65,14 +65,10 @@ def values(
     order = integer_at_least(derivative, 0, "derivative")
     own = set(map(str, points.dims)) & set(curve.dims)
     points = _of_curves(points, curve) if own else points
-    inner = curve.curve if inverse_link is not None else curve.curve.derivative(order)
-    function = inner.each if own else inner
-    if inverse_link is not None:
-        function = _composed(inverse_link, function)
-        for _ in range(order):
-            function = _slope(function)
+    # On the host: known points keep their float64 until the engine has moved them near zero.
+    at = real_array(points.values, "x")
+    result = _response(curve.curve, at, order, inverse_link, own=bool(own))
     name = curve.name if inverse_link is None else f"h({curve.name})"
-    result = np.asarray(function(float_input(points.values, "x")))
     if own:
         dims, coords = points.dims, points.coords
     else:
@@ -210,10 +206,35 @@ def _of_curves(points: xr.DataArray, curve: LabeledCurve) -> xr.DataArray:
     return points.broadcast_like(template).transpose(*curve.dims, ...)
 
 
+def _response(f: Any, x: Any, order: int, inverse_link: Any, *, own: bool) -> np.ndarray:
+    """d^order / dx^order h(f(x)), each curve at its own points or all at all of them."""
+
+    def slope(k: int) -> Array:
+        derivative = f.derivative(k)
+        return derivative.each(x) if own else derivative(x)
+
+    if inverse_link is None:
+        return np.asarray(slope(order))
+    # f(x + t) to the order asked for: x itself, which a tracer would round, is not differentiated.
+    terms = [slope(k) / math.factorial(k) for k in range(order + 1)]
+    function = _composed(inverse_link, lambda t: _horner(terms, t))
+    for _ in range(order):
+        function = _slope(function)
+    return np.asarray(function(jnp.zeros_like(terms[0])))
+
+
+def _horner(terms: list[Array], t: Array) -> Array:
+    """sum_k terms[k] t^k, elementwise."""
+    *lower, value = terms
+    for term in reversed(lower):
+        value = value * t + term
+    return value
+
+
 def _composed(outer: Callable[[Any], Any], inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: outer(inner(x))
 
 
 def _slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Derivative in x of what acts on each point by itself: one pass of forward mode."""
-    return lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),))[1]
+    """Derivative of what acts on each entry by itself: one pass of forward mode."""
+    return lambda t: jax.jvp(function, (t,), (jnp.ones_like(t),))[1]

@@ -70,6 +70,7 @@ class PositivePrior(AbstractPrior):
                 "`basis` of a PositivePrior must be a BSplineBasis or an MSplineBasis; got "
                 "ISplineBasis. Use MonotonePrior or SimplexPrior."
             )
+        _check_continuation(self, basis)
         sizes = integrals if isinstance(basis, MSplineBasis) else np.ones_like(integrals)
         # Uniform whatever the effect's measure: without data an exponential must not explode.
         return self.smooth.prepare(spline, None), sizes
@@ -126,6 +127,7 @@ class SimplexPrior(AbstractPrior):
                 "`basis` of a SimplexPrior must be an MSplineBasis or an ISplineBasis; got "
                 f"{type(basis).__name__}, whose functions do not integrate to one."
             )
+        _check_continuation(self, basis)
         return self.smooth.prepare(spline, None), np.log(integrals)
 
     def sample(self, prepared: Any, site: Callable[[str], str]) -> Float[Array, "..."]:
@@ -144,6 +146,16 @@ def _densities(prior: AbstractPrior, basis: AbstractBasis) -> tuple[BSplineBasis
             f"{'an ISplineBasis' if isinstance(prior, SimplexPrior) else 'a BSplineBasis'}; got "
             f"{type(basis).__name__}."
         )
+    knots, degree = float64_array(spline.knots, "knots"), spline.degree
+    if isinstance(basis, ISplineBasis):
+        knots, degree = knots[1:-1], degree - 1
+        spline = BSplineBasis(knots=knots, degree=degree)
+    return spline, bspline_integrals(knots, degree)
+
+
+def _check_continuation(prior: AbstractPrior, basis: Any) -> None:
+    """Refuse a basis whose curves may become negative outside of the domain."""
+    spline = getattr(basis, "spline", basis)
     outside = [type(side).__name__ for side in spline.extrapolation]
     # Rules of one's own may be positive ones.
     if spline.degree > 0 and any(type(e) in (Linear, Polynomial) for e in spline.extrapolation):
@@ -152,8 +164,3 @@ def _densities(prior: AbstractPrior, basis: AbstractBasis) -> tuple[BSplineBasis
             f"the extrapolation {outside[0]}() on the left and {outside[1]}() on the right. Use "
             "extrapolation=Constant() (or Zero()) of numpyro_splines.extrapolation."
         )
-    knots, degree = float64_array(spline.knots, "knots"), spline.degree
-    if isinstance(basis, ISplineBasis):
-        knots, degree = knots[1:-1], degree - 1
-        spline = BSplineBasis(knots=knots, degree=degree)
-    return spline, bspline_integrals(knots, degree)

@@ -230,6 +230,6 @@ def transform_case(name):
 
 def integrated_response():
     """A distribution that holds a function of the model."""
-    quadrature = ns.latent.Quadrature(num_nodes=16)
+    quadrature = ns.latent.Quadrature(num_nodes=64)
     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
     return ns.latent.response(x, lambda x: dist.Normal(jnp.sin(x), 0.3))
