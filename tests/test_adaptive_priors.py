@@ -11,12 +11,12 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
+from cases import SKEWED, dense_covariance
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
-from cases import SKEWED, dense_covariance
 from numpyro_splines.ops.penalties import difference_matrix
 
 BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 8))

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
-from cases import compiled
 
 KNOTS = [0.0, 0.0, 0.0, 0.0, 0.25, 1.0, 1.0, 1.0, 1.0]
 X = np.array([0.1, 0.5, 0.9])
@@ -114,7 +114,7 @@ def reference(degree, knots, x, order):
 @given(problem=problems())
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_any_degree_and_knots_agree_with_scipy(problem):
-    """On the host: the functions below are zero outside the domain, which is where all knots are."""
+    """On the host: zero outside the domain, which is where all knots are, as for the functions."""
     degree, knots, x, order, coefficients = problem
     basis = ns.BSplineBasis(knots=knots, degree=degree, extrapolation=ns.extrapolation.Zero())
     expected = reference(degree, knots, x, order)

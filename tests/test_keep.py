@@ -16,9 +16,9 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 import xarray as xr
+from cases import CASES
 
 import numpyro_splines as ns
-from cases import CASES
 from numpyro_splines import posterior as po
 from numpyro_splines.posterior.description import described, restored
 

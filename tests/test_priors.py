@@ -8,10 +8,10 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
+from cases import SKEWED, prior_covariance
 from numpyro.infer import Predictive
 
 import numpyro_splines as ns
-from cases import SKEWED, prior_covariance
 
 NUM_DRAWS = 20_000
 BASIS = ns.BSplineBasis(ns.knots.uniform(-1.0, 3.0, 7))

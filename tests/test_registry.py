@@ -3,9 +3,9 @@
 import inspect
 
 import pytest
+from cases import BASES, CONSTRAINTS, EXTRAPOLATIONS, PRIORS, prior_case
 
 import numpyro_splines as ns
-from cases import BASES, CONSTRAINTS, EXTRAPOLATIONS, PRIORS, prior_case
 from numpyro_splines import constraints, extrapolation
 
 

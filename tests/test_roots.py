@@ -43,7 +43,7 @@ def test_roots_are_those_of_scipy(degree, x64):
     ]
     curves = basis.curve(np.stack(coefficients))
     for level in (0.0, 0.2):
-        compiled = padded(curves.table, curves.breakpoints, level)
+        compiled = padded(np.asarray(curves.table), curves.breakpoints, level)
         assert compiled.shape == (5, 5 * degree)
         for c, row in zip(coefficients, without_padding(compiled), strict=True):
             curve = basis.curve(c)
@@ -84,10 +84,11 @@ def test_known_roots_count_once(roots, x64):
 @pytest.mark.parametrize("degree", range(1, 6))
 def test_known_roots_of_the_compiled_solver(degree, x64):
     known = [roots for roots in KNOWN if len(roots) == degree]
-    curves = [polynomial(roots, lead=-3.0) for roots in known]
-    table = np.stack([curve.table for curve in curves])
-    rows = without_padding(padded(table, curves[0].breakpoints, 0.0))
-    for roots, row, curve in zip(known, rows, curves, strict=True):
+    # As many intervals and curves as above, for the same program.
+    curves = [polynomial(roots, (0.0, 0.3, 0.45, 0.65, 0.85, 1.0), -3.0) for roots in known]
+    table = np.resize(np.stack([curve.table for curve in curves]), (5, 7, degree + 1))
+    rows = without_padding(padded(table, np.asarray(curves[0].breakpoints), 0.0))
+    for roots, row, curve in zip(known, rows, curves, strict=False):
         np.testing.assert_allclose(row, found(curve), atol=tolerance_of(roots))
 
 

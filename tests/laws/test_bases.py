@@ -8,8 +8,8 @@ traced coefficients, and the design matrix.
 import jax
 import numpy as np
 import pytest
-
 from cases import CASES
+
 from numpyro_splines.ops import piecewise
 
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-import numpyro_splines as ns
 from cases import BASES, CASES
 from cases.tables import BREAKPOINTS, DEGREES, stack, terms
+
+import numpyro_splines as ns
 
 # From many functions to (2, 3) of them, on one set of breakpoints.
 SHAPE = 2, 3

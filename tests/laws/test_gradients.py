@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-import numpyro_splines as ns
 from cases import BASES, UNEVEN
 from cases.tables import DEGREES, stack
+
+import numpyro_splines as ns
 
 
 def forward(f):

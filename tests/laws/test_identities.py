@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-
-import numpyro_splines as ns
 from cases import CASES
 from cases.tables import stack
+
+import numpyro_splines as ns
 from numpyro_splines.extrapolation import NaN
 from numpyro_splines.ops import piecewise
 

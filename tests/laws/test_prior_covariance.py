@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import numpyro
 import pytest
+from cases import GAUSSIAN_PRIORS, ROWS, SKEWED, prior_case, prior_covariance
 
 import numpyro_splines as ns
-from cases import GAUSSIAN_PRIORS, ROWS, SKEWED, prior_case, prior_covariance
 
 # About ten roundings of sums of ten terms; the eigenvectors are good to 1e-10 in the worst case.
 PRECISIONS = [

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import numpyro
 import pytest
-
 from cases import PRIORS, ROWS, prior_case
 
 BATCH = (2, 3, 4)

@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import numpyro
 import pytest
-
 from cases import PRIORS, ROWS, prior_case
 
 
