@@ -2,8 +2,21 @@
 
 import inspect
 
+import numpyro.distributions as dist
 import pytest
-from cases import BASES, CONSTRAINTS, EXTRAPOLATIONS, PRIORS, prior_case
+from cases import (
+    BASES,
+    CONSTRAINTS,
+    DISTRIBUTIONS,
+    EXTRAPOLATIONS,
+    PRIORS,
+    TRANSFORMS,
+    distribution_case,
+    integrated_response,
+    prior_case,
+    transform_case,
+)
+from numpyro.distributions.transforms import Transform
 
 import numpyro_splines as ns
 from numpyro_splines import constraints, extrapolation
@@ -54,3 +67,27 @@ def test_every_class_is_registered(kind):
     module, abstract, objects = REGISTERED[kind]
     found = set().union(*map(kinds, objects()))
     assert public(module, abstract) <= found
+
+
+def descendants(abstract):
+    """Public classes of the package that derive from another one's, at whatever depth."""
+    for child in abstract.__subclasses__():
+        yield from descendants(child)
+        ours = child.__module__.startswith(f"{ns.__name__}.")
+        if ours and not child.__name__.startswith(("_", "Abstract")):
+            yield child
+
+
+def first_member(case):
+    return case.make(**{k: values[0] for k, values in case.parameters.items()})
+
+
+def test_every_distribution_is_registered():
+    found = {type(first_member(distribution_case(name))) for name in DISTRIBUTIONS}
+    found.add(type(integrated_response()))
+    assert {c.__name__ for c in descendants(dist.Distribution)} <= {c.__name__ for c in found}
+
+
+def test_every_transform_is_registered():
+    found = {type(first_member(transform_case(name))) for name in TRANSFORMS}
+    assert {c.__name__ for c in descendants(Transform)} <= {c.__name__ for c in found}

@@ -80,6 +80,39 @@ def test_autodiff_in_x_of_periodic_curves(degree, precision):
     check_derivatives(found, tables, degree, precision, periodic=True)
 
 
+@jax.jit
+def in_table(breakpoints, table, x, direction, weights):
+    """Derivative along `direction`, and of the weighted values in every entry of the table."""
+
+    def values(t):
+        return jax.vmap(lambda b, one, at: ns.Curve(b, one)(at))(breakpoints, t, x)
+
+    _, along = jax.jvp(values, (table,), (direction,))
+    return along, jax.vjp(values, table)[1](weights)[0]
+
+
+@pytest.mark.parametrize("degree", DEGREES)
+def test_gradient_in_the_table(degree, precision):
+    """Values are linear in the table: forward along another one, reverse by the transpose."""
+    rng = np.random.default_rng(degree)
+    tables = stack(degree)
+    direction = rng.normal(size=tables.table.shape)
+    weights = rng.normal(size=tables.x.shape)
+    found = in_table(*(a.astype(precision.dtype) for a in (*tables, direction, weights)))
+    along, gradient = (np.asarray(values, float) for values in found)
+    parts = tables._replace(table=direction).terms()
+    size = np.abs(parts).sum(-1)
+    eps = np.finfo(precision.dtype).eps
+    rounding = 4 * (degree + 2) * eps * size
+    assert np.all(np.abs(along - parts.sum(-1)) <= rounding)
+    # <w, J d> = <J' w, d> for each function.
+    first = np.sum(weights * parts.sum(-1), axis=-1)
+    second = np.sum(gradient * direction, axis=(1, 2))
+    rounding = 8 * (degree + 2) * eps * np.sum(np.abs(weights) * size, axis=-1)
+    assert np.all(np.isfinite(gradient))
+    assert np.all(np.abs(first - second) <= rounding)
+
+
 FEW = ("uneven_degree3", "pair", "cyclic", "constrained_ends", "natural")
 
 
