@@ -55,6 +55,7 @@ bench: $(READY) ## time the engine against the alternatives
 bench-nuts: $(READY) ## time whole NUTS runs: latent inputs, parametrizations of a smooth
 	$(VENV)/bin/python benchmarks/nuts_latent.py $(ARGS)
 	$(VENV)/bin/python benchmarks/nuts_gaussian.py
+	$(VENV)/bin/python benchmarks/nuts_grid.py
 
 # tqdm would ask for ipywidgets in a warning that puts a path of this machine into the notebook.
 notebooks: export PYTHONWARNINGS = ignore:IProgress not found

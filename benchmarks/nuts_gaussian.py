@@ -1,9 +1,9 @@
-"""NUTS on one Gaussian smooth, parametrized in five ways; part of `make bench-nuts`.
+"""NUTS on one Gaussian smooth, in five forms; part of `make bench-nuts`.
 
 The posterior of the curve is (nearly) the same throughout; what differs is what the sampler sees:
 the usual mixed-model form written by hand (P-spline, penalty split by its eigenvectors, dense
-design matrix), the Karhunen-Loeve modes non-centered, centered and with the automatic choice, and
-the coefficients integrated out. Effective sample sizes are those of f on a grid and of the scales.
+design matrix), the Karhunen-Loeve modes with nothing, the inputs and the responses known, and the
+coefficients integrated out. Effective sample sizes are those of f on a grid and of the scales.
 """
 
 import argparse
@@ -53,10 +53,9 @@ def by_hand(basis, x):
     return model, values_of
 
 
-def package(basis, x, centering):
+def package(basis, x, **known):
     """All coefficients sampled, through the package."""
-    prior = ns.RandomWalkPrior(linear=5.0, centering=centering)
-    f = ns.SplineEffect("f", basis, prior, measure=x)
+    f = ns.SplineEffect("f", basis, ns.RandomWalkPrior(linear=5.0), measure=x, **known)
     points = jnp.asarray(x, jnp.float32)
 
     def model(y):
@@ -117,9 +116,9 @@ def main():
         x, y = simulate(n)
         contestants = {
             "mixed model by hand": lambda x=x: by_hand(basis, x),
-            "modes, non-centered": lambda x=x: package(basis, x, 0.0),
-            "modes, centered": lambda x=x: package(basis, x, 1.0),
-            "modes, automatic": lambda x=x: package(basis, x, None),
+            "modes, nothing known": lambda x=x: package(basis, x, noise=np.inf),
+            "modes, inputs known": lambda x=x: package(basis, x),
+            "modes, responses known": lambda x=x, y=y: package(basis, x, response=y),
             "integrated out": lambda x=x: integrated(basis, x),
         }
         if arguments.skip_by_hand:

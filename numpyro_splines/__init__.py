@@ -32,6 +32,7 @@ from numpyro_splines.ops.bspline import bspline_basis as bspline_basis
 from numpyro_splines.ops.callback import scipy_bspline_basis as scipy_bspline_basis
 from numpyro_splines.ops.penalties import mgcv_penalty_scale as mgcv_penalty_scale
 from numpyro_splines.priors import AbstractPrior as AbstractPrior
+from numpyro_splines.priors import AbstractSmooth as AbstractSmooth
 from numpyro_splines.priors import AdaptivePrior as AdaptivePrior
 from numpyro_splines.priors import ConvexPrior as ConvexPrior
 from numpyro_splines.priors import HorseshoePrior as HorseshoePrior

@@ -69,7 +69,7 @@ class ZeroIntegral(AbstractConstraint):
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
         mu = basis.measure(self.measure)
-        return _rows(basis, mu.points, mu.weights[None])
+        return _rows(basis, mu.points, mu.observed[None])
 
 
 class ZeroMean(AbstractConstraint):

@@ -11,10 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpyro
 from jaxtyping import Array, ArrayLike, Float
+from numpyro.infer.reparam import Reparam
 
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.curve import Curve
-from numpyro_splines.priors import AbstractPrior, SmoothnessPrior
+from numpyro_splines.priors import AbstractPrior, AbstractSmooth, SmoothnessPrior
+from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.pilot import informed_by
 from numpyro_splines.validation import float_input
 
 
@@ -25,8 +28,15 @@ class SplineEffect(eqx.Module):
     never change it. With the smoothness priors f is centered, int f d mu = 0, so the model needs
     an intercept of its own.
 
-    Sites: those of the prior (`<name>.scale`, `<name>.linear`, `<name>.modes` or
-    `<name>.modes_decentered`) and the deterministic `<name>.coefficients`.
+    Sites: those of the prior (`<name>.scale`, `<name>.linear`, `<name>.modes`) and the
+    deterministic `<name>.coefficients`.
+
+    With smoothness priors samplers see `<name>.modes_coordinates` in place of `modes`: the modes
+    turned so that the data inform them one by one, shifted and scaled by what the data say of each,
+    xi = (V' modes - m) / s with s = (1 / scale^2 + J)^(-1/2) (see `priors.coordinates`). So nothing
+    is left of the funnel that scales and modes form, whatever the size of the data. The prior is
+    exact whatever is known; what is known is `measure` and one of `noise`, `response` and, after a
+    joint fit, `fit.adapted(effect)`. Inside plates the members share the data evenly.
 
     Args:
         name: prefix of the sites.
@@ -36,11 +46,21 @@ class SplineEffect(eqx.Module):
             (x, weights), or None for uniform on the domain. Give what you have: it sets what the
             scale means and makes the geometry easy for NUTS. NaN does not count; what
             lies outside the domain counts at its nearer end, with a warning.
+        noise: standard deviation of what is observed of f at each x of `measure`, in the units of
+            f: right within a factor of three is good. `np.std(y)` for weak signals; for counts and
+            binary data 1 / sqrt(mean weight), such as 1 / sqrt(mean(y)) under a logarithmic link
+            and 2 for a logistic one; `np.inf` if nothing is known. The size of the prior's scale if
+            omitted. For the sampler only: the prior does not change.
+        response: y at the x of `measure`, of a shape, instead of `noise`: a fit of an intercept and
+            this effect alone by restricted maximum likelihood says how large the noise is and where
+            f lies. For the sampler only.
 
     Raises:
-        TypeError: if an argument is of the wrong kind.
+        TypeError: if an argument is of the wrong kind, or `noise` or `response` is given with a
+            prior that is not Gaussian given its scale.
         ValueError: if the name is empty or contains "/", which netCDF refuses in names, or most of
-            the measure lies outside the domain.
+            the measure lies outside the domain; if `noise` is not positive, `response` has another
+            shape than `measure`, both are given, or either is without `measure`.
 
     Example:
         >>> import jax, numpyro, numpyro_splines as ns
@@ -54,7 +74,7 @@ class SplineEffect(eqx.Module):
     name: str = eqx.field(static=True)
     basis: AbstractBasis
     prior: AbstractPrior
-    prepared: Any
+    smooth: AbstractSmooth
 
     def __init__(
         self,
@@ -63,6 +83,8 @@ class SplineEffect(eqx.Module):
         prior: AbstractPrior | None = None,
         *,
         measure: Any = None,
+        noise: float | None = None,
+        response: Any = None,
     ):
         prior = SmoothnessPrior() if prior is None else prior
         if not isinstance(name, str):
@@ -80,7 +102,9 @@ class SplineEffect(eqx.Module):
                     f"(...); got {value!r}."
                 )
         self.name, self.basis, self.prior = name, basis, prior
-        self.prepared = prior.prepare(basis, measure)
+        self.smooth = prior.bind(basis, measure)
+        if noise is not None or response is not None:
+            self.smooth = _known(self.smooth, basis, measure, noise, response)
 
     def site(self, name: str) -> str:
         """Full name of one of the effect's sites: `<name of the effect>.<name>`.
@@ -120,7 +144,7 @@ class SplineEffect(eqx.Module):
             ...     curve = f.sample(scale=numpyro.sample("tau", dist.HalfNormal(1.0)))
         """
         with numpyro.handlers.trace() as trace:
-            drawn = self._given(given) if given else self.prior.sample(self.prepared, self.site)
+            drawn = self._given(given) if given else self.smooth.sample(self.site)
             coefficients = numpyro.deterministic(self.site("coefficients"), drawn)
         self._check_members(coefficients, trace)
         return self.basis.curve(coefficients)
@@ -145,21 +169,15 @@ class SplineEffect(eqx.Module):
     def _given(self, given: Mapping[str, ArrayLike]) -> Float[Array, "..."]:
         """Coefficients from the prior with some of its sites given."""
         values = {self.site(name): float_input(value, name) for name, value in given.items()}
-        # The block keeps the prior's own distributions of these sites out of the joint density.
-        with (
-            numpyro.handlers.block(hide=list(values)),
-            numpyro.handlers.trace() as trace,
-            numpyro.handlers.substitute(data=values),
-        ):
-            coefficients = self.prior.sample(self.prepared, self.site)
-        drawn = [name for name, site in trace.items() if site["type"] == "sample"]
-        if unknown := [name for name in given if self.site(name) not in drawn]:
+        config: dict[str, Any] = {site: _Given(value) for site, value in values.items()}
+        with numpyro.handlers.trace() as trace, numpyro.handlers.reparam(config=config):
+            coefficients = self.smooth.sample(self.site)
+        if unknown := [name for name in given if not config[self.site(name)].used]:
+            drawn = [name for name, site in trace.items() if site["type"] == "sample"]
             raise ValueError(
                 f"`{self.name}.sample(...)` may be given only what its prior draws, {drawn}; got "
                 f"{unknown}. A scale that is fixed by a number is not drawn."
             )
-        for site, value in values.items():
-            numpyro.deterministic(site, value)
         return coefficients
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points"]:
@@ -237,3 +255,37 @@ class SplineEffect(eqx.Module):
 
         coefficients = jax.vmap(one)(flat)
         return coefficients.reshape(*batch, self.basis.num_coefficients)
+
+
+class _Given(Reparam):
+    """A value in place of drawing it: the site becomes deterministic, its prior is not used."""
+
+    def __init__(self, value: Array):
+        self.value, self.used = value, False
+
+    def __call__(self, name: str, fn: Any, obs: Any) -> tuple[None, Array]:
+        self.used = True
+        return None, self.value
+
+
+def _known(
+    smooth: AbstractSmooth, basis: AbstractBasis, measure: Any, noise: Any, response: Any
+) -> GaussianSmooth:
+    """The smooth in coordinates for this noise or these responses."""
+    name = "noise" if response is None else "response"
+    if noise is not None and response is not None:
+        raise ValueError(
+            "`noise` and `response` must not both be given: a fit to the responses says how large "
+            "the noise is. Leave out `noise`."
+        )
+    if not isinstance(smooth, GaussianSmooth):
+        raise TypeError(
+            f"`{name}` is for priors that are Gaussian given their scale, SmoothnessPrior and "
+            f"RandomWalkPrior; got {type(smooth).__name__}. Leave it out."
+        )
+    if measure is None:
+        raise ValueError(
+            f"`{name}` must come with `measure`, the x at which f is observed; got none. Add "
+            "measure=x."
+        )
+    return informed_by(smooth, basis, measure, noise, response)

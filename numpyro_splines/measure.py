@@ -14,7 +14,8 @@ import numpy as np
 from numpyro_splines.validation import float64_array
 
 # Share of the uniform measure mixed into an empirical one. Where no data lie, functions must have
-# some weight or their scale is undefined; at 1 % the centering and scale stay those of the data.
+# some weight or their scale is undefined; at 1 % the scale stays that of the data. Centering is at
+# the observations alone: in a large data set 1 % is many pseudo-observations.
 UNIFORM_SHARE = 0.01
 
 
@@ -25,11 +26,19 @@ class Measure(NamedTuple):
         points: shape (n,).
         weights: non-negative, summing to one, shape (n,).
         num_observations: the (effective) number of observations behind it, 0 for none.
+        observed: weights of the observations alone, without a share of the uniform measure: what
+            functions are centered by; those of the uniform measure where there are none.
     """
 
     points: np.ndarray
     weights: np.ndarray
     num_observations: float
+    observed: np.ndarray
+
+    @property
+    def observations(self) -> Measure:
+        """The measure of the observations alone."""
+        return self._replace(weights=self.observed)
 
 
 def quadrature(breakpoints: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +104,7 @@ def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Mea
     nodes, lengths = quadrature(breakpoints, degree)
     uniform = lengths / lengths.sum()
     if measure is None:
-        return Measure(nodes, uniform, 0.0)
+        return Measure(nodes, uniform, 0.0, uniform)
     points, weights = measure if isinstance(measure, tuple) else (measure, None)
     points = float64_array(points, "measure", missing="nan").ravel()
     if weights is None:
@@ -122,8 +131,13 @@ def reference_measure(measure: Any, breakpoints: np.ndarray, degree: int) -> Mea
     points, weights = points[weights > 0], weights[weights > 0]
     effective = weights.sum() ** 2 / (weights**2).sum()
     points = _inside(points, breakpoints[0], breakpoints[-1])
-    mixed = [(1.0 - UNIFORM_SHARE) * weights / weights.sum(), UNIFORM_SHARE * uniform]
-    return Measure(np.concatenate([points, nodes]), np.concatenate(mixed), float(effective))
+    shares = weights / weights.sum()
+    return Measure(
+        np.concatenate([points, nodes]),
+        np.concatenate([(1.0 - UNIFORM_SHARE) * shares, UNIFORM_SHARE * uniform]),
+        float(effective),
+        np.concatenate([shares, np.zeros_like(uniform)]),
+    )
 
 
 def _inside(points: np.ndarray, lower: float, upper: float) -> np.ndarray:

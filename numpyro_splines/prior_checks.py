@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 from numpyro.infer import Predictive
 
 from numpyro_splines.effects import SplineEffect
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
+from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.validation import float64_array, integer_at_least, positive_number
 
 
@@ -131,48 +130,39 @@ def degrees_of_freedom(
     References:
         Wood, Generalized Additive Models (2017), section 5.4.2.
     """
-    prior = smoothness_prior(effect)
-    tau, noise = _positive(scale, "scale"), _positive(sigma, "sigma") ** 2
+    smooth = gaussian_smooth(effect)
+    tau, noise = _positive(scale, "scale"), _positive(sigma, "sigma")
     n = float(positive_number(num_observations, "num_observations"))
-    deviations = np.asarray(effect.prepared.spectrum.standard_deviations)
-    signal = n * (tau[..., None] * deviations) ** 2
-    if linear_scale is not None:
-        spread = _positive(linear_scale, "linear_scale") ** 2
-        known = n * spread / (n * spread + noise)
-    elif isinstance(prior.linear, dist.ImproperUniform) or np.isinf(prior.linear.variance):
-        known = 1.0
-    else:
-        spread = float(prior.linear.variance)
-        known = n * spread / (n * spread + noise)
-    penalized = (signal / (signal + noise[..., None])).sum(-1)
-    return penalized + known * effect.prepared.linear.shape[1]
+    spread = None if linear_scale is None else _positive(linear_scale, "linear_scale")
+    return smooth.degrees_of_freedom(tau, noise, n, spread)
 
 
-def smoothness_prior(effect: SplineEffect) -> AbstractSmoothnessPrior:
-    """The prior of an effect whose scale sets its degrees of freedom.
+def gaussian_smooth(effect: SplineEffect) -> GaussianSmooth:
+    """What an effect samples, where its scale sets its degrees of freedom.
 
     Args:
         effect: the effect.
 
     Returns:
-        The prior.
+        Its smooth.
 
     Raises:
-        TypeError: if it has another prior.
+        TypeError: if its prior is not Gaussian given the scale.
 
     Example:
         >>> import numpyro_splines as ns
         >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 1.0]))
-        >>> smoothness_prior(f).order
+        >>> gaussian_smooth(f).num_modes
         2
     """
-    prior = getattr(effect, "prior", effect)
-    if not isinstance(prior, AbstractSmoothnessPrior):
+    smooth = getattr(effect, "smooth", effect)
+    if not isinstance(smooth, GaussianSmooth):
+        prior = getattr(effect, "prior", effect)
         raise TypeError(
             f"`effect` must have a smoothness prior, whose scale sets the degrees of freedom; got "
             f"{type(prior).__name__}."
         )
-    return prior
+    return smooth
 
 
 def _positive(value: ArrayLike, name: str) -> np.ndarray:

@@ -7,6 +7,10 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Array, Float
 
+# Functions count as known from the observations if their mean squares there, relative to those over
+# the whole measure, are above this in every direction.
+_IDENTIFIED = 1e-8
+
 # Eigenvalues closer than this (relatively) span one space, whose basis is chosen by a rule.
 _CLUSTER_TOLERANCE = 1e-6
 
@@ -24,10 +28,11 @@ class Spectrum(eqx.Module):
     penalty.
 
     Attributes:
-        polynomials: coefficients of phi_0 (constant), phi_1, ..., orthonormal in L2(mu), each with
-            positive leading coefficient: the null space of S; shape (K, order).
-        modes: coefficients of psi_1, psi_2, ..., orthonormal and orthogonal to the phi_j, from
-            smooth to wiggly; shape (K, K - order).
+        polynomials: coefficients of phi_0 (constant), phi_1, ..., of length one in L2(mu) and
+            orthogonal to each other at the observations, each with positive leading coefficient:
+            the null space of S; shape (K, order).
+        modes: coefficients of psi_1, psi_2, ..., orthonormal in L2(mu), and orthogonal to the phi_j
+            at the observations, from smooth to wiggly; shape (K, K - order).
         standard_deviations: sd_m, decreasing, shape (K - order,).
     """
 
@@ -36,10 +41,15 @@ class Spectrum(eqx.Module):
     standard_deviations: Float[Array, "..."] | np.ndarray
 
 
-def karhunen_loeve(gram: np.ndarray, penalty: np.ndarray, null_space: np.ndarray) -> Spectrum:
+def karhunen_loeve(
+    gram: np.ndarray,
+    penalty: np.ndarray,
+    null_space: np.ndarray,
+    observed: np.ndarray | None = None,
+) -> Spectrum:
     """Decompose a Gaussian smooth with respect to a reference measure, in float64.
 
-    Signs, order and the basis of equal eigenvalues follow a rule (see `_canonical`), so two
+    Signs, order and the basis of equal eigenvalues follow a rule (see `canonical`), so two
     machines give the same coordinates.
 
     Args:
@@ -47,6 +57,8 @@ def karhunen_loeve(gram: np.ndarray, penalty: np.ndarray, null_space: np.ndarray
         penalty: S, positive semi-definite, shape (K, K).
         null_space: coefficients that span the null space of S exactly, in the order in which
             they are to be orthonormalized, shape (K, order).
+        observed: Gram matrix of the observations alone, by which the modes are orthogonal to the
+            null space; G if omitted.
 
     Returns:
         The spectrum.
@@ -68,9 +80,8 @@ def karhunen_loeve(gram: np.ndarray, penalty: np.ndarray, null_space: np.ndarray
             f"`penalty` must leave something to penalize; got {num} coefficients and a null space "
             f"of dimension {order}. Use more breakpoints or a lower order."
         )
-    polynomials = orthonormalized(null_space, gram)
-    # Columns G-orthogonal to the null space.
-    complement = np.linalg.qr(gram @ polynomials, mode="complete")[0][:, order:]
+    polynomials, rows = split(null_space, gram, gram if observed is None else observed)
+    complement = np.linalg.qr(rows.T, mode="complete")[0][:, order:]
     reduced_gram = complement.T @ gram @ complement
     reduced_penalty = complement.T @ penalty @ complement
     try:
@@ -84,8 +95,32 @@ def karhunen_loeve(gram: np.ndarray, penalty: np.ndarray, null_space: np.ndarray
             "space."
         ) from None
     variances, vectors = variances[::-1], vectors[:, ::-1]
-    modes = _canonical(complement @ (vectors / np.sqrt(variances)), variances)
+    modes = canonical(complement @ (vectors / np.sqrt(variances)), variances)
     return Spectrum(polynomials, modes, np.sqrt(variances / variances.sum()))
+
+
+def split(
+    functions: np.ndarray, gram: np.ndarray, observed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Functions orthogonal at the observations, and how to take them off others there.
+
+    Args:
+        functions: coefficients, shape (K, r).
+        gram: G of the measure, in which the results have length one, shape (K, K).
+        observed: that of the observations alone. Where these do not tell the functions apart, as a
+            line from tied x, G stands in for it.
+
+    Returns:
+        P, combinations of each function and those before it, shape (K, r), and rows R with R P = I,
+        shape (r, K): v - P R v is orthogonal to all of them.
+    """
+    own = functions.T @ observed @ functions
+    whole = functions.T @ gram @ functions
+    if functions.shape[1] and scipy.linalg.eigvalsh(own, whole)[0] < _IDENTIFIED:
+        observed = gram
+    orthogonal = orthonormalized(functions, observed)
+    length = np.sqrt(np.einsum("kj,kl,lj->j", orthogonal, gram, orthogonal))
+    return orthogonal / length, length[:, None] * (orthogonal.T @ observed)
 
 
 def orthonormalized(functions: np.ndarray, gram: np.ndarray) -> np.ndarray:
@@ -102,13 +137,17 @@ def orthonormalized(functions: np.ndarray, gram: np.ndarray) -> np.ndarray:
     return scipy.linalg.solve_triangular(inner, functions.T, lower=True).T
 
 
-def _canonical(modes: np.ndarray, variances: np.ndarray) -> np.ndarray:
+def canonical(modes: np.ndarray, variances: np.ndarray) -> np.ndarray:
     """Fix the signs of the modes, and their rotation where eigenvalues coincide.
 
     Within each space of equal eigenvalues, one direction after the other: look from the last
     coefficient backward for the first that is at least half the largest one in size, and take the
     function that is largest (and positive) there; continue with the functions orthogonal to it.
     The half keeps the choice away from near ties, where rounding would decide.
+
+    Args:
+        modes: eigenvectors, shape (K, m).
+        variances: their eigenvalues, decreasing, shape (m,).
     """
     result = modes.copy()
     gaps = -np.diff(variances) > _CLUSTER_TOLERANCE * variances[:-1]

@@ -3,7 +3,6 @@
 What the priors draw, and the covariance given the local sizes, are laws: tests/laws/test_prior_*.
 """
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,10 +31,10 @@ OBSERVED = (SKEWED + 1.0) / 4.0
 
 
 @jax.jit
-def _coefficients(prior, prepared, sites):
+def _coefficients(smooth, sites):
     def one(values):
         with numpyro.handlers.substitute(data=values):
-            return prior.sample(prepared, lambda name: name)
+            return smooth.sample(lambda name: name)
 
     return jax.vmap(one)(sites)
 
@@ -43,7 +42,7 @@ def _coefficients(prior, prepared, sites):
 def coefficients(effect, sites):
     """From sites by their short names."""
     sites = {name: np.asarray(value, np.float32) for name, value in sites.items()}
-    return np.asarray(_coefficients(effect.prior, effect.prepared, sites), float)
+    return np.asarray(_coefficients(effect.smooth, sites), float)
 
 
 @pytest.mark.parametrize("name", list(BASES))
@@ -53,7 +52,7 @@ def test_equal_steps_are_the_random_walk_of_that_order(name, order):
     basis = BASES[name]
     lower, upper = basis.domain
     measure = lower + (upper - lower) * OBSERVED
-    equal = {"local.modes_decentered": np.zeros((9, 7)), "local.scale": np.ones(9)}
+    equal = {"local.modes_coordinates": np.zeros((9, 7)), "local.scale": np.ones(9)}
     prior = ns.AdaptivePrior(order, scale=0.7, linear=2.0)
     effect = ns.SplineEffect("f", basis, prior, measure=measure)
     units = np.eye(9)
@@ -77,16 +76,16 @@ def test_differences_are_steps_times_their_local_size(degree, order):
     sites = {
         "scale": rng.gamma(2.0, size=20),
         "local.scale": rng.uniform(0.1, 0.7, size=20),
-        "local.modes_decentered": rng.normal(size=(20, 5)),
+        "local.modes_coordinates": rng.normal(size=(20, 5)),
         "steps": rng.normal(size=(20, 10 - order)),
         "linear": rng.normal(size=(20, order - 1)),
     }
     matrix = difference_matrix(np.asarray(basis.knots), degree, order)
     differences = coefficients(effect, sites) @ matrix.T
     local = ns.BSplineBasis(ns.knots.uniform(0.0, 2.5, 4))
-    smooth = ns.SplineEffect("local", local, ns.RandomWalkPrior(order=1)).prepared.spectrum
+    smooth = ns.SplineEffect("local", local, ns.RandomWalkPrior(order=1)).smooth.spectrum
     weighted = smooth.modes * smooth.standard_deviations
-    modes = sites["local.scale"][:, None] * sites["local.modes_decentered"]
+    modes = sites["local.scale"][:, None] * sites["local.modes_coordinates"]
     # Where the step is: the middle of the support of the B-splines of the derivative.
     knots, num = np.asarray(basis.knots), 10 - order
     places = (knots[order:][:num] + knots[degree + 1 :][:num]) / 2
@@ -203,10 +202,10 @@ def test_one_scale_for_several_effects(x64):
     types, rng = {}, np.random.default_rng(0)
     values = {
         "tau": np.float64(0.7),
-        "f.linear": rng.normal(size=1),
-        "f.modes_decentered": rng.normal(size=8),
-        "g.linear": rng.normal(size=(2, 1)),
-        "g.modes_decentered": rng.normal(size=(2, 8)),
+        "f.linear_coordinates": rng.normal(size=1),
+        "f.modes_coordinates": rng.normal(size=8),
+        "g.linear_coordinates": rng.normal(size=(2, 1)),
+        "g.modes_coordinates": rng.normal(size=(2, 8)),
     }
 
     @jax.jit
@@ -220,15 +219,20 @@ def test_one_scale_for_several_effects(x64):
     assert types["f.scale"] == types["g.scale"] == "deterministic"
     np.testing.assert_array_equal(found["f.scale"], 0.7)
     np.testing.assert_array_equal(found["g.scale"], 0.7)
-    power = np.asarray(f.prepared.centering)
-    modes = 0.7 ** (1.0 - power) * values["f.modes_decentered"]
+    assert f.smooth.num_linear == 1
+    own = f.smooth.mode_coordinates
+    # Each of the two groups has half of the data.
+    spread = {"f": np.sqrt(1.0 + 0.49 * own.information), "g": np.sqrt(1 + 0.245 * own.information)}
+    modes = own.rotation @ (0.7 / spread["f"] * values["f.modes_coordinates"])
     np.testing.assert_allclose(found["f.modes"], modes, rtol=1e-12)
     # The density is that of the sites that are drawn, without the priors of the scales replaced.
     expected = scipy.stats.gamma.logpdf(0.7, 3.0, scale=1 / 3)
     for name in "fg":
-        expected += scipy.stats.norm.logpdf(values[f"{name}.linear"]).sum()
-        decentered = scipy.stats.norm(0.0, 0.7**power)
-        expected += decentered.logpdf(values[f"{name}.modes_decentered"]).sum()
+        shared = f.smooth.linear_coordinates.information / {"f": 1, "g": 2}[name]
+        linear = scipy.stats.norm(0.0, np.sqrt(1.0 + shared))
+        expected += linear.logpdf(values[f"{name}.linear_coordinates"]).sum()
+        modes = scipy.stats.norm(0.0, spread[name])
+        expected += modes.logpdf(values[f"{name}.modes_coordinates"]).sum()
     np.testing.assert_allclose(density, expected, rtol=1e-9)
 
 
@@ -246,14 +250,12 @@ def test_the_prior_mean_is_the_reference_curve(family):
     """Whatever it is given as; without variation the curve is that, less its constant."""
     reference = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 8)).curve(np.arange(10.0) ** 2)
     weights = np.arange(10.0) ** 2
-    level = np.ones(10) @ BASIS.gram(OBSERVED) @ weights
+    level = np.ones(10) @ BASIS.gram(BASIS.measure(OBSERVED).observations) @ weights
     for mean in (reference, weights, lambda x: reference(x)):
-        prior = family(scale=0.1, linear=0.1, mean=mean, centering=0.0)
+        prior = family(scale=0.1, linear=0.1, mean=mean)
         effect = ns.SplineEffect("f", BASIS, prior, measure=OBSERVED)
-        # Of the same structure whatever it came from: one program.
-        plain = eqx.tree_at(lambda p: p.mean, prior, weights)
-        zero = {"modes_decentered": np.zeros((1, 8)), "linear": np.zeros((1, 1))}
-        found = _coefficients(plain, effect.prepared, zero)
+        zero = {"modes_coordinates": np.zeros((1, 8)), "linear_coordinates": np.zeros((1, 1))}
+        found = _coefficients(effect.smooth, zero)
         np.testing.assert_allclose(found[0], weights - level, rtol=1e-4, atol=1e-4)
 
 

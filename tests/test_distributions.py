@@ -175,7 +175,7 @@ def test_scales(x64):
 )
 def test_each_is_the_scale_of_a_smooth(prior, x64):
     f = ns.SplineEffect("f", BASIS, ns.SmoothnessPrior(scale=prior))
-    sites = {"f.modes_decentered": np.zeros(6), "f.linear": np.zeros(1)}
+    sites = {"f.modes_coordinates": np.zeros(6), "f.linear": np.zeros(1)}
 
     @jax.jit
     def drawn(keys):

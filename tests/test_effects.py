@@ -49,13 +49,16 @@ def shapes(model, kind):
 def test_sites_have_the_documented_names_and_shapes():
     """Those that are drawn are a law; see tests/laws/test_prior_sites.py."""
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
-    centered = ns.SplineEffect("f", basis, ns.SmoothnessPrior(centering=1.0)).sample
-    assert shapes(centered, "sample") == {"f.scale": (), "f.modes": (6,), "f.linear": (1,)}
-    assert shapes(centered, "deterministic") == {"f.coefficients": (8,)}
-    prior = ns.SmoothnessPrior(order=1, scale=0.5, centering=0.0)
+    observed = ns.SplineEffect("f", basis, measure=np.linspace(0.0, 1.0, 15)).sample
+    drawn = {"f.scale": (), "f.modes_coordinates": (6,), "f.linear_coordinates": (1,)}
+    assert shapes(observed, "sample") == drawn
+    placed = {"f.modes": (6,), "f.linear": (1,), "f.coefficients": (8,)}
+    assert shapes(observed, "deterministic") == placed
+    prior = ns.SmoothnessPrior(order=1, scale=0.5)
     plain = ns.SplineEffect("f", basis, prior).sample
-    assert shapes(plain, "sample") == {"f.modes_decentered": (7,)}
-    assert shapes(plain, "deterministic") == {"f.modes": (7,), "f.coefficients": (8,)}
+    assert shapes(plain, "sample") == {"f.modes_coordinates": (7,)}
+    placed = {"f.scale": (), "f.modes": (7,), "f.coefficients": (8,)}
+    assert shapes(plain, "deterministic") == placed
 
 
 def test_the_short_form_is_sample_then_evaluate(effect):
@@ -134,12 +137,13 @@ def test_draws_of_nested_plates_effects_and_scopes(effect):
 
 def test_sampling_under_the_users_own_reparameterization():
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
-    effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(centering=1.0))
-    model = numpyro.handlers.reparam(effect.sample, config={"f.modes": LocScaleReparam()})
-    assert shapes(model, "param") == {"f.modes_centered": (6,)}
+    effect = ns.SplineEffect("f", basis)
+    config = {"f.modes_coordinates": LocScaleReparam()}
+    model = numpyro.handlers.reparam(effect.sample, config=config)
+    assert shapes(model, "param") == {"f.modes_coordinates_centered": (6,)}
 
 
-@pytest.mark.parametrize("name", ["smoothness_centered", "smoothness_automatic", "increasing"])
+@pytest.mark.parametrize("name", ["smoothness", "smoothness_observed", "increasing"])
 def test_curves_are_rebuilt_from_the_sample_sites_alone(name):
     case = prior_case(name)
     values = case.draw(ROWS)
@@ -218,7 +222,7 @@ def test_predictive_on_new_data_agrees_with_the_curves(effect):
         "sigma": rng.gamma(2.0, size=50),
         "f.scale": rng.gamma(2.0, size=50),
         "f.linear": rng.normal(size=(50, 1)),
-        "f.modes_decentered": rng.normal(size=(50, 6)),
+        "f.modes_coordinates": rng.normal(size=(50, 6)),
     }
     draws = {name: value.astype(np.float32) for name, value in draws.items()}
     sites = Predictive(model, draws, return_sites=["mean", "f.coefficients"])

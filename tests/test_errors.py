@@ -33,12 +33,14 @@ LEVEL = ns.AdditivePredictor((F, X), intercept=FLAT)
 MARGINAL = GaussianMarginal(ETA)
 
 
-class NotGaussian(ns.AbstractPrior):
-    def prepare(self, basis, measure):
-        return None
-
-    def sample(self, prepared, site):
+class NotGaussianSmooth(ns.AbstractSmooth):
+    def sample(self, site):
         return np.zeros(5)
+
+
+class NotGaussian(ns.AbstractPrior):
+    def bind(self, basis, measure=None):
+        return NotGaussianSmooth()
 
 
 # Posterior curves: two chains of three draws, alone and for two groups.

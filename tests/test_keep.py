@@ -28,7 +28,7 @@ GRID = np.linspace(-0.3, 1.2, 50)
 FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
 PRIORS = {
     "default": ns.SmoothnessPrior(),
-    "fixed": ns.SmoothnessPrior(scale=0.5, centering=0.3, mean=np.arange(8.0)),
+    "fixed": ns.SmoothnessPrior(scale=0.5, mean=np.arange(8.0)),
     "curve": ns.SmoothnessPrior(mean=BASIS.curve(np.arange(8.0))),
     "flat": ns.SmoothnessPrior(linear=FLAT),
     "walk": ns.RandomWalkPrior(1, scale=ns.pc_scale(1.0, 0.1)),

@@ -1,4 +1,4 @@
-"""Gaussian priors: arguments, centering, units, and one whole path of draws.
+"""Gaussian priors: arguments, units, and one whole path of draws.
 
 What each prior draws, and its covariance, are laws: see tests/laws/test_prior_*.
 """
@@ -20,7 +20,7 @@ BASIS = ns.BSplineBasis(ns.knots.uniform(-1.0, 3.0, 7))
 def test_draws_of_a_model_have_the_stated_distribution():
     """All of it at once: `Predictive` against the covariance, and Kolmogorov-Smirnov tests."""
     tau = dist.Gamma(3.0, 3.0)
-    prior = ns.SmoothnessPrior(order=3, scale=tau, linear=dist.Laplace(0.0, 2.0), centering=0.4)
+    prior = ns.SmoothnessPrior(order=3, scale=tau, linear=dist.Laplace(0.0, 2.0))
     effect = ns.SplineEffect("f", BASIS, prior, measure=SKEWED)
     draws = jax.jit(Predictive(effect.sample, num_samples=NUM_DRAWS))(jax.random.key(0))
     draws = {name: np.asarray(value, dtype=float) for name, value in draws.items()}
@@ -45,21 +45,8 @@ def test_the_scale_has_the_units_of_f_whatever_those_of_x():
     small = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1e-3, 9)))
     large = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(-5e5, 5e5, 9)))
     for name in ("modes", "polynomials", "standard_deviations"):
-        one, other = (getattr(e.prepared.spectrum, name) for e in (small, large))
+        one, other = (getattr(e.smooth.spectrum, name) for e in (small, large))
         np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
-
-
-def test_automatic_centering_grows_with_the_data():
-    def centering(measure):
-        effect = ns.SplineEffect("f", BASIS, measure=measure)
-        return effect.prepared.centering
-
-    assert np.all(centering(None) == 0.0)
-    few, many = centering(SKEWED[:10]), centering(np.tile(SKEWED, 50))
-    assert np.all(few < many)
-    assert many[0] > 0.99
-    sd = ns.SplineEffect("f", BASIS, measure=SKEWED).prepared.spectrum.standard_deviations
-    np.testing.assert_allclose(centering(SKEWED), 200 * sd**2 / (10 + 200 * sd**2))
 
 
 @pytest.mark.parametrize("family", [ns.SmoothnessPrior, ns.RandomWalkPrior])
@@ -74,7 +61,6 @@ def test_automatic_centering_grows_with_the_data():
         ({"scale": "big"}, TypeError, "`scale` must hold real numbers"),
         ({"linear": -1.0}, ValueError, "`linear` must be a positive number or a distribution"),
         ({"linear": dist.Dirichlet(np.ones(2))}, TypeError, "`linear` must be a univariate"),
-        ({"centering": 1.5}, ValueError, r"`centering` must lie in \[0, 1\]; got 1.5"),
     ],
 )
 def test_bad_arguments(family, arguments, error, message):
@@ -88,5 +74,3 @@ def test_what_does_not_fit_the_basis_is_refused_when_the_effect_is_made():
         ns.SplineEffect("f", basis, ns.SmoothnessPrior(order=2))
     with pytest.raises(ValueError, match=r"`order` must be at most degree \+ 1 = 2; got 3"):
         ns.SplineEffect("f", basis, ns.RandomWalkPrior(order=3))
-    with pytest.raises(ValueError, match=r"one per mode, shape \(2,\); got shape \(3,\)"):
-        ns.SplineEffect("f", basis, ns.SmoothnessPrior(order=1, centering=np.zeros(3)))

@@ -82,7 +82,7 @@ def onset():
         ns.knots.uniform(0.0, 4.0, 8), degree=2, extrapolation=(ex.Constant(), ex.Linear())
     )
     # The log density has kinks where the onset meets observations: small beside noise of 0.1.
-    slope = ns.RandomWalkPrior(order=1, scale=0.7, centering=0.0)
+    slope = ns.RandomWalkPrior(order=1, scale=0.7)
     f = ns.SplineEffect("f", basis, ns.MonotonePrior(rise=dist.HalfNormal(3.0), smooth=slope))
 
     def model():

@@ -21,7 +21,7 @@ GRID = np.linspace(-1.0, 3.0, 101)
 WIDE = np.linspace(-3.0, 5.0, 81)
 NUM_DRAWS = 400
 # g = 0 but for 1e-4: the plainest curve of each shape.
-PLAIN = ns.RandomWalkPrior(order=1, scale=1e-4, centering=0.0)
+PLAIN = ns.RandomWalkPrior(order=1, scale=1e-4)
 
 BASES = {
     "cubic": ns.BSplineBasis(POINTS),
@@ -44,19 +44,19 @@ SHAPES = {
 
 
 @jax.jit
-def _coefficients(prior, prepared, sites):
+def _coefficients(smooth, sites):
     def one(values):
         with numpyro.handlers.substitute(data=values):
-            return prior.sample(prepared, lambda name: name)
+            return smooth.sample(lambda name: name)
 
     return jax.vmap(one)(sites)
 
 
 def coefficients(basis, prior, sites, measure=None, dtype=np.float32):
     """Of a prior on a basis, from its sites by their short names."""
-    prepared = ns.SplineEffect("f", basis, prior, measure=measure).prepared
+    smooth = ns.SplineEffect("f", basis, prior, measure=measure).smooth
     sites = {name: np.asarray(value, dtype) for name, value in sites.items()}
-    return np.asarray(_coefficients(prior, prepared, sites))
+    return np.asarray(_coefficients(smooth, sites))
 
 
 def drawn(*shape, seed=0):
@@ -108,21 +108,22 @@ def test_every_draw_has_the_shape(basis, name):
 def test_curves_are_centered_where_nothing_places_them(basis, name):
     case = prior_case(name)
     weights = coefficients(BASES[basis], case.prior, case.draw(NUM_DRAWS), SKEWED)
-    mean = weights @ BASES[basis].gram(SKEWED).sum(axis=0)
+    observed = BASES[basis].measure(SKEWED).observations
+    mean = weights @ BASES[basis].gram(observed).sum(axis=0)
     np.testing.assert_allclose(mean, 0.0, atol=4e-6 * np.abs(weights).max())
 
 
 def test_without_variation_monotone_curves_are_lines_and_convex_ones_parabolas():
     basis, rise, bend = BASES["cubic"], np.abs(drawn()), np.abs(drawn(seed=1))
-    sites = {"modes_decentered": drawn(7), "rise": rise}
+    sites = {"modes_coordinates": drawn(7), "rise": rise}
     line = coefficients(basis, ns.MonotonePrior(smooth=PLAIN, start=0.0), sites)
     expected = rise[:, None] * (GRID + 1.0) / 4.0
     np.testing.assert_allclose(scipy_values(basis, line, GRID), expected, atol=1e-3)
-    sites = {"modes_decentered": drawn(6), "bend": bend, "slope": drawn(seed=2)}
+    sites = {"modes_coordinates": drawn(6), "bend": bend, "slope": drawn(seed=2)}
     bent = coefficients(basis, ns.ConvexPrior(smooth=PLAIN), sites, SKEWED)
     mu = basis.measure(SKEWED)
-    # Orthogonal polynomials in L2(mu) by least squares.
-    root = np.sqrt(mu.weights)[:, None]
+    # Polynomials orthogonal at the observations, by least squares, of length one in L2(mu).
+    root = np.sqrt(mu.observed)[:, None]
     powers, grid = np.vander(mu.points, 3), np.vander(GRID, 3)
     parts = []
     for k in (1, 2):
@@ -154,7 +155,7 @@ def test_rise_and_bend_are_what_they_say():
 
 def test_start_and_finish_place_the_curve():
     basis, ends = BASES["cubic"], [-1.0, 3.0]
-    sites = {"scale": np.abs(drawn()), "modes_decentered": drawn(7)}
+    sites = {"scale": np.abs(drawn()), "modes_coordinates": drawn(7)}
     weights = coefficients(basis, ns.MonotonePrior(False, start=2.0, finish=-1.0), sites)
     placed = scipy_values(basis, weights, ends)
     np.testing.assert_allclose(placed, [[2.0, -1.0]] * NUM_DRAWS, atol=1e-5)
@@ -178,7 +179,7 @@ def test_integrated_bases_take_the_same_priors():
     for degree in (1, 3):
         basis = ns.CSplineBasis(POINTS, degree=degree)
         num = basis.num_coefficients - 1
-        sites = {"scale": np.abs(drawn()), "modes_decentered": drawn(num), "bend": np.abs(drawn())}
+        sites = {"scale": np.abs(drawn()), "modes_coordinates": drawn(num), "bend": np.abs(drawn())}
         weights = coefficients(basis, ns.ConvexPrior(), sites, dtype=np.float64)
         assert np.all(weights >= -1e-9 * weights.max())
         assert has_sign(derivatives(basis, weights)[1], 1)
@@ -194,7 +195,7 @@ def test_integrated_bases_take_the_same_priors():
 )
 def test_positive_curves_are_positive(basis, name):
     num = basis.num_coefficients - 1
-    sites = {"scale": np.abs(drawn()), "modes_decentered": drawn(num), "level": np.exp(drawn())}
+    sites = {"scale": np.abs(drawn()), "modes_coordinates": drawn(num), "level": np.exp(drawn())}
     prior = prior_case(name).prior
     curve = values(basis, coefficients(basis, prior, sites), GRID)
     assert np.all(np.asarray(curve) > 0.0)
@@ -207,7 +208,7 @@ def test_positive_curves_are_positive(basis, name):
 def test_simplex_curves_are_densities_and_distribution_functions():
     density, function = ns.MSplineBasis(UNEVEN), ns.ISplineBasis(UNEVEN)
     num = density.num_coefficients
-    sites = {"scale": np.abs(drawn()), "modes_decentered": drawn(num - 1)}
+    sites = {"scale": np.abs(drawn()), "modes_coordinates": drawn(num - 1)}
     weights = coefficients(density, ns.SimplexPrior(), sites)
     share = coefficients(function, ns.SimplexPrior(), sites)
     assert share.shape == weights.shape
@@ -236,7 +237,7 @@ def test_gradients_stay_finite_where_exponentials_overflow():
     simplex = ns.SplineEffect("f", ns.MSplineBasis(POINTS), ns.SimplexPrior())
 
     def value(modes, effect):
-        sites = {"f.modes_decentered": modes, "f.scale": 300.0, "f.rise": 1.0}
+        sites = {"f.modes_coordinates": modes, "f.scale": 300.0, "f.rise": 1.0}
         with numpyro.handlers.substitute(data=sites):
             return effect.sample()(0.3)
 

@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.ops import piecewise
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
+from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
@@ -58,9 +58,9 @@ def layout(
 ) -> tuple[Block, ...]:
     """The blocks of all coefficients: named terms, linear parts of the effects, modes."""
     parts = list(zip(names, sizes, scalars, strict=True))
-    linear = [(e.site("linear"), e.prepared.linear.shape[1], False) for e in effects]
+    linear = [(e.site("linear"), gaussian(e).num_linear, False) for e in effects]
     parts += [part for part in linear if part[1] > 0]
-    parts += [(e.site("modes"), e.prepared.spectrum.modes.shape[1], False) for e in effects]
+    parts += [(e.site("modes"), gaussian(e).num_modes, False) for e in effects]
     names = tuple(site for site, _, _ in parts)
     if len(set(names)) < len(names):
         raise ValueError(f"Names of effects and `linear` terms must differ; got sites {names}.")
@@ -79,16 +79,23 @@ def check_pairs(smooths: tuple[Any, ...]) -> None:
                 "`smooths` must be pairs (SplineEffect, x) of an effect and its n inputs, one for "
                 f"each effect: AdditivePredictor((f, x), (g, z), ...); got {kinds_of(pair)}."
             )
-        if not isinstance(pair[0].prior, AbstractSmoothnessPrior):
+        smooth = pair[0].smooth
+        if not isinstance(smooth, GaussianSmooth):
             raise TypeError(
                 f"`{pair[0].name}` must have a prior that is Gaussian given its scale, "
                 f"SmoothnessPrior or RandomWalkPrior; got {type(pair[0].prior).__name__}."
             )
-        if pair[0].prior.linear_scale is not None or pair[0].prior.mean is not None:
+        if smooth.linear_scale is not None or smooth.mean is not None:
             raise TypeError(
                 f"`{pair[0].name}` must have a prior without `linear_scale` and `mean`: these "
                 "need all coefficients drawn in the model, with `effect.sample()`."
             )
+
+
+def gaussian(effect: SplineEffect) -> GaussianSmooth:
+    """The smooth of an effect that `check_pairs` let pass."""
+    assert isinstance(effect.smooth, GaussianSmooth)
+    return effect.smooth
 
 
 def linear_columns(name: str, values: Any, prior: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Float
 from numpyro_splines.additive.layout import (
     Block,
     check_pairs,
+    gaussian,
     layout,
     linear_columns,
     local_powers,
@@ -23,7 +24,6 @@ from numpyro_splines.additive.layout import (
     num_observations_of,
 )
 from numpyro_splines.effects import SplineEffect
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior
 from numpyro_splines.validation import float64_array, float_input
 
 
@@ -96,7 +96,7 @@ class AdditivePredictor(eqx.Module):
         sizes = tuple(v.shape[-1] for v in named.values())
         self.blocks = layout(self.effects, tuple(terms), sizes, scalars)
         fixed = [(prior, size) for prior, size in zip(self.priors, sizes, strict=True)]
-        fixed += [(_prior(e).linear, e.prepared.linear.shape[1]) for e in self.effects]
+        fixed += [(gaussian(e).linear_prior, gaussian(e).num_linear) for e in self.effects]
         moments = [normal_moments(prior) for prior, size in fixed for _ in range(size)]
         self.location, self.scale = np.array(moments).reshape(-1, 2).T
         self.local_index, self.local_value, self.local_matrix = self._localize()
@@ -197,7 +197,7 @@ class AdditivePredictor(eqx.Module):
             for j, effect in enumerate(self.effects):
                 numpyro.deterministic(effect.site("scale"), scales[..., j])
             return scales
-        drawn = [_prior(effect).sample_scale(effect.site) for effect in self.effects]
+        drawn = [gaussian(effect).scales(effect.site) for effect in self.effects]
         drawn = jnp.broadcast_arrays(*(jnp.asarray(s, dtype) for s in drawn))
         return jnp.stack(drawn, axis=-1) if drawn else jnp.zeros(0, dtype)
 
@@ -290,13 +290,12 @@ class AdditivePredictor(eqx.Module):
 
     def _effect_coefficients(self, effect: SplineEffect, coefficients: Any) -> Any:
         """Basis coefficients of one effect from c."""
-        spectrum = effect.prepared.spectrum
+        smooth = gaussian(effect)
         modes = coefficients[..., self.block(effect.site("modes"))]
-        weighted = spectrum.modes * spectrum.standard_deviations
-        result = modes @ weighted.T.astype(modes.dtype)
-        if effect.prepared.linear.shape[1] > 0:
+        result = modes @ smooth.columns.T.astype(modes.dtype)
+        if smooth.num_linear > 0:
             linear = coefficients[..., self.block(effect.site("linear"))]
-            result = result + linear @ effect.prepared.linear.T.astype(modes.dtype)
+            result = result + linear @ smooth.linear.T.astype(modes.dtype)
         return result
 
     def _localize(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -320,8 +319,3 @@ class AdditivePredictor(eqx.Module):
             matrix[start : start + table.shape[0]] = table @ columns
         index = np.concatenate(index, axis=1).astype(np.int32)
         return index, np.concatenate(value, axis=1), matrix
-
-
-def _prior(effect: SplineEffect) -> AbstractSmoothnessPrior:
-    prior: Any = effect.prior
-    return prior

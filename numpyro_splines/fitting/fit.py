@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from numpyro_splines.additive import AdditivePredictor
+from numpyro_splines.additive.layout import gaussian
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.fitting import reml
 from numpyro_splines.fitting.families import (
@@ -18,6 +19,7 @@ from numpyro_splines.fitting.families import (
     AbstractFamily,
     Gaussian,
 )
+from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
 
 
 class PenalizedFit(eqx.Module):
@@ -43,8 +45,8 @@ class PenalizedFit(eqx.Module):
         >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), measure=x)
         >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))
         >>> fit = ns.fitting.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
-        >>> sorted(fit.initial_values())
-        ['f.linear', 'f.modes', 'f.modes_decentered', 'f.scale', 'intercept', 'sigma']
+        >>> sorted(site for site in fit.initial_values() if "coordinates" not in site)
+        ['f.linear', 'f.modes', 'f.scale', 'intercept', 'sigma']
         >>> fit.linear_predictor.shape, bool(3.0 < fit.edf["f"] < 12.0)
         ((101,), True)
     """
@@ -67,8 +69,10 @@ class PenalizedFit(eqx.Module):
         """
         result = {k: v for k, v in self.values.items() if not k.endswith(".coefficients")}
         for effect in self.predictor.effects:
-            site, power = _sampled_modes(effect)
-            result[site] = result[effect.site("modes")] / self._scale(effect) ** power
+            short: dict[str, Any] = {"scale": np.asarray(self._scale(effect))}
+            short.update({n: result.get(effect.site(n)) for n in ("modes", "linear")})
+            seen = gaussian(effect).sampled(short)
+            result.update({effect.site(name): value for name, value in seen.items()})
         return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in result.items()}
 
     def inverse_mass_matrix(self, *sites: str) -> dict[tuple[str, ...], jax.Array]:
@@ -93,9 +97,11 @@ class PenalizedFit(eqx.Module):
         for block in self.predictor.blocks:
             variances[block.site] = diagonal[block.start : block.stop]
         for effect in self.predictor.effects:
-            site, power = _sampled_modes(effect)
-            own = variances.pop(effect.site("modes"))
-            variances[site] = own / self._scale(effect) ** (2 * power)
+            own = {name: self._covariance(effect.site(name)) for name in ("modes", "linear")}
+            del variances[effect.site("modes")]
+            variances.pop(effect.site("linear"), None)
+            seen = gaussian(effect).variances(own, self._scale(effect))
+            variances.update({effect.site(name): value for name, value in seen.items()})
             if isinstance(support := _scale_support(effect), dist.constraints.Constraint):
                 name = effect.site("scale")
                 slope = _unconstrained_slope(support, float(self.values[name]))
@@ -107,6 +113,53 @@ class PenalizedFit(eqx.Module):
             raise KeyError(f"`sites` must be among {sorted(variances)}; got {unknown}.")
         names = sites or tuple(variances)
         return {(name,): jnp.asarray(variances[name], jnp.result_type(float)) for name in names}
+
+    def adapted(self, effect: SplineEffect) -> SplineEffect:
+        """An effect of the predictor, the same prior in coordinates that this fit implies.
+
+        Sampled in a model with the other terms of the predictor (or without them), its modes are
+        nearly uncorrelated, of order one and centered near zero, whatever its scale.
+
+        Args:
+            effect: one of the effects that were fitted.
+
+        Returns:
+            The effect, to be used in its place.
+
+        Raises:
+            ValueError: if the fit has no such effect.
+        """
+        names = [own.name for own in self.predictor.effects]
+        if getattr(effect, "name", None) not in names:
+            raise ValueError(
+                f"`effect` must be one of the effects that were fitted, {names}; got {effect!r}."
+            )
+        smooth, scale = gaussian(effect), self._scale(effect)
+        spread = smooth.deviations(scale)
+        own = [
+            self._coordinates(effect.site(name), deviation)
+            for name, deviation in zip(("modes", "linear"), spread, strict=True)
+        ]
+        return eqx.tree_at(lambda e: e.smooth, effect, smooth.in_coordinates(*own))
+
+    def _coordinates(self, site: str, deviation: float) -> Coordinates:
+        """Those in which the posterior of a site is standard, given all scales, others unknown."""
+        covariance = self._covariance(site)
+        num = len(covariance)
+        if num == 0:
+            return uninformed(0)
+        posterior = np.linalg.inv(covariance)
+        location = np.zeros(num)
+        if np.isfinite(deviation):
+            posterior = posterior - np.eye(num) / deviation**2
+            location = np.linalg.inv(covariance) @ self.values[site]
+        return informed(posterior, location)
+
+    def _covariance(self, site: str) -> np.ndarray:
+        """Of the coefficients of a site, given the scales; empty where there is no such site."""
+        own = [b for b in self.predictor.blocks if b.site == site]
+        rows = np.concatenate([np.arange(b.start, b.stop) for b in own] or [np.zeros(0, int)])
+        return self.covariance[np.ix_(rows, rows)]
 
     def _scale(self, effect: SplineEffect) -> float:
         fixed = _fixed_scale(effect)
@@ -218,19 +271,13 @@ def _effect_freedom(
 
 def _fixed_scale(effect: SplineEffect) -> float:
     """The scale of an effect if it is fixed, else NaN."""
-    prior: Any = effect.prior
-    return np.nan if isinstance(prior.scale, dist.Distribution) else float(prior.scale)
+    scale = gaussian(effect).scale
+    return np.nan if isinstance(scale, dist.Distribution) else float(scale)
 
 
 def _scale_support(effect: SplineEffect) -> Any:
-    prior: Any = effect.prior
-    return prior.scale.support if isinstance(prior.scale, dist.Distribution) else None
-
-
-def _sampled_modes(effect: SplineEffect) -> tuple[str, np.ndarray]:
-    prior: Any = effect.prior
-    site, power = prior.sampled_modes(effect.prepared)
-    return effect.site(site), power
+    scale = gaussian(effect).scale
+    return scale.support if isinstance(scale, dist.Distribution) else None
 
 
 def _unconstrained_slope(support: Any, scale: float) -> float:

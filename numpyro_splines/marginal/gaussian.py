@@ -14,6 +14,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
 from numpyro_splines.additive import AdditivePredictor
+from numpyro_splines.additive.layout import gaussian
 from numpyro_splines.marginal.density import draw_coefficients, log_density
 from numpyro_splines.marginal.reduction import Reduction, Statistics, reduce
 from numpyro_splines.ops.piecewise import array_module
@@ -159,10 +160,9 @@ class GaussianMarginal(eqx.Module):
 
         Returns:
             `draws` with the sites of the coefficients added ("intercept", those of the linear
-            terms, `<effect>.linear`, `<effect>.modes` and, where the prior is not centered,
-            `<effect>.modes_decentered`, `<effect>.coefficients`), as full sampling would give
-            them: `effect.curve(draws)` works, and `Predictive` on the model with
-            `predictor.sample()`.
+            terms, `<effect>.linear`, `<effect>.modes`, their coordinates and
+            `<effect>.coefficients`), as full sampling would give them: `effect.curve(draws)` works,
+            and `Predictive` on the model with `predictor.sample()`.
 
         Raises:
             KeyError: if the draws of a scale are missing.
@@ -189,11 +189,11 @@ class GaussianMarginal(eqx.Module):
         scales, coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
         sites = self.predictor.sites(coefficients.reshape(*sigma.shape, coefficients.shape[-1]))
         for j, effect in enumerate(self.predictor.effects):
-            prior: Any = effect.prior
-            name, power = prior.sampled_modes(effect.prepared)
-            scale = scales[:, j].reshape(*sigma.shape, 1)
-            power = jnp.asarray(power, scale.dtype)
-            sites[effect.site(name)] = sites[effect.site("modes")] / scale**power
+            short: dict[str, Any] = {"scale": scales[:, j].reshape(sigma.shape)}
+            for name in ("modes", "linear"):
+                short[name] = sites.get(effect.site(name))
+            seen = gaussian(effect).sampled(short)
+            sites.update({effect.site(name): value for name, value in seen.items()})
         return {**draws, **{prefix + name: value for name, value in sites.items()}}
 
     def _known_statistics(self, y: np.ndarray) -> Statistics:

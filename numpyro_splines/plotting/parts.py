@@ -22,7 +22,7 @@ from numpyro_splines.plotting.style import (
     strokes,
     width_with_legend,
 )
-from numpyro_splines.prior_checks import smoothness_prior
+from numpyro_splines.prior_checks import gaussian_smooth
 from numpyro_splines.validation import float64_array, integer_at_least
 
 
@@ -118,18 +118,17 @@ def modes(
         >>> [text.get_text() for text in axes.get_legend().texts]
         ['unpenalized', 'mode 1, sd 0.922', 'mode 2, sd 0.332']
     """
-    smoothness_prior(effect)
-    prepared = effect.prepared
+    smooth = gaussian_smooth(effect)
     num = integer_at_least(num, 1, "num")
-    deviations = np.asarray(prepared.spectrum.standard_deviations)[:num]
+    deviations = np.asarray(smooth.spectrum.standard_deviations)[:num]
     grid = _grid(effect.basis, num_points)
     functions = effect.basis.collocation(grid)
     labels = [f"mode {index + 1}, sd {sd:.3g}" for index, sd in enumerate(deviations)]
     axes = canvas(axes, width=width_with_legend(["unpenalized", *labels], beside=True))
-    for index, column in enumerate(np.asarray(prepared.linear).T):
+    for index, column in enumerate(np.asarray(smooth.linear).T):
         label = "" if index else "unpenalized"
         axes.plot(grid, functions @ column, ":", color=GRAY, linewidth=1.4, label=label)
-    columns = np.asarray(prepared.spectrum.modes)[:, : deviations.size]
+    columns = np.asarray(smooth.spectrum.modes)[:, : deviations.size]
     for index, (color, dash) in enumerate(strokes(deviations.size)):
         values = functions @ columns[:, index] * (deviations[index] if scaled else 1.0)
         axes.plot(grid, values, dash, color=color, linewidth=1.4, label=labels[index])

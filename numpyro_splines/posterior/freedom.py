@@ -49,7 +49,7 @@ def degrees_of_freedom(
         [[2.7 1.4]]
     """
     data = dataset(draws)
-    prior: Any = prior_checks.smoothness_prior(effect)
+    prior = prior_checks.gaussian_smooth(effect)
     parts = [_effect_site(data, effect, "scale", prior.scale), _noise(data, sigma)]
     if prior.linear_scale is not None:
         parts.append(_effect_site(data, effect, "linear_scale", prior.linear_scale))

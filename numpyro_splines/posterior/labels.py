@@ -16,9 +16,9 @@ from numpyro_splines.posterior.labeled import SAMPLE
 _AXES = {
     "coefficients": ("coefficient", 0),
     "linear": ("polynomial", 1),
-    "linear_decentered": ("polynomial", 1),
+    "linear_coordinates": ("polynomial", 1),
     "modes": ("mode", 1),
-    "modes_decentered": ("mode", 1),
+    "modes_coordinates": ("mode", 1),
 }
 
 

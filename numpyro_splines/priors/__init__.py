@@ -3,6 +3,7 @@
 from numpyro_splines.priors.adaptive import AdaptivePrior as AdaptivePrior
 from numpyro_splines.priors.adaptive import HorseshoePrior as HorseshoePrior
 from numpyro_splines.priors.base import AbstractPrior as AbstractPrior
+from numpyro_splines.priors.base import AbstractSmooth as AbstractSmooth
 from numpyro_splines.priors.distributions import IntrinsicGaussian as IntrinsicGaussian
 from numpyro_splines.priors.distributions import KroneckerGaussian as KroneckerGaussian
 from numpyro_splines.priors.distributions import RandomWalk as RandomWalk

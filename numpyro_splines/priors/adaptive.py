@@ -17,86 +17,85 @@ from numpyro_splines.bases import AbstractBasis, BSplineBasis
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.ops.penalties import difference_matrix
 from numpyro_splines.priors.arguments import check_coefficient, check_positive_number, check_scale
-from numpyro_splines.priors.base import AbstractPrior
+from numpyro_splines.priors.base import AbstractPrior, AbstractSmooth
+from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import combine, draw, draw_vector, limited
 from numpyro_splines.priors.smoothness import (
     AbstractSmoothnessPrior,
     check_smooth,
 )
-from numpyro_splines.spectrum import orthonormalized
+from numpyro_splines.spectrum import split
 from numpyro_splines.validation import float64_array, integer_at_least
 
 Matrix = Float[Array, "..."] | np.ndarray
 
 
-class Steps(eqx.Module):
-    """What the adaptive priors prepare.
-
-    Attributes:
-        linear: coefficients of the unpenalized functions but the constant, orthonormal in L2(mu);
-            shape (K, order - 1).
-        matrix: coefficients from standardized steps, shape (K, K - order): with independent steps
-            of variance one, the mean square of the curve over mu is one.
-        local: of the prior of the log step size, on a basis of its own; None for none.
-        design: its basis functions at the places of the steps, shape (K - order, L).
-    """
-
-    linear: Matrix
-    matrix: Matrix
-    local: Any
-    design: Matrix
-
-
-class AbstractStepPrior(AbstractPrior):
+class AbstractStepSmooth(AbstractSmooth):
     """f = linear part + tau sum_i w_i z_i h_i: steps z_i with local sizes w_i.
 
     The h_i respond to a step of the differences of neighboring coefficients at one place, the
     unpenalized functions taken out.
+
+    Attributes:
+        prior: what it comes from.
+        linear: coefficients of the unpenalized functions but the constant, shape (K, order - 1).
+        matrix: coefficients from standardized steps, shape (K, K - order): with independent steps
+            of variance one, the mean square of the curve over mu is one.
     """
 
-    order: eqx.AbstractVar[int]
-    scale: eqx.AbstractVar[Any]
-    linear: eqx.AbstractVar[dist.Distribution]
+    prior: eqx.AbstractVar[Any]
+    linear: eqx.AbstractVar[Matrix]
+    matrix: eqx.AbstractVar[Matrix]
 
     @abc.abstractmethod
-    def _sizes(self, prepared: Steps, scale: Array, site: Callable[[str], str]) -> Array:
+    def _sizes(self, scale: Array, site: Callable[[str], str]) -> Array:
         """tau w_i, with the shape of the surrounding plates in front; draws what they need."""
 
-    def _prepare(self, basis: AbstractBasis, measure: Any) -> tuple[BSplineBasis, Steps]:
-        if not isinstance(basis, BSplineBasis):
-            raise TypeError(
-                f"`basis` of a {type(self).__name__} must be a BSplineBasis, whose coefficients "
-                f"are in order along x; got {type(basis).__name__}."
-            )
-        # Checks the order as well.
-        basis.difference_penalty(self.order)
-        gram = basis.gram(measure)
-        polynomials = orthonormalized(basis.polynomials(self.order), gram)
-        knots = float64_array(basis.knots, "knots")
-        matrix = np.linalg.pinv(difference_matrix(knots, basis.degree, self.order))
-        matrix = matrix - polynomials @ (polynomials.T @ gram @ matrix)
-        matrix = matrix / np.sqrt(np.trace(matrix.T @ gram @ matrix))
-        none = np.zeros((matrix.shape[1], 0))
-        return basis, Steps(polynomials[:, 1:], matrix, None, none)
-
-    def prepare(self, basis: AbstractBasis, measure: Any) -> Steps:
-        """See `AbstractPrior.prepare`."""
-        return self._prepare(basis, measure)[1]
-
-    def sample(self, prepared: Steps, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractPrior.sample`."""
-        sizes = self._sizes(prepared, draw(site("scale"), self.scale), site)
-        steps = draw_vector(site("steps"), prepared.matrix.shape[-1], dist.Normal(0.0, 1.0))
+    def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractSmooth.sample`."""
+        sizes = self._sizes(draw(site("scale"), self.prior.scale), site)
+        steps = draw_vector(site("steps"), self.matrix.shape[-1], dist.Normal(0.0, 1.0))
         terms = []
-        if prepared.linear.shape[-1] > 0:
-            terms = [
-                prepared.linear,
-                draw_vector(site("linear"), prepared.linear.shape[-1], self.linear),
-            ]
-        return _walk(prepared.matrix, sizes, steps, *terms)
+        if (num := self.linear.shape[-1]) > 0:
+            terms = [self.linear, draw_vector(site("linear"), num, self.prior.linear)]
+        return _walk(self.matrix, sizes, steps, *terms)
 
 
-class AdaptivePrior(AbstractStepPrior):
+class AdaptiveSmooth(AbstractStepSmooth):
+    """What `AdaptivePrior.bind` returns.
+
+    Attributes:
+        prior: what it comes from.
+        linear: see `AbstractStepSmooth`.
+        matrix: see `AbstractStepSmooth`.
+        local: the log step size, on a basis of its own.
+        design: the functions of that basis at the places of the steps, shape (K - order, L).
+    """
+
+    prior: AdaptivePrior
+    linear: Matrix
+    matrix: Matrix
+    local: GaussianSmooth
+    design: Matrix
+
+    def _sizes(self, scale: Array, site: Callable[[str], str]) -> Array:
+        coefficients = self.local.sample(lambda name: site(f"local.{name}"))
+        return _varying(scale, self.design, coefficients)
+
+
+class HorseshoeSmooth(AbstractStepSmooth):
+    """What `HorseshoePrior.bind` returns."""
+
+    prior: HorseshoePrior
+    linear: Matrix
+    matrix: Matrix
+
+    def _sizes(self, scale: Array, site: Callable[[str], str]) -> Array:
+        local = draw_vector(site("local"), self.matrix.shape[-1], dist.HalfCauchy(1.0))
+        return _heavy_tailed(scale, local, self.prior.slab)
+
+
+class AdaptivePrior(AbstractPrior):
     r"""A random walk of B-spline coefficients whose step size is a smooth function of x.
 
     (D c)_i = tau w_i z_i up to one constant, z_i ~ Normal(0, 1), log w = g a Gaussian smooth,
@@ -112,7 +111,7 @@ class AdaptivePrior(AbstractStepPrior):
         scale: a distribution of positive numbers, or a number.
         linear: as in `RandomWalkPrior`.
         local: prior of g; its scale is the root mean square of the log step size over the
-            domain. `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+            domain. `RandomWalkPrior(order=1)` if omitted.
         num_local: number of coefficients of g, a cubic spline with even knots on the domain; at
             least 4.
 
@@ -154,26 +153,21 @@ class AdaptivePrior(AbstractStepPrior):
         self.local = check_smooth(local, "local")
         self.num_local = integer_at_least(num_local, 4, "num_local")
 
-    def prepare(self, basis: AbstractBasis, measure: Any) -> Steps:
-        """See `AbstractPrior.prepare`."""
-        spline, steps = self._prepare(basis, measure)
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> AdaptiveSmooth:
+        """See `AbstractPrior.bind`."""
+        spline, linear, matrix = _steps(self, basis, measure)
         lower, upper = (float(end) for end in spline.domain)
         local = BSplineBasis(knot_rules.uniform(lower, upper, self.num_local - 2))
         # The middle of the support of B-spline i of degree `degree - order`.
-        knots, num = float64_array(spline.knots, "knots"), steps.matrix.shape[1]
+        knots, num = float64_array(spline.knots, "knots"), matrix.shape[1]
         first, last = knots[self.order :][:num], knots[spline.degree + 1 :][:num]
         places = np.clip((first + last) / 2, lower, upper)
-        design = local.collocation(places)
         # Uniform whatever the effect's measure: without data an exponential must not explode.
-        prepared = self.local.prepare(local, None)
-        return Steps(steps.linear, steps.matrix, prepared, design)
-
-    def _sizes(self, prepared: Steps, scale: Array, site: Callable[[str], str]) -> Array:
-        coefficients = self.local.sample(prepared.local, lambda name: site(f"local.{name}"))
-        return _varying(scale, prepared.design, coefficients)
+        smooth = self.local.bind(local)
+        return AdaptiveSmooth(self, linear, matrix, smooth, local.collocation(places))
 
 
-class HorseshoePrior(AbstractStepPrior):
+class HorseshoePrior(AbstractPrior):
     r"""A random walk most of whose steps are tiny and few are large: curves with jumps or kinks.
 
     (D c)_i = tau w_i z_i up to one constant with z_i ~ Normal(0, 1) and the regularized horseshoe
@@ -221,9 +215,31 @@ class HorseshoePrior(AbstractStepPrior):
         self.linear = check_coefficient(linear, "linear")
         self.slab = check_positive_number(slab, "slab")
 
-    def _sizes(self, prepared: Steps, scale: Array, site: Callable[[str], str]) -> Array:
-        local = draw_vector(site("local"), prepared.matrix.shape[-1], dist.HalfCauchy(1.0))
-        return _heavy_tailed(scale, local, self.slab)
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> HorseshoeSmooth:
+        """See `AbstractPrior.bind`."""
+        _, linear, matrix = _steps(self, basis, measure)
+        return HorseshoeSmooth(self, linear, matrix)
+
+
+def _steps(
+    prior: AdaptivePrior | HorseshoePrior, basis: AbstractBasis, measure: Any
+) -> tuple[BSplineBasis, np.ndarray, np.ndarray]:
+    """The basis, checked, and `linear` and `matrix` of an `AbstractStepSmooth`."""
+    if not isinstance(basis, BSplineBasis):
+        raise TypeError(
+            f"`basis` of a {type(prior).__name__} must be a BSplineBasis, whose coefficients "
+            f"are in order along x; got {type(basis).__name__}."
+        )
+    # Checks the order as well.
+    basis.difference_penalty(prior.order)
+    mu = basis.measure(measure)
+    gram = basis.gram(mu)
+    polynomials, rows = split(basis.polynomials(prior.order), gram, basis.gram(mu.observations))
+    knots = float64_array(basis.knots, "knots")
+    matrix = np.linalg.pinv(difference_matrix(knots, basis.degree, prior.order))
+    matrix = matrix - polynomials @ (rows @ matrix)
+    matrix = matrix / np.sqrt(np.trace(matrix.T @ gram @ matrix))
+    return basis, polynomials[:, 1:], matrix
 
 
 @one_program()

@@ -1,4 +1,4 @@
-"""Checks of what priors are given: scales, coefficients, centering."""
+"""Checks of what priors are given: scales and coefficients."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ import numpy as np
 import numpyro.distributions as dist
 
 from numpyro_splines.validation import float64_array, is_traced
-
-
-def check_unit_interval(centering: Any) -> np.ndarray | None:
-    """A `centering=` argument: numbers in [0, 1], or None for the automatic choice."""
-    if centering is None:
-        return None
-    centering = float64_array(centering, "centering")
-    if np.any((centering < 0.0) | (centering > 1.0)):
-        raise ValueError(f"`centering` must lie in [0, 1]; got {centering}.")
-    return centering
 
 
 def check_scale(scale: Any, name: str = "scale") -> Any:

@@ -1,23 +1,15 @@
-"""Normal modes inside models: how they are parametrized for samplers, and what they add up to."""
+"""Numbers drawn inside models, and what they add up to."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
-from numpyro.infer.reparam import LocScaleReparam
 
 from numpyro_splines.ops.arrays import one_program
-
-# Noise variance, in units of tau^2, at which the automatic centering of a mode is one half: noise
-# about three times as large as the penalized part of f, a signal worth smoothing. At equal noise
-# (1) small data sets diverge more: 27 rather than 6 of 4000 draws at n = 50 in
-# benchmarks/nuts_gaussian.py.
-_NOISE = 10.0
 
 
 @one_program()
@@ -32,29 +24,6 @@ def combine(*terms: Any, shift: Any = None) -> Array:
     parts = [jnp.einsum("km,...m->...k", jnp.asarray(c, w.dtype), w) for c, w in pairs]
     total = sum(parts[1:], parts[0])
     return total if shift is None else total + jnp.asarray(shift, total.dtype)
-
-
-def scaled_normal(site: str, num: int, scale: Array, centering: Any) -> Array:
-    """Draw `num` numbers Normal(0, scale) inside a model, parametrized for samplers.
-
-    Args:
-        site: full name of the site.
-        num: how many.
-        scale: their standard deviation, any batch shape.
-        centering: in [0, 1], shape () or (num,).
-    """
-    # Plain floats let NumPyro skip the transformation at both ends of the range.
-    if isinstance(centering, np.ndarray) and np.ptp(centering) == 0.0:
-        centering = float(centering.flat[0])
-    prior = dist.Normal(jnp.zeros(num), scale[..., None]).to_event(1)
-    with numpyro.handlers.reparam(config={site: LocScaleReparam(centering)}):
-        return jnp.asarray(numpyro.sample(site, prior))
-
-
-def informed_centering(standard_deviations: Any, num_observations: float) -> np.ndarray:
-    """How much n observations say about modes with these prior standard deviations, in [0, 1)."""
-    information = num_observations * np.asarray(standard_deviations) ** 2
-    return information / (_NOISE + information)
 
 
 def draw_vector(site: str, num: int, prior: dist.Distribution) -> Array:

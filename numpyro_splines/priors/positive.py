@@ -19,10 +19,48 @@ from numpyro_splines.bases import AbstractBasis, BSplineBasis, ISplineBasis, MSp
 from numpyro_splines.extrapolation import Linear, Polynomial
 from numpyro_splines.ops.penalties import bspline_integrals
 from numpyro_splines.priors.arguments import check_scale
-from numpyro_splines.priors.base import AbstractPrior
+from numpyro_splines.priors.base import AbstractPrior, AbstractSmooth
+from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import draw
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, Prepared, check_smooth
+from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, check_smooth
 from numpyro_splines.validation import float64_array
+
+
+class PositiveSmooth(AbstractSmooth):
+    """What `PositivePrior.bind` returns.
+
+    Attributes:
+        smooth: the logarithm g.
+        level: prior of the level, or a number.
+        sizes: what the coefficients are relative to, shape (K,).
+    """
+
+    smooth: GaussianSmooth
+    level: Any
+    sizes: Float[Array, " K"] | np.ndarray
+
+    def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractSmooth.sample`."""
+        level = draw(site("level"), self.level)[..., None]
+        logarithms = self.smooth.sample(site)
+        return level * jnp.asarray(self.sizes, logarithms.dtype) * jnp.exp(logarithms)
+
+
+class SimplexSmooth(AbstractSmooth):
+    """What `SimplexPrior.bind` returns.
+
+    Attributes:
+        smooth: the logarithm g.
+        log_sizes: logarithms of the integrals of the B-splines, shape (K,).
+    """
+
+    smooth: GaussianSmooth
+    log_sizes: Float[Array, " K"] | np.ndarray
+
+    def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractSmooth.sample`."""
+        logarithms = self.smooth.sample(site)
+        return jax.nn.softmax(logarithms + jnp.asarray(self.log_sizes, logarithms.dtype), axis=-1)
 
 
 class PositivePrior(AbstractPrior):
@@ -34,7 +72,7 @@ class PositivePrior(AbstractPrior):
     Args:
         level: a distribution of positive numbers, or a number, in the units of f: the curve
             without variation.
-        smooth: prior of g; `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+        smooth: prior of g; `RandomWalkPrior(order=1)` if omitted.
 
     Raises:
         TypeError: if `smooth` is no smoothness prior, or the basis is not made of non-negative
@@ -61,8 +99,8 @@ class PositivePrior(AbstractPrior):
         self.level = check_scale(level, "level")
         self.smooth = check_smooth(smooth, "smooth")
 
-    def prepare(self, basis: AbstractBasis, measure: Any) -> tuple[Prepared, np.ndarray]:
-        """See `AbstractPrior.prepare`."""
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> PositiveSmooth:
+        """See `AbstractPrior.bind`."""
         del measure
         spline, integrals = _densities(self, basis)
         if isinstance(basis, ISplineBasis):
@@ -73,14 +111,7 @@ class PositivePrior(AbstractPrior):
         _check_continuation(self, basis)
         sizes = integrals if isinstance(basis, MSplineBasis) else np.ones_like(integrals)
         # Uniform whatever the effect's measure: without data an exponential must not explode.
-        return self.smooth.prepare(spline, None), sizes
-
-    def sample(self, prepared: Any, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractPrior.sample`."""
-        smooth, sizes = prepared
-        level = draw(site("level"), self.level)[..., None]
-        logarithms = self.smooth.sample(smooth, site)
-        return level * jnp.asarray(sizes, logarithms.dtype) * jnp.exp(logarithms)
+        return PositiveSmooth(self.smooth.bind(spline), self.level, sizes)
 
 
 class SimplexPrior(AbstractPrior):
@@ -94,7 +125,7 @@ class SimplexPrior(AbstractPrior):
 
     Args:
         smooth: prior of g; its scale is the root mean square of the log density over the domain.
-            `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+            `RandomWalkPrior(order=1)` if omitted.
 
     Raises:
         TypeError: if `smooth` is no smoothness prior, or the basis is neither `MSplineBasis` nor
@@ -118,8 +149,8 @@ class SimplexPrior(AbstractPrior):
     def __init__(self, smooth: AbstractSmoothnessPrior | None = None):
         self.smooth = check_smooth(smooth, "smooth")
 
-    def prepare(self, basis: AbstractBasis, measure: Any) -> tuple[Prepared, np.ndarray]:
-        """See `AbstractPrior.prepare`."""
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> SimplexSmooth:
+        """See `AbstractPrior.bind`."""
         del measure
         spline, integrals = _densities(self, basis)
         if spline is basis:
@@ -128,13 +159,7 @@ class SimplexPrior(AbstractPrior):
                 f"{type(basis).__name__}, whose functions do not integrate to one."
             )
         _check_continuation(self, basis)
-        return self.smooth.prepare(spline, None), np.log(integrals)
-
-    def sample(self, prepared: Any, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractPrior.sample`."""
-        smooth, sizes = prepared
-        logarithms = self.smooth.sample(smooth, site)
-        return jax.nn.softmax(logarithms + jnp.asarray(sizes, logarithms.dtype), axis=-1)
+        return SimplexSmooth(self.smooth.bind(spline), np.log(integrals))
 
 
 def _densities(prior: AbstractPrior, basis: AbstractBasis) -> tuple[BSplineBasis, np.ndarray]:

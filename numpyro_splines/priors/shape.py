@@ -26,20 +26,22 @@ from numpyro_splines.bases import (
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.ops.penalties import difference_matrix
 from numpyro_splines.priors.arguments import check_coefficient, check_scale, check_univariate
-from numpyro_splines.priors.base import AbstractPrior
+from numpyro_splines.priors.base import AbstractPrior, AbstractSmooth
+from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import combine, draw
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, Prepared, check_smooth
-from numpyro_splines.spectrum import orthonormalized
+from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, check_smooth
+from numpyro_splines.spectrum import split
 from numpyro_splines.validation import float64_array
 
 Matrix = Float[Array, "..."] | np.ndarray
 
 
-class Shaped(eqx.Module):
-    """What the priors of monotone and convex curves prepare.
+class AbstractShapedSmooth(AbstractSmooth):
+    """A random curve of one shape.
 
     Attributes:
-        smooth: of the prior of g, on the B-splines of the derivative.
+        prior: what it comes from.
+        smooth: g, on the B-splines of the derivative.
         matrix: basis coefficients from those of the derivative, shape (K, m).
         functionals: linear functionals of basis coefficients, shape (r, K): f(a), f(b) and where f
             can be centered int f d mu for monotone curves; for convex ones rows whose squares sum
@@ -48,11 +50,57 @@ class Shaped(eqx.Module):
         constant: those of the constant, likewise.
     """
 
-    smooth: Prepared
+    prior: eqx.AbstractVar[Any]
+    smooth: eqx.AbstractVar[GaussianSmooth]
+    matrix: eqx.AbstractVar[Matrix]
+    functionals: eqx.AbstractVar[Matrix]
+    line: eqx.AbstractVar[Matrix]
+    constant: eqx.AbstractVar[Matrix]
+
+
+class MonotoneSmooth(AbstractShapedSmooth):
+    """What `MonotonePrior.bind` returns."""
+
+    prior: MonotonePrior
+    smooth: GaussianSmooth
     matrix: Matrix
     functionals: Matrix
     line: Matrix
     constant: Matrix
+
+    def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractSmooth.sample`."""
+        prior = self.prior
+        logarithms = self.smooth.sample(site)
+        straight = None if prior.curvature is None else draw(site("straight"), prior.straight)
+        rise = draw(site("rise"), prior.rise)
+        # The mean; a basis without the constant, whose curves start at zero, has none.
+        anchor, value = self.functionals[-1], 0.0
+        if self.constant.shape[-1] > 0 and prior.start is not None:
+            anchor, value = self.functionals[0], draw(site("start"), prior.start)
+        elif self.constant.shape[-1] > 0 and prior.finish is not None:
+            anchor, value = self.functionals[1], draw(site("finish"), prior.finish)
+        rise = rise if prior.increasing else -rise
+        return _monotone(self, logarithms, straight, rise, anchor, value)
+
+
+class ConvexSmooth(AbstractShapedSmooth):
+    """What `ConvexPrior.bind` returns."""
+
+    prior: ConvexPrior
+    smooth: GaussianSmooth
+    matrix: Matrix
+    functionals: Matrix
+    line: Matrix
+    constant: Matrix
+
+    def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
+        """See `AbstractSmooth.sample`."""
+        logarithms = self.smooth.sample(site)
+        bend, slope = draw(site("bend"), self.prior.bend), None
+        if self.line.shape[-1] > 0:
+            slope = draw(site("slope"), self.prior.slope)
+        return _convex(self, logarithms, bend if self.prior.convex else -bend, slope)
 
 
 class MonotonePrior(AbstractPrior):
@@ -77,7 +125,7 @@ class MonotonePrior(AbstractPrior):
         finish: f(b), likewise. With numbers for both, `rise` is their difference.
         curvature: None, "convex" or "concave".
         straight: distribution on (0, 1) of the straight share of the rise, with `curvature`.
-        smooth: prior of g; `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+        smooth: prior of g; `RandomWalkPrior(order=1)` if omitted.
 
     Raises:
         TypeError: if an argument is of the wrong kind; when the effect is made, if the basis is
@@ -130,8 +178,8 @@ class MonotonePrior(AbstractPrior):
         check_univariate(straight, "straight")
         self.straight, self.smooth = straight, check_smooth(smooth, "smooth")
 
-    def prepare(self, basis: AbstractBasis, measure: Any) -> Shaped:
-        """See `AbstractPrior.prepare`."""
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> MonotoneSmooth:
+        """See `AbstractPrior.bind`."""
         order = 1 if self.curvature is None else 2
         smooth, matrix = _from_derivative(self, basis, order)
         ends = np.array([float(end) for end in basis.domain])
@@ -150,22 +198,9 @@ class MonotonePrior(AbstractPrior):
             flat = ends[:1] if self.increasing == (self.curvature == "convex") else ends[1:]
             slopes = basis.collocation(flat, 1)
             matrix = matrix - line @ (slopes @ matrix) / (slopes @ line)
-        mean = constant.T @ basis.gram(measure)
-        return Shaped(smooth, matrix, np.concatenate([values, mean]), line, constant)
-
-    def sample(self, prepared: Shaped, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractPrior.sample`."""
-        logarithms = self.smooth.sample(prepared.smooth, site)
-        straight = None if self.curvature is None else draw(site("straight"), self.straight)
-        rise = draw(site("rise"), self.rise)
-        # The mean; a basis without the constant, whose curves start at zero, has none.
-        anchor, value = prepared.functionals[-1], 0.0
-        if prepared.constant.shape[-1] > 0 and self.start is not None:
-            anchor, value = prepared.functionals[0], draw(site("start"), self.start)
-        elif prepared.constant.shape[-1] > 0 and self.finish is not None:
-            anchor, value = prepared.functionals[1], draw(site("finish"), self.finish)
-        rise = rise if self.increasing else -rise
-        return _monotone(prepared, logarithms, straight, rise, anchor, value)
+        mean = constant.T @ basis.gram(basis.measure(measure).observations)
+        rows = np.concatenate([values, mean])
+        return MonotoneSmooth(self, smooth, matrix, rows, line, constant)
 
 
 class ConvexPrior(AbstractPrior):
@@ -184,7 +219,7 @@ class ConvexPrior(AbstractPrior):
         convex: False for concave curves.
         bend: distribution of positive numbers, or a number, in the units of f.
         slope: distribution of beta, or a number s meaning Normal(0, s), in the units of f.
-        smooth: prior of g; `RandomWalkPrior(order=1, centering=0.0)` if omitted.
+        smooth: prior of g; `RandomWalkPrior(order=1)` if omitted.
 
     Raises:
         TypeError: if an argument is of the wrong kind; when the effect is made, if the basis is
@@ -218,28 +253,21 @@ class ConvexPrior(AbstractPrior):
         self.slope = check_coefficient(slope, "slope")
         self.smooth = check_smooth(smooth, "smooth")
 
-    def prepare(self, basis: AbstractBasis, measure: Any) -> Shaped:
-        """See `AbstractPrior.prepare`."""
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> ConvexSmooth:
+        """See `AbstractPrior.bind`."""
         smooth, matrix = _from_derivative(self, basis, 2)
-        gram = basis.gram(measure)
-        orthonormal = orthonormalized(basis.polynomials(2), gram)
-        matrix = matrix - orthonormal @ (orthonormal.T @ gram @ matrix)
-        line, constant = orthonormal[:, 1:], orthonormal[:, :0]
-        return Shaped(smooth, matrix, np.linalg.cholesky(gram).T, line, constant)
-
-    def sample(self, prepared: Shaped, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractPrior.sample`."""
-        logarithms = self.smooth.sample(prepared.smooth, site)
-        bend, slope = draw(site("bend"), self.bend), None
-        if prepared.line.shape[-1] > 0:
-            slope = draw(site("slope"), self.slope)
-        return _convex(prepared, logarithms, bend if self.convex else -bend, slope)
+        mu = basis.measure(measure)
+        gram = basis.gram(mu)
+        polynomials, rows = split(basis.polynomials(2), gram, basis.gram(mu.observations))
+        matrix = matrix - polynomials @ (rows @ matrix)
+        line, constant = polynomials[:, 1:], polynomials[:, :0]
+        return ConvexSmooth(self, smooth, matrix, np.linalg.cholesky(gram).T, line, constant)
 
 
 def _from_derivative(
     prior: MonotonePrior | ConvexPrior, basis: AbstractBasis, order: int
-) -> tuple[Prepared, np.ndarray]:
-    """The prepared prior of g, and basis coefficients from e, up to polynomials."""
+) -> tuple[GaussianSmooth, np.ndarray]:
+    """The prior of g, bound, and basis coefficients from e, up to polynomials."""
     name = type(prior).__name__
     spline = basis.spline if isinstance(basis, AbstractCombinedBasis) else basis
     if not isinstance(spline, BSplineBasis) or spline.degree < order:
@@ -250,7 +278,7 @@ def _from_derivative(
     knots = float64_array(spline.knots, "knots")
     inner = BSplineBasis(knots=knots[order : len(knots) - order], degree=spline.degree - order)
     # Uniform whatever the effect's measure: without data an exponential must not explode.
-    smooth = prior.smooth.prepare(inner, None)
+    smooth = prior.smooth.bind(inner)
     integrals = np.linalg.pinv(difference_matrix(knots, spline.degree, order))
     if not isinstance(basis, AbstractCombinedBasis):
         return smooth, integrals
@@ -268,35 +296,35 @@ def _from_derivative(
 
 @one_program()
 def _monotone(
-    prepared: Shaped, logarithms: Any, straight: Any, rise: Any, anchor: Any, value: Any
+    shaped: AbstractShapedSmooth, logarithms: Any, straight: Any, rise: Any, anchor: Any, value: Any
 ) -> Array:
     """Coefficients of the curve with this rise whose functional `anchor` has this value."""
-    shape = _positive_combination(prepared, logarithms)
-    functionals = jnp.asarray(prepared.functionals, shape.dtype)
+    shape = _positive_combination(shaped, logarithms)
+    functionals = jnp.asarray(shaped.functionals, shape.dtype)
     shape = _unit_rise(shape, functionals)
     if straight is not None:
-        line = _unit_rise(jnp.asarray(prepared.line[:, 0], shape.dtype), functionals)
+        line = _unit_rise(jnp.asarray(shaped.line[:, 0], shape.dtype), functionals)
         shape = straight[..., None] * line + (1.0 - straight[..., None]) * shape
     curve = rise[..., None] * shape
-    if prepared.constant.shape[-1] == 0:
+    if shaped.constant.shape[-1] == 0:
         return curve
     shift = value - jnp.einsum("k,...k->...", jnp.asarray(anchor, curve.dtype), curve)
-    return curve + shift[..., None] * jnp.asarray(prepared.constant[:, 0], curve.dtype)
+    return curve + shift[..., None] * jnp.asarray(shaped.constant[:, 0], curve.dtype)
 
 
 @one_program()
-def _convex(prepared: Shaped, logarithms: Any, bend: Any, slope: Any) -> Array:
-    shape = _positive_combination(prepared, logarithms)
-    size = jnp.linalg.norm(combine(prepared.functionals, shape), axis=-1, keepdims=True)
+def _convex(shaped: AbstractShapedSmooth, logarithms: Any, bend: Any, slope: Any) -> Array:
+    shape = _positive_combination(shaped, logarithms)
+    size = jnp.linalg.norm(combine(shaped.functionals, shape), axis=-1, keepdims=True)
     curve = bend[..., None] * shape / size
-    return curve if slope is None else curve + combine(prepared.line, slope[..., None])
+    return curve if slope is None else curve + combine(shaped.line, slope[..., None])
 
 
-def _positive_combination(prepared: Shaped, logarithms: Array) -> Array:
+def _positive_combination(shaped: AbstractShapedSmooth, logarithms: Array) -> Array:
     """Basis coefficients of the curve whose derivative has coefficients e, up to a factor."""
     # The factor cancels later, so it may be what keeps exp from overflowing.
     largest = jax.lax.stop_gradient(logarithms.max(-1, keepdims=True))
-    return combine(prepared.matrix, jnp.exp(logarithms - largest))
+    return combine(shaped.matrix, jnp.exp(logarithms - largest))
 
 
 def _unit_rise(shape: Array, rows: Array) -> Array:

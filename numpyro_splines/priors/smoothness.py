@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
 
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.measure import Measure
-from numpyro_splines.priors.arguments import check_coefficient, check_scale, check_unit_interval
+from numpyro_splines.priors.arguments import check_coefficient, check_scale
 from numpyro_splines.priors.base import AbstractPrior
-from numpyro_splines.priors.modes import (
-    combine,
-    draw,
-    draw_vector,
-    informed_centering,
-    scaled_normal,
-)
-from numpyro_splines.spectrum import Spectrum, karhunen_loeve
+from numpyro_splines.priors.coordinates import uninformed
+from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.sizes import typical_size
+from numpyro_splines.spectrum import karhunen_loeve
 from numpyro_splines.validation import float64_array, integer_at_least
-
-
-class Prepared(eqx.Module):
-    """A spectrum with the centering of each of its modes.
-
-    Attributes:
-        spectrum: the Karhunen-Loeve decomposition.
-        linear: coefficients of the unpenalized functions but the constant, which is left out: that
-            centers f with respect to the measure. Shape (K, number of them).
-        centering: in [0, 1], shape () or one per mode.
-        linear_centering: the same for coefficients of `linear` that have a scale of their own.
-        mean: coefficients of the curve around which f varies, shape (K,).
-    """
-
-    spectrum: Spectrum
-    linear: Float[Array, "..."] | np.ndarray
-    centering: Float[Array, "..."] | np.ndarray
-    linear_centering: Float[Array, ""] | np.ndarray
-    mean: Float[Array, "..."] | np.ndarray
 
 
 class AbstractSmoothnessPrior(AbstractPrior):
@@ -54,7 +29,6 @@ class AbstractSmoothnessPrior(AbstractPrior):
     linear: dist.Distribution
     linear_scale: dist.Distribution | None
     mean: Any
-    centering: Any
 
     def __init__(
         self,
@@ -63,7 +37,6 @@ class AbstractSmoothnessPrior(AbstractPrior):
         linear: Any,
         linear_scale: Any,
         mean: Any,
-        centering: Any,
     ):
         self.order = integer_at_least(order, 1, "order")
         self.scale = check_scale(scale)
@@ -82,72 +55,41 @@ class AbstractSmoothnessPrior(AbstractPrior):
             None if linear_scale is None else check_scale(linear_scale, "linear_scale")
         )
         self.mean = None if mean is None else _check_mean(mean)
-        self.centering = check_unit_interval(centering)
 
     @abc.abstractmethod
     def penalty(self, basis: AbstractBasis) -> np.ndarray:
         """The penalty matrix on this basis."""
 
-    def prepare(self, basis: AbstractBasis, measure: Any) -> Prepared:
-        """See `AbstractPrior.prepare`."""
+    def bind(self, basis: AbstractBasis, measure: Any = None) -> GaussianSmooth:
+        """See `AbstractPrior.bind`.
+
+        With observations as measure, samplers see coordinates for noise of the size of the scale.
+        """
         mu = basis.measure(measure)
-        gram = basis.gram(mu)
-        spectrum = karhunen_loeve(gram, self.penalty(basis), basis.null_space(self.order))
+        gram, observed = basis.gram(mu), basis.gram(mu.observations)
+        spectrum = karhunen_loeve(gram, self.penalty(basis), basis.null_space(self.order), observed)
         # The null space of some bases lacks the constant: constrained, shrunk, integrated ones.
         num_constant = basis.null_space(1).shape[-1]
         polynomials = np.asarray(spectrum.polynomials)
         constant, linear = polynomials[:, :num_constant], polynomials[:, num_constant:]
-        mean = np.zeros(len(gram)) if self.mean is None else _projection(self.mean, basis, mu, gram)
-        mean = mean - constant @ (constant.T @ (gram @ mean))
-        centering = informed_centering(spectrum.standard_deviations, mu.num_observations)
-        linear_centering = informed_centering(np.ones(()), mu.num_observations)
-        if self.centering is not None:
-            centering = _check_centering(self.centering, spectrum)
-            linear_centering = centering.mean()
-        return Prepared(spectrum, linear, centering, linear_centering, mean)
-
-    def sample_scale(self, site: Callable[[str], str]) -> Float[Array, "*batch"]:
-        """Draw tau inside a model, or take it where it is fixed: all that is not Gaussian.
-
-        Args:
-            site: as in `AbstractPrior.sample`; site "scale".
-
-        Returns:
-            tau, in the units of f, with the shape of the surrounding plates.
-        """
-        return draw(site("scale"), self.scale)
-
-    def sampled_modes(self, prepared: Prepared) -> tuple[str, np.ndarray]:
-        """The site that samplers see for the modes, and its centering.
-
-        Args:
-            prepared: what `prepare` returned.
-
-        Returns:
-            Its short name, "modes" or "modes_decentered", and the power of tau by which modes are
-            divided there, shape () or one per mode.
-        """
-        power = 1.0 - np.asarray(prepared.centering)
-        return ("modes_decentered" if np.any(power > 0.0) else "modes"), power
-
-    def sample(
-        self, prepared: Prepared, site: Callable[[str], str]
-    ) -> Float[Array, "*batch num_coefficients"]:
-        """See `AbstractPrior.sample`."""
-        spectrum = prepared.spectrum
-        num_modes = spectrum.standard_deviations.shape[-1]
-        modes = scaled_normal(site("modes"), num_modes, self.sample_scale(site), prepared.centering)
-        terms = [spectrum.modes * spectrum.standard_deviations, modes]
-        if prepared.linear.shape[-1] > 0:
-            terms += [prepared.linear, self._sample_linear(prepared, site)]
-        return combine(*terms, shift=None if self.mean is None else prepared.mean)
-
-    def _sample_linear(self, prepared: Prepared, site: Callable[[str], str]) -> Array:
-        num = prepared.linear.shape[-1]
-        if self.linear_scale is None:
-            return draw_vector(site("linear"), num, self.linear)
-        scale = draw(site("linear_scale"), self.linear_scale)
-        return scaled_normal(site("linear"), num, scale, prepared.linear_centering)
+        mean = None
+        if self.mean is not None:
+            mean = _projection(self.mean, basis, mu, gram)
+            mean = mean - constant @ (constant.T @ (observed @ mean))
+        smooth = GaussianSmooth(
+            spectrum,
+            linear,
+            mean,
+            self.scale,
+            self.linear,
+            self.linear_scale,
+            uninformed(spectrum.modes.shape[-1]),
+            uninformed(linear.shape[-1]),
+        )
+        if mu.num_observations == 0:
+            return smooth
+        noise = typical_size(self.scale)
+        return smooth.informed(mu.num_observations / noise**2 * observed)
 
 
 class SmoothnessPrior(AbstractSmoothnessPrior):
@@ -169,6 +111,11 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
         modes   ~ Normal(0, tau), one per    tau z_m
                   mode
 
+    What samplers see are the sites `modes_coordinates` and, where something is known of it,
+    `linear_coordinates`: the same numbers turned, shifted and scaled so that given the data they
+    are of order one whatever tau is (see `SplineEffect`); `modes` and `linear` are deterministic
+    then. The prior is the same to the last digit.
+
     Args:
         order: of the penalized derivative, from 1 to the degree of the basis; 2 penalizes
             curvature.
@@ -181,20 +128,12 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
         mean: shrink towards this curve instead of zero: a function of x in JAX or NumPy operations
             (a `Curve` is one), taken to the nearest curve of the basis in L2(mu), or coefficients.
             Its constant is dropped where f is centered.
-        centering: how `modes` is parametrized for samplers, with NumPyro's `LocScaleReparam`: 1
-            samples tau z_m itself (centered; right where data are informative), 0 samples z_m
-            (non-centered), or anything between; one number or one per mode. None chooses
-            n sd_m^2 / (10 + n sd_m^2) with n the number of observations in the effect's measure:
-            how much n observations with noise about three times tau say about mode m. The prior is
-            the same whatever the centering. To learn it under SVI, use 1 here and apply
-            `numpyro.handlers.reparam(config={"f.modes": LocScaleReparam()})` to the model.
 
     Raises:
         TypeError: if `scale` or `linear` is neither a number nor a univariate distribution, or
             both `linear` and `linear_scale` are given.
-        ValueError: if the order is below 1, a number is not positive, the support of a scale
-            reaches below zero, or the centering lies outside [0, 1]; when the effect is made, if
-            `mean` does not fit the basis.
+        ValueError: if the order is below 1, a number is not positive, or the support of a scale
+            reaches below zero; when the effect is made, if `mean` does not fit the basis.
 
     Example:
         >>> import numpyro.distributions as dist
@@ -214,9 +153,8 @@ class SmoothnessPrior(AbstractSmoothnessPrior):
         *,
         linear_scale: dist.Distribution | None = None,
         mean: Any = None,
-        centering: Any = None,
     ):
-        super().__init__(order, scale, linear, linear_scale, mean, centering)
+        super().__init__(order, scale, linear, linear_scale, mean)
 
     def penalty(self, basis: AbstractBasis) -> np.ndarray:
         """See `AbstractSmoothnessPrior.penalty`."""
@@ -238,7 +176,6 @@ class RandomWalkPrior(AbstractSmoothnessPrior):
         linear: as in `SmoothnessPrior`.
         linear_scale: as in `SmoothnessPrior`.
         mean: as in `SmoothnessPrior`.
-        centering: as in `SmoothnessPrior`.
 
     Raises:
         TypeError: as `SmoothnessPrior`.
@@ -260,9 +197,8 @@ class RandomWalkPrior(AbstractSmoothnessPrior):
         *,
         linear_scale: dist.Distribution | None = None,
         mean: Any = None,
-        centering: Any = None,
     ):
-        super().__init__(order, scale, linear, linear_scale, mean, centering)
+        super().__init__(order, scale, linear, linear_scale, mean)
 
     def penalty(self, basis: AbstractBasis) -> np.ndarray:
         """See `AbstractSmoothnessPrior.penalty`."""
@@ -294,22 +230,11 @@ def _projection(mean: Any, basis: AbstractBasis, mu: Measure, gram: np.ndarray) 
     return np.linalg.solve(gram, basis.collocation(mu.points).T @ (mu.weights * values))
 
 
-def _check_centering(centering: np.ndarray, spectrum: Spectrum) -> np.ndarray:
-    num_modes = spectrum.standard_deviations.shape[-1]
-    if centering.shape not in ((), (num_modes,)):
-        raise ValueError(
-            f"`centering` must be one number or one per mode, shape ({num_modes},); "
-            f"got shape {centering.shape}."
-        )
-    return centering
-
-
 def check_smooth(smooth: Any, name: str) -> AbstractSmoothnessPrior:
     """The prior of a logarithm; first-order random walk if None."""
     if smooth is None:
-        # First-order, so that without data the curve is the plainest of its shape; non-centered,
-        # as data say little about single coefficients of a logarithm.
-        return RandomWalkPrior(order=1, centering=0.0)
+        # First-order, so that without data the curve is the plainest of its shape.
+        return RandomWalkPrior(order=1)
     if not isinstance(smooth, AbstractSmoothnessPrior):
         raise TypeError(
             f"`{name}` must be a smoothness prior, such as RandomWalkPrior(order=1); got "

@@ -23,7 +23,7 @@ def integral(f):
 
 def _measured(f):
     clipped = np.clip(X, *ENDS)
-    return 0.99 * np.average(f(clipped), weights=WEIGHTS) + 0.01 / 4 * integral(f)
+    return np.average(f(clipped), weights=WEIGHTS)
 
 
 def _periodic(f):

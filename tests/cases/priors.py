@@ -32,6 +32,7 @@ class PriorCase:
         given: values of sites, given which the coefficients are linear in all others.
         covariance: of the coefficients, given those.
         mean: of the coefficients, given those; zero if None.
+        known: further arguments of the effect, what is known of the data.
     """
 
     prior: ns.AbstractPrior
@@ -41,10 +42,12 @@ class PriorCase:
     given: dict | None = None
     covariance: Callable | None = None
     mean: Callable | None = None
+    known: dict | None = None
 
     @cached_property
     def effect(self):
-        return ns.SplineEffect("f", self.basis, self.prior, measure=self.measure)
+        known = self.known or {}
+        return ns.SplineEffect("f", self.basis, self.prior, measure=self.measure, **known)
 
     def law(self, name, values):
         """The distribution of a site, given the values of those before it."""
@@ -95,17 +98,25 @@ def dense_covariance(basis, penalty, order, measure, tau, linear):
     tau is the root mean square of the penalized part over the measure, `linear` the standard
     deviation of the coefficients of the orthonormal functions that are not penalized.
     """
-    gram, null = basis.gram(measure), basis.null_space(order)
-    complement = scipy.linalg.null_space(null.T @ gram) if null.size else np.eye(len(gram))
+    mu = basis.measure(measure)
+    gram, observed = basis.gram(mu), basis.gram(mu.observations)
+    null = basis.null_space(order)
+    complement = scipy.linalg.null_space(null.T @ observed) if null.size else np.eye(len(gram))
     penalized = complement @ np.linalg.inv(complement.T @ penalty @ complement) @ complement.T
     penalized *= tau**2 / np.trace(gram @ penalized)
-
-    def projection(functions):
-        return functions @ np.linalg.inv(functions.T @ gram @ functions) @ functions.T
-
     # The constant, where the basis has it, is taken off: that is the centering.
-    constant = null[:, : basis.null_space(1).shape[1]]
-    return penalized + linear**2 * (projection(null) - projection(constant))
+    linear_part = polynomials(null, gram, observed)[:, basis.null_space(1).shape[1] :]
+    return penalized + linear**2 * linear_part @ linear_part.T
+
+
+def polynomials(null, gram, observed):
+    """Each function and those before it: orthogonal at the observations, of length one in mu."""
+    columns = []
+    for function in null.T:
+        for other in columns:
+            function = function - other * (other @ observed @ function) / (other @ observed @ other)
+        columns.append(function / np.sqrt(function @ gram @ function))
+    return np.array(columns).reshape(-1, len(gram)).T
 
 
 def prior_covariance(basis, prior, measure, tau, linear):
@@ -117,11 +128,12 @@ def prior_covariance(basis, prior, measure, tau, linear):
 
 POINTS = ns.knots.uniform(-1.0, 3.0, 7)
 SKEWED = -1.0 + 4.0 * np.random.default_rng(1).beta(2.0, 5.0, 200)
+PLAIN = ns.SmoothnessPrior()
 NORMAL, HALF_NORMAL = scipy.stats.norm(), scipy.stats.halfnorm()
 HALF_CAUCHY = scipy.stats.halfcauchy()
 
 
-def _smooth(prior, sites, basis=None, measure=None, tau=0.7, linear=1.0, mean=None):
+def _smooth(prior, sites, basis=None, measure=None, tau=0.7, linear=1.0, mean=None, known=None):
     """A smoothness prior given its scales: tau, where it is drawn, and the linear one."""
     basis = ns.BSplineBasis(POINTS) if basis is None else basis
     drawn = {"scale": tau, "linear_scale": linear}
@@ -130,32 +142,41 @@ def _smooth(prior, sites, basis=None, measure=None, tau=0.7, linear=1.0, mean=No
     def covariance():
         return prior_covariance(basis, prior, measure, tau, linear)
 
-    return PriorCase(prior, basis, sites, measure, given, covariance, mean)
+    return PriorCase(prior, basis, sites, measure, given, covariance, mean, known)
 
 
-def _centered(centering, **options):
-    """Modes divided by tau^(1 - centering), each to its own power."""
-    power = np.asarray(options.pop("power", centering))
-    modes = "modes" if np.all(power == 1.0) else "modes_decentered"
+def _plain():
     sites = {
         "scale": ((), HALF_NORMAL),
-        modes: ((7,), lambda values: scipy.stats.norm(0.0, values["scale"] ** power)),
+        "modes_coordinates": ((7,), NORMAL),
         "linear": ((1,), NORMAL),
     }
-    return _smooth(ns.SmoothnessPrior(centering=centering), sites, **options)
+    return _smooth(ns.SmoothnessPrior(), sites)
 
 
-def _informed():
-    """The centering of modes that 200 observations imply; eigenvalues of S against G, directly."""
+def information(noise):
+    """Of 200 observations about the modes, decreasing, and about the line: no eigenvectors used."""
     basis = ns.BSplineBasis(POINTS)
-    gram, penalty = basis.gram(SKEWED), basis.penalty(2)
-    variances = 1.0 / scipy.linalg.eigh(penalty, gram, eigvals_only=True)[2:]
-    information = SKEWED.size * variances / variances.sum()
-    return information / (10.0 + information)
+    mu = basis.measure(SKEWED)
+    seen = SKEWED.size / noise**2 * basis.gram(mu.observations)
+    penalized, whole = (prior_covariance(basis, PLAIN, SKEWED, 1.0, s) for s in (0.0, 1.0))
+    modes = np.sort(np.linalg.eigvals(penalized @ seen).real)[:1:-1]
+    return modes, np.trace((whole - penalized) @ seen)
 
 
-def _automatic():
-    return _centered(None, power=_informed(), measure=SKEWED)
+def _observed(noise=1.0, known=None):
+    """Coordinates for noise of a size: that of the scale's prior where nothing is said."""
+    modes, line = information(noise)
+
+    def law(values):
+        return scipy.stats.norm(0.0, np.sqrt(1.0 + modes * values["scale"] ** 2))
+
+    sites = {
+        "scale": ((), HALF_NORMAL),
+        "modes_coordinates": ((7,), law),
+        "linear_coordinates": ((1,), scipy.stats.norm(0.0, np.sqrt(1.0 + line))),
+    }
+    return _smooth(PLAIN, sites, measure=SKEWED, known=known)
 
 
 def _referred():
@@ -163,42 +184,35 @@ def _referred():
     basis = ns.BSplineBasis(POINTS)
 
     def mean():
-        return reference - np.ones(9) @ basis.gram(SKEWED) @ reference
+        return reference - np.ones(9) @ basis.gram(basis.measure(SKEWED).observations) @ reference
 
-    prior = ns.SmoothnessPrior(scale=0.7, mean=reference, centering=0.0)
-    sites = {"modes_decentered": ((7,), NORMAL), "linear": ((1,), NORMAL)}
-    return _smooth(prior, sites, basis, SKEWED, mean=mean)
+    prior = ns.SmoothnessPrior(scale=0.7, mean=reference)
+    sites = {"modes_coordinates": ((7,), NORMAL), "linear": ((1,), NORMAL)}
+    return _smooth(prior, sites, basis, SKEWED, mean=mean, known={"noise": np.inf})
 
 
 def _double_penalty():
     scales = {"scale": dist.Gamma(3.0, 2.0), "linear_scale": dist.Gamma(2.0, 2.0)}
     sites = {
         "scale": ((), scipy.stats.gamma(3.0, scale=0.5)),
-        "modes_decentered": ((6,), NORMAL),
+        "modes_coordinates": ((6,), NORMAL),
         "linear_scale": ((), scipy.stats.gamma(2.0, scale=0.5)),
-        "linear_decentered": ((2,), NORMAL),
+        "linear_coordinates": ((2,), NORMAL),
     }
     return _smooth(ns.SmoothnessPrior(order=3, **scales), sites, tau=1.3, linear=0.4)
 
 
-def _double_penalty_centered():
-    sites = {
-        "modes": ((7,), scipy.stats.norm(0.0, 0.1)),
-        "linear_scale": ((), scipy.stats.gamma(2.0, scale=0.5)),
-        "linear": ((1,), lambda values: scipy.stats.norm(0.0, values["linear_scale"])),
-    }
-    gamma = dist.Gamma(2.0, 2.0)
-    prior = ns.SmoothnessPrior(scale=0.1, linear_scale=gamma, centering=1.0)
-    return _smooth(prior, sites, tau=0.1, linear=0.4, measure=SKEWED)
+def _double_penalty_observed():
+    modes, line = information(1.0)
 
+    def law(name, own):
+        return lambda v: scipy.stats.norm(0.0, np.sqrt(1.0 + own * v[name] ** 2))
 
-def _double_penalty_automatic():
-    power, linear = _informed(), SKEWED.size / (10.0 + SKEWED.size)
     sites = {
         "scale": ((), HALF_NORMAL),
-        "modes_decentered": ((7,), lambda v: scipy.stats.norm(0.0, v["scale"] ** power)),
+        "modes_coordinates": ((7,), law("scale", modes)),
         "linear_scale": ((), HALF_NORMAL),
-        "linear_decentered": ((1,), lambda v: scipy.stats.norm(0.0, v["linear_scale"] ** linear)),
+        "linear_coordinates": ((1,), law("linear_scale", line)),
     }
     prior = ns.SmoothnessPrior(linear_scale=dist.HalfNormal(1.0))
     return _smooth(prior, sites, tau=0.7, linear=0.4, measure=SKEWED)
@@ -206,7 +220,7 @@ def _double_penalty_automatic():
 
 def _wide(basis, num_modes, num_linear):
     """Bases without the constant, or without a null space."""
-    sites = {"modes_decentered": ((num_modes,), NORMAL)}
+    sites = {"modes_coordinates": ((num_modes,), NORMAL)}
     if num_linear:
         sites["linear"] = ((num_linear,), scipy.stats.norm(0.0, 3.0))
     return _smooth(ns.SmoothnessPrior(scale=2.0, linear=3.0), sites, basis, tau=2.0, linear=3.0)
@@ -218,7 +232,7 @@ def _own():
 
 def _log_smooth(num, **more):
     """Sites of the prior of a logarithm with `num` coefficients, then others."""
-    return {"scale": ((), HALF_NORMAL), "modes_decentered": ((num - 1,), NORMAL), **more}
+    return {"scale": ((), HALF_NORMAL), "modes_coordinates": ((num - 1,), NORMAL), **more}
 
 
 def _monotone(increasing=True, curvature=None, **options):
@@ -256,12 +270,12 @@ def _adaptive():
     sites = {
         "scale": ((), HALF_NORMAL),
         "local.scale": ((), HALF_NORMAL),
-        "local.modes_decentered": ((7,), NORMAL),
+        "local.modes_coordinates": ((7,), NORMAL),
         "steps": ((7,), NORMAL),
         "linear": ((1,), scipy.stats.norm(0.0, 2.0)),
     }
     # With equal sizes of all steps: the random walk of the same order.
-    given = {"scale": 0.7, "local.scale": 1.0, "local.modes_decentered": np.zeros(7)}
+    given = {"scale": 0.7, "local.scale": 1.0, "local.modes_coordinates": np.zeros(7)}
 
     def covariance():
         return dense_covariance(basis, basis.difference_penalty(2), 2, SKEWED, 0.7, 2.0)
@@ -288,7 +302,7 @@ def _horseshoe():
 def _laplace():
     sites = {
         "scale": ((), HALF_NORMAL),
-        "modes_decentered": ((6,), NORMAL),
+        "modes_coordinates": ((6,), NORMAL),
         "linear": ((2,), scipy.stats.laplace(scale=2.0)),
     }
     prior = ns.SmoothnessPrior(order=3, linear=dist.Laplace(0.0, 2.0))
@@ -297,13 +311,13 @@ def _laplace():
 
 def _walk():
     scale = scipy.stats.expon(scale=-1.0 / np.log(0.1))
-    sites = {"scale": ((), scale), "modes_decentered": ((8,), NORMAL)}
+    sites = {"scale": ((), scale), "modes_coordinates": ((8,), NORMAL)}
     return _smooth(ns.RandomWalkPrior(order=1, scale=ns.pc_scale(1.0, 0.1)), sites)
 
 
 def _p_spline():
     knots = ns.knots.extended(ns.knots.uniform(100.0, 400.0, 12), 3)
-    sites = {"modes_decentered": ((12,), NORMAL), "linear": ((1,), scipy.stats.norm(0.0, 2.0))}
+    sites = {"modes_coordinates": ((12,), NORMAL), "linear": ((1,), scipy.stats.norm(0.0, 2.0))}
     prior = ns.RandomWalkPrior(scale=0.7, linear=2.0)
     return _smooth(prior, sites, ns.BSplineBasis(knots=knots), linear=2.0)
 
@@ -311,16 +325,13 @@ def _p_spline():
 # Made when they are asked for, by `prior_case`: a new prior is one more line. Those that are
 # Gaussian given their scales have a law more.
 GAUSSIAN_PRIORS = {
-    "smoothness": lambda: _centered(0.0),
-    "smoothness_centered": lambda: _centered(1.0),
-    "smoothness_partly_centered": lambda: _centered(0.4),
-    "smoothness_centered_by_mode": lambda: _centered(np.linspace(0.0, 1.0, 7)),
-    "smoothness_automatic": _automatic,
+    "smoothness": _plain,
+    "smoothness_observed": _observed,
+    "smoothness_of_noise": lambda: _observed(0.3, {"noise": 0.3}),
     "smoothness_of_reference": _referred,
     "smoothness_laplace": _laplace,
     "double_penalty": _double_penalty,
-    "double_penalty_centered": _double_penalty_centered,
-    "double_penalty_automatic": _double_penalty_automatic,
+    "double_penalty_observed": _double_penalty_observed,
     "walk": _walk,
     "walk_p_spline": _p_spline,
     "on_i_splines": lambda: _wide(ns.ISplineBasis(POINTS, degree=2), 7, 1),

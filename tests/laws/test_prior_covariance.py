@@ -80,12 +80,12 @@ def measures(basis):
 
 
 @jax.jit
-def coefficients(prior, prepared, sites):
-    """The same map for any basis: what was prepared is an argument."""
+def coefficients(smooth, sites):
+    """The same map for any basis: the smooth is an argument."""
 
     def one(values):
         with numpyro.handlers.substitute(data=values):
-            return prior.sample(prepared, lambda name: name)
+            return smooth.sample(lambda name: name)
 
     return jax.vmap(one)(sites)
 
@@ -106,21 +106,26 @@ COMBINATIONS = [
 def test_any_basis_order_and_measure(name, family, order, measure, dtype, rtol):
     basis, tau, linear = BASES[name], 0.7, 2.0
     mu = measures(basis)[measure]
-    # Partly centered, so that tau matters where the modes are drawn and where they are scaled.
-    prior = family(order=order, scale=tau, linear=linear, centering=0.4)
-    prepared = ns.SplineEffect("f", basis, prior, measure=mu).prepared
+    prior = family(order=order, scale=tau, linear=linear)
+    # Somewhat informed, so that tau matters where the modes are drawn and where they are scaled.
+    known = {} if mu is None else {"noise": 3.0}
+    smooth = ns.SplineEffect("f", basis, prior, measure=mu, **known).smooth
     flat = np.concatenate([np.eye(10, 9, k=-1), np.random.default_rng(0).normal(size=(14, 9))])
-    sites = {"modes_decentered": flat[:, : 10 - order], "linear": flat[:, 10 - order :]}
+    sites = {"modes_coordinates": flat[:, : 10 - order]}
+    spread = np.sqrt(1.0 + smooth.mode_coordinates.information * tau**2)
+    own = np.sqrt(1.0 + smooth.linear_coordinates.information * linear**2)
+    if order > 1:
+        sites["linear" if mu is None else "linear_coordinates"] = flat[:, 10 - order :]
     with jax.enable_x64(dtype is np.float64):
-        arrays = {site: v.astype(dtype) for site, v in sites.items() if v.shape[1]}
-        found = np.asarray(coefficients(prior, prepared, arrays), float)
-    variance = np.where(np.arange(9) < 10 - order, tau**0.8, linear**2)
+        arrays = {site: v.astype(dtype) for site, v in sites.items()}
+        found = np.asarray(coefficients(smooth, arrays), float)
+    variance = np.concatenate([spread**2, linear**2 * np.ones(order - 1) if mu is None else own**2])
     covariance = prior_covariance(basis, prior, mu, tau, linear)
     assert_exact(found, flat, variance, np.zeros(10), covariance, rtol)
     # tau is the root mean square of the penalized part over the measure; f is centered there.
-    gram, matrix = basis.gram(mu), found[1:10] - found[0]
+    gram, matrix = basis.gram(mu), np.sqrt(variance)[:, None] * (found[1:10] - found[0])
     modes = matrix[: 10 - order]
-    mean_square = tau**0.8 * np.einsum("mi,ij,mj->", modes, gram, modes)
+    mean_square = np.einsum("mi,ij,mj->", modes, gram, modes)
     np.testing.assert_allclose(mean_square, tau**2, rtol=10 * rtol)
-    means = matrix @ gram @ np.ones(10)
+    means = matrix @ basis.gram(basis.measure(mu).observations) @ np.ones(10)
     np.testing.assert_allclose(means, 0.0, atol=rtol * np.abs(matrix).max())

@@ -1,0 +1,191 @@
+"""What samplers see of a smooth: the same prior and posterior in any coordinates.
+
+That the prior is exact for each kind of knowledge is a law: tests/laws/test_prior_*.
+"""
+
+import jax
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import scipy.stats
+from numpyro.infer import Predictive
+from numpyro.infer.util import log_density
+
+import numpyro_splines as ns
+from numpyro_splines.fitting import Poisson, penalized_fit
+
+RNG = np.random.default_rng(0)
+X = RNG.beta(2.0, 5.0, 300)
+F = np.sin(9.0 * X) * np.exp(-X)
+Y = 0.3 + F + 0.5 * RNG.normal(size=X.size)
+COUNTS = RNG.poisson(np.exp(0.3 + F))
+BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10))
+
+
+def effect(prior=None, basis=BASIS, **known):
+    return ns.SplineEffect("f", basis, prior, measure=X, **known)
+
+
+def adapted(prior=None):
+    predictor = ns.AdditivePredictor((effect(prior), X), intercept=dist.Normal(0.0, 5.0))
+    return penalized_fit(predictor, Y).adapted(effect(prior))
+
+
+def of_counts(prior=None):
+    predictor = ns.AdditivePredictor((effect(prior), X), intercept=dist.Normal(0.0, 5.0))
+    return penalized_fit(predictor, COUNTS, Poisson()).adapted(effect(prior))
+
+
+KNOWN = {
+    "inputs": effect,
+    "noise": lambda prior=None: effect(prior, noise=0.3),
+    "response": lambda prior=None: effect(prior, response=Y),
+    "weights": lambda prior=None: ns.SplineEffect(
+        "f", BASIS, prior, measure=(X, RNG.uniform(0.5, 2.0, X.size)), response=Y
+    ),
+    "fit": adapted,
+    "fit_of_counts": of_counts,
+}
+PRIORS = {
+    "default": ns.SmoothnessPrior(),
+    "fixed": ns.RandomWalkPrior(3, scale=0.4, linear=dist.Normal(0.5, 2.0)),
+}
+
+
+@pytest.mark.parametrize("prior", list(PRIORS))
+@pytest.mark.parametrize("known", list(KNOWN))
+def test_coordinates_are_an_affine_map_of_the_plain_sites(known, prior, x64):
+    """Density of xi = density of (linear, modes) times the determinant: exactly."""
+    smooth = KNOWN[known](PRIORS[prior])
+    plain = effect(PRIORS[prior], noise=np.inf)
+    rng, order = np.random.default_rng(1), smooth.prior.order
+    num = smooth.smooth.num_modes
+    sites = {
+        "f.modes_coordinates": rng.normal(size=(2, num)),
+        "f.linear_coordinates": rng.normal(size=(2, order - 1)),
+    }
+    drawn = smooth.prior.scale
+    if isinstance(drawn, dist.Distribution):
+        sites["f.scale"] = np.array([0.2, 0.2])
+
+    @jax.jit
+    @jax.vmap
+    def seen(values):
+        density, trace = log_density(smooth.sample, (), {}, values)
+        return density, {k: v["value"] for k, v in trace.items()}
+
+    density, trace = seen(sites)
+    tau = trace["f.scale"][0]
+    prior_of_linear = plain.smooth.linear_prior
+
+    def plain_density(values, i):
+        result = scipy.stats.norm(0.0, tau).logpdf(values["f.modes"][i]).sum()
+        return result + float(prior_of_linear.log_prob(values["f.linear"][i]).sum())
+
+    # The determinant is the same at both points and cancels.
+    expected = plain_density(trace, 1) - plain_density(trace, 0)
+    np.testing.assert_allclose(density[1] - density[0], expected, rtol=1e-9)
+    columns, linear = smooth.smooth.columns, np.asarray(smooth.smooth.linear)
+    found = trace["f.modes"] @ columns.T + trace["f.linear"] @ linear.T
+    np.testing.assert_allclose(trace["f.coefficients"], found, atol=1e-12)
+    # Back to what samplers see.
+    short = {name: trace[f"f.{name}"] for name in ("modes", "linear", "scale")}
+    for name, value in smooth.smooth.sampled(short).items():
+        np.testing.assert_allclose(value, trace[f"f.{name}"], rtol=1e-6, atol=1e-6)
+
+
+def test_given_data_and_scale_coordinates_are_standard_and_independent(x64):
+    """The posterior of xi at the fitted scale: mean zero, variance one, no correlation."""
+    for smooth in (effect(response=Y), adapted()):
+        predictor = ns.AdditivePredictor(
+            (smooth, X), intercept=dist.ImproperUniform(dist.constraints.real, (), ())
+        )
+        fit = penalized_fit(predictor, Y)
+        own = smooth.smooth
+        block = predictor.block("f.modes")
+        scale = float(fit.values["f.scale"])
+        start = fit.initial_values()
+        np.testing.assert_allclose(start["f.modes_coordinates"], 0.0, atol=2e-2)
+        rotation = own.mode_coordinates.rotation
+        covariance = rotation.T @ fit.covariance[block, block] @ rotation
+        spread = np.sqrt(np.diag(covariance))
+        correlation = covariance / np.outer(spread, spread)
+        np.testing.assert_allclose(correlation, np.eye(len(spread)), atol=1e-2)
+        variances = own.mode_coordinates.variances(fit.covariance[block, block], scale)
+        np.testing.assert_allclose(variances, 1.0, atol=2e-2)
+
+
+def test_the_fit_of_one_effect_alone_is_that_of_the_predictor():
+    fit, alone = adapted().smooth, effect(response=Y).smooth
+    for name in ("mode_coordinates", "linear_coordinates"):
+        own, other = getattr(alone, name), getattr(fit, name)
+        np.testing.assert_allclose(own.information, other.information, rtol=1e-4)
+        size = np.abs(other.score).max()
+        np.testing.assert_allclose(own.score, other.score, atol=1e-3 * size)
+
+
+def test_members_of_a_plate_share_the_data():
+    def model():
+        with numpyro.plate("groups", 3, dim=-2), numpyro.plate("sides", 2):
+            return f.sample()
+
+    f = effect(noise=0.5)
+    with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as trace:
+        model()
+    site = trace["f.modes_coordinates"]
+    assert site["value"].shape == (3, 2, f.smooth.num_modes)
+    own = f.smooth.mode_coordinates.information / 6.0
+    expected = np.sqrt(1.0 + own * np.asarray(trace["f.scale"]["value"])[..., None] ** 2)
+    np.testing.assert_allclose(site["fn"].base_dist.scale, expected, rtol=1e-5)
+
+
+def test_predictive_repeats_the_posterior_draws():
+    f = effect(response=Y)
+
+    def model(x):
+        numpyro.deterministic("mean", f.sample()(x))
+
+    draws = Predictive(model, num_samples=5)(jax.random.key(0), X[:20])
+    sites = {k: draws[k] for k in ("f.scale", "f.modes_coordinates", "f.linear_coordinates")}
+    again = Predictive(model, sites)(jax.random.key(1), X[:20])
+    np.testing.assert_allclose(again["mean"], draws["mean"], atol=1e-5)
+    np.testing.assert_allclose(f.curve(sites)(X[:20]), draws["mean"], atol=1e-5)
+
+
+def test_missing_rows_do_not_count():
+    x, y = np.append(X, [0.5, np.nan]), np.append(Y, [np.nan, 1.0])
+    own = ns.SplineEffect("f", BASIS, measure=x[:-1], response=y[:-1]).smooth
+    whole = effect(response=Y).smooth
+    np.testing.assert_allclose(
+        own.mode_coordinates.information, whole.mode_coordinates.information, rtol=0.05
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"noise": 0.0}, ValueError, "`noise` must be a positive number.*got 0.0"),
+        ({"noise": np.nan}, ValueError, "`noise` must be finite"),
+        ({"noise": "small"}, TypeError, "`noise` must hold real numbers"),
+        ({"noise": 1.0, "response": Y}, ValueError, "`noise` and `response` must not both"),
+        ({"response": Y[:-1]}, ValueError, r"`response` must hold one y.*\(299,\) and \(300,\)"),
+        ({"response": 0.0 * Y}, ValueError, "`response` must hold three observations or more"),
+        ({"noise": 1.0, "measure": None}, ValueError, "`noise` must come with `measure`"),
+        (
+            {"noise": 1.0, "prior": ns.MonotonePrior()},
+            TypeError,
+            "`noise` is for priors that are Gaussian.*MonotoneSmooth",
+        ),
+    ],
+)
+def test_what_is_known_must_make_sense(arguments, error, message):
+    with pytest.raises(error, match=message):
+        ns.SplineEffect("f", BASIS, **{"measure": X, **arguments})
+
+
+def test_adapted_effects_are_those_that_were_fitted():
+    fit = penalized_fit(ns.AdditivePredictor((effect(), X), intercept=dist.Normal()), Y)
+    other = ns.SplineEffect("g", BASIS)
+    with pytest.raises(ValueError, match=r"`effect` must be one of the effects.*\['f'\]"):
+        fit.adapted(other)
