@@ -13,7 +13,7 @@ import numpyro
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.bases import AbstractBasis
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Curve
 from numpyro_splines.priors import AbstractPrior, SmoothnessPrior
 from numpyro_splines.validation import float_input
 

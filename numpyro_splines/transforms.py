@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform
 
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Curve
 from numpyro_splines.validation import is_traced
 
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import BPoly, BSpline, PPoly
 
-from numpyro_splines.curve.algebra import AbstractCombinable
 from numpyro_splines.extrapolation import NaN, Periodic, Polynomial, extend
+from numpyro_splines.functions.algebra import AbstractCombinable
 from numpyro_splines.ops.algebra import on_breakpoints
 from numpyro_splines.ops.bspline import local_basis, spline_table
 from numpyro_splines.validation import (

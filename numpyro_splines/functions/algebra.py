@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
-from numpyro_splines.curve.solving import AbstractSolvable
 from numpyro_splines.extrapolation import Linear, Periodic, as_pair, extend
+from numpyro_splines.functions.solving import AbstractSolvable
 from numpyro_splines.ops.algebra import elevated, on_breakpoints
 from numpyro_splines.validation import (
     breakpoint_array,

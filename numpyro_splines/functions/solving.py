@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from numpyro_splines.curve.evaluation import AbstractEvaluable
+from numpyro_splines.functions.evaluation import AbstractEvaluable
 from numpyro_splines.ops import piecewise
 from numpyro_splines.ops import roots as solver
 from numpyro_splines.validation import float_input, integer_at_least, is_traced
