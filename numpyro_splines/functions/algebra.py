@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
-from numpyro_splines.extrapolation import Linear, Periodic, as_pair, extend
-from numpyro_splines.functions.solving import AbstractSolvable
+from numpyro_splines.extrapolation import Periodic, as_pair, extend
+from numpyro_splines.functions.pieces import AnyPieces, Pieces
 from numpyro_splines.ops.algebra import elevated, on_breakpoints
 from numpyro_splines.validation import (
     breakpoint_array,
@@ -20,211 +21,125 @@ from numpyro_splines.validation import (
 )
 
 
-class AbstractCombinable(AbstractSolvable):
-    """Curves that add, scale, refine, restrict and elevate; see `Curve`."""
+def add(curve: AnyPieces, other: AnyPieces) -> AnyPieces:
+    """The sum of two curves."""
+    first, second = _aligned(curve, other)
+    degree = max(first.degree, second.degree)
+    table = elevated(first.table, degree) + elevated(second.table, degree)
+    gains = [g for g in (first.increment, second.increment) if g is not None]
+    gain = jnp.broadcast_to(sum(gains[1:], gains[0]), table.shape[:-2]) if gains else None
+    return replace(first, table=table, increment=gain)
 
-    # So that NumPy arrays leave `array * curve` to the curve.
-    __array_ufunc__ = None
 
-    def __add__(self, other: Any) -> Self:
-        """The sum with another curve, or with a number for each curve of the batch.
+def shift(curve: AnyPieces, amount: Any) -> AnyPieces:
+    """The curve and a number, or one for each curve of the batch."""
+    amount = numbers(amount, curve)
+    table = jnp.asarray(curve.table, jnp.promote_types(curve.table.dtype, amount.dtype))
+    table = jnp.broadcast_to(
+        table, (*jnp.broadcast_shapes(curve.batch_shape, amount.shape), *table.shape[-2:])
+    )
+    return replace(curve, table=table.at[..., 0].add(amount[..., None]))
 
-        Curves on different breakpoints are first written on those of both, which must then be
-        concrete; the domain of the sum spans both, and each continues as it does. A curve that
-        jumps at the right end b of its domain keeps its value there: the sum's breakpoint is the
-        next float after b.
-        """
-        if isinstance(other, AbstractCombinable):
-            return self._plus(other)
-        shift = self._factor(other)
-        table = jnp.asarray(self.table, jnp.promote_types(self.table.dtype, shift.dtype))
-        table = jnp.broadcast_to(
-            table, (*jnp.broadcast_shapes(self.batch_shape, shift.shape), *table.shape[-2:])
+
+def multiply(curve: AnyPieces, factor: Any) -> AnyPieces:
+    """The curve times a number, or one for each curve of the batch."""
+    factor = numbers(factor, curve)
+    gain = None if curve.increment is None else curve.increment * factor
+    return replace(curve, table=curve.table * factor[..., None, None], increment=gain)
+
+
+def numbers(value: Any, curve: Pieces) -> Any:
+    """What a curve is combined with, if not another curve, as an array."""
+    # A Python number takes the dtype of the table, as in JAX.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return jnp.asarray(value, curve.table.dtype)
+    return float_input(value, "other")
+
+
+def elevate(curve: AnyPieces, degree: int) -> AnyPieces:
+    """The same curve with pieces of a higher degree."""
+    degree = integer_at_least(degree, curve.degree, "degree")
+    return replace(curve, table=elevated(curve.table, degree))
+
+
+def refine(curve: AnyPieces, points: ArrayLike) -> AnyPieces:
+    """The same curve with further breakpoints."""
+    old = _common_breakpoints(curve, "refine")
+    more = np.union1d(old, float64_array(points, "points"))
+    if more[0] < old[0] or more[-1] > old[-1]:
+        raise ValueError(
+            f"`points` must lie in the domain [{old[0]}, {old[-1]}]; got {more[0]} to {more[-1]}."
         )
-        return self._with(table.at[..., 0].add(shift[..., None]), self.increment)
+    return replace(curve, breakpoints=more, table=on_breakpoints(old, curve.table, more))
 
-    def __mul__(self, other: Any) -> Self:
-        """The product with a number, or with one for each curve of the batch."""
-        if isinstance(other, AbstractCombinable):
-            raise TypeError(
-                "a curve is multiplied by numbers only; got two curves. Multiply their values, "
-                "f(x) * g(x)."
-            )
-        factor = self._factor(other)
-        gain = None if self.increment is None else self.increment * factor
-        return self._with(self.table * factor[..., None, None], gain)
 
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __neg__(self) -> Self:
-        """The curve -f."""
-        return self * np.asarray(-1, self.table.dtype)
-
-    def __sub__(self, other: Any) -> Self:
-        """The difference f - g; see `__add__`."""
-        return self + (-other if isinstance(other, AbstractCombinable) else -self._factor(other))
-
-    def __rsub__(self, other: Any) -> Self:
-        """The difference of a number and the curve."""
-        return -self + other
-
-    def __truediv__(self, other: Any) -> Self:
-        """The quotient by a number, or by one for each curve of the batch."""
-        return self * (1 / self._factor(other))
-
-    def elevate(self, degree: int) -> Self:
-        """The same curve with pieces of a higher degree.
-
-        Args:
-            degree: at least the curve's own.
-
-        Returns:
-            A curve of that degree with the same values.
-
-        Raises:
-            ValueError: if the degree is lower.
-
-        Example:
-            >>> import numpyro_splines as ns
-            >>> ns.BSplineBasis([0.0, 1.0], degree=1).curve([0.0, 1.0]).elevate(3).degree
-            3
-        """
-        degree = integer_at_least(degree, self.degree, "degree")
-        return self._with(elevated(self.table, degree), self.increment)
-
-    def refine(self, points: ArrayLike) -> Self:
-        """The same curve with more breakpoints: knot insertion.
-
-        Args:
-            points: further breakpoints, in the domain and the units of x; those that are there
-                already are ignored.
-
-        Returns:
-            A curve with the same values on the breakpoints of both.
-
-        Raises:
-            TypeError: if the points or the breakpoints are traced.
-            ValueError: if a point lies outside the domain.
-
-        Example:
-            >>> import numpyro_splines as ns
-            >>> curve = ns.BSplineBasis([0.0, 1.0], degree=1).curve([0.0, 1.0])
-            >>> print(curve.refine([0.5]).breakpoints)
-            [0.  0.5 1. ]
-        """
-        old = self._common("refine")
-        more = np.union1d(old, float64_array(points, "points"))
-        if more[0] < old[0] or more[-1] > old[-1]:
-            raise ValueError(
-                f"`points` must lie in the domain [{old[0]}, {old[-1]}]; got {more[0]} to "
-                f"{more[-1]}."
-            )
-        return type(self)(
-            more, on_breakpoints(old, self.table, more), self.increment, self.periodic
+def restrict(curve: AnyPieces, lower: float, upper: float, extrapolation: Any) -> AnyPieces:
+    """The curve on a sub-interval, continued beyond it by the extrapolation."""
+    old, pair = _common_breakpoints(curve, "restrict"), as_pair(extrapolation)
+    ends = breakpoint_array([lower, upper], "lower, upper")
+    if ends[0] < old[0] or ends[1] > old[-1]:
+        raise ValueError(
+            f"`lower` and `upper` must lie in the domain [{old[0]}, {old[-1]}]; got {ends[0]} "
+            f"and {ends[1]}."
         )
+    points = np.union1d(old[(old > ends[0]) & (old < ends[1])], ends)
+    table = extend(on_breakpoints(old, curve.table, points)[..., 1:-1, :], pair)
+    periodic = isinstance(pair[0], Periodic)
+    return replace(curve, breakpoints=points, table=table, increment=None, periodic=periodic)
 
-    def restrict(self, lower: float, upper: float, *, extrapolation: Any = Linear()) -> Self:
-        """The curve on a sub-interval, which becomes the domain.
 
-        Args:
-            lower: left end of the new domain, in the old one.
-            upper: right end.
-            extrapolation: how it continues beyond the new ends, as in `BSplineBasis`.
-
-        Returns:
-            A curve with the same values in the interval; at its right end the limit from the left.
-
-        Raises:
-            TypeError: if the breakpoints are traced, or the extrapolation is no such object.
-            ValueError: if the interval is empty or not inside the domain.
-
-        Example:
-            >>> import numpyro_splines as ns
-            >>> curve = ns.BSplineBasis([0.0, 1.0], degree=2).curve([0.0, 0.0, 1.0])
-            >>> print(curve.restrict(0.0, 0.5)([0.5, 1.0]))
-            [0.25 0.75]
-        """
-        old, pair = self._common("restrict"), as_pair(extrapolation)
-        ends = breakpoint_array([lower, upper], "lower, upper")
-        if ends[0] < old[0] or ends[1] > old[-1]:
-            raise ValueError(
-                f"`lower` and `upper` must lie in the domain [{old[0]}, {old[-1]}]; got {ends[0]} "
-                f"and {ends[1]}."
-            )
-        points = np.union1d(old[(old > ends[0]) & (old < ends[1])], ends)
-        rows = on_breakpoints(old, self.table, points)[..., 1:-1, :]
-        return type(self)(points, extend(rows, pair), None, isinstance(pair[0], Periodic))
-
-    def _with(self, table: Any, increment: Any) -> Self:
-        return type(self)(self.breakpoints, table, increment, self.periodic)
-
-    def _factor(self, other: Any) -> Any:
-        # A Python number takes the dtype of the table, as in JAX.
-        if isinstance(other, int | float) and not isinstance(other, bool):
-            return jnp.asarray(other, self.table.dtype)
-        return float_input(other, "other")
-
-    def _common(self, name: str) -> np.ndarray:
-        if self.breakpoints.ndim > 1 or is_traced(self.breakpoints):
-            raise TypeError(
-                f"`{name}` needs concrete breakpoints common to all curves; got breakpoints that "
-                "are traced, or differ from curve to curve."
-            )
-        return np.asarray(self.breakpoints, dtype=np.float64)
-
-    def _plus(self, other: AbstractCombinable) -> Self:
-        first, second = self._aligned(other)
-        degree = max(self.degree, other.degree)
-        table = elevated(first.table, degree) + elevated(second.table, degree)
-        gains = [g for g in (self.increment, other.increment) if g is not None]
-        gain = None
-        if gains:
-            gain = jnp.broadcast_to(sum(gains[1:], gains[0]), table.shape[:-2])
-        return type(self)(first.breakpoints, table, gain, self.periodic)
-
-    def _aligned(self, other: AbstractCombinable) -> tuple[Any, Any]:
-        """Both curves on the same breakpoints."""
-        if self.periodic != other.periodic:
-            raise ValueError(
-                "curves can be added if both or neither are periodic; got one of each. Restrict "
-                "the periodic one to an interval first."
-            )
-        if self.breakpoints is other.breakpoints:
-            return self, other
-        old = self._common("+"), other._common("+")
-        if np.array_equal(*old):
-            return self, other
-        if self.periodic and (old[0][0], old[0][-1]) != (old[1][0], old[1][-1]):
-            raise ValueError(
-                f"periodic curves can be added on one period; got domains from {old[0][0]} to "
-                f"{old[0][-1]} and from {old[1][0]} to {old[1][-1]}."
-            )
-        old = self._own_end(old[0], other, old[1]), other._own_end(old[1], self, old[0])
-        both = np.union1d(*old)
-        first, second = (
-            type(self)(both, on_breakpoints(points, f.table, both), f.increment, f.periodic)
-            for f, points in zip((self, other), old, strict=True)
+def _common_breakpoints(curve: Pieces, name: str) -> np.ndarray:
+    if curve.breakpoints.ndim > 1 or is_traced(curve.breakpoints):
+        raise TypeError(
+            f"`{name}` needs concrete breakpoints common to all curves; got breakpoints that "
+            "are traced, or differ from curve to curve."
         )
-        return first, second
+    return np.asarray(curve.breakpoints, dtype=np.float64)
 
-    def _own_end(
-        self, points: np.ndarray, other: AbstractCombinable, others: np.ndarray
-    ) -> np.ndarray:
-        """Breakpoints with the right end inside the last interval, if a sum goes on with a jump.
 
-        Inside its domain a sum is right-continuous, but at the end of its own domain a curve has
-        the value from the left. The next float of the dtype that the sum has begins what follows.
-        """
-        dtype = jnp.promote_types(self.table.dtype, other.table.dtype)
-        after = float(np.nextafter(points[-1].astype(dtype), np.asarray(np.inf, dtype)))
-        if not points[-1] < after <= others[-1] or not self._may_jump_at_end():
-            return points
-        return np.append(points[:-1], after)
+def _aligned(curve: AnyPieces, other: AnyPieces) -> tuple[AnyPieces, AnyPieces]:
+    """Both curves on the same breakpoints."""
+    if curve.periodic != other.periodic:
+        raise ValueError(
+            "curves can be added if both or neither are periodic; got one of each. Restrict "
+            "the periodic one to an interval first."
+        )
+    if curve.breakpoints is other.breakpoints:
+        return curve, other
+    own, others = (_common_breakpoints(f, "+") for f in (curve, other))
+    if np.array_equal(own, others):
+        return curve, other
+    if curve.periodic and (own[0], own[-1]) != (others[0], others[-1]):
+        raise ValueError(
+            f"periodic curves can be added on one period; got domains from {own[0]} to "
+            f"{own[-1]} and from {others[0]} to {others[-1]}."
+        )
+    dtype = jnp.promote_types(curve.table.dtype, other.table.dtype)
+    own, others = _own_end(curve, own, others, dtype), _own_end(other, others, own, dtype)
+    both = np.union1d(own, others)
+    first, second = (
+        replace(f, breakpoints=both, table=on_breakpoints(points, f.table, both))
+        for f, points in ((curve, own), (other, others))
+    )
+    return first, second
 
-    def _may_jump_at_end(self) -> bool:
-        """Whether the continuation on the right starts elsewhere; traced curves may."""
-        if is_traced(self.table):
-            return True
-        last, beyond = (np.asarray(self.table)[..., row, :] for row in (-2, -1))
-        size = 64 * float(np.finfo(last.dtype).eps) * abs(last).sum(-1)
-        return not np.all(abs(last.sum(-1) - beyond.sum(-1)) <= size)
+
+def _own_end(curve: Pieces, points: np.ndarray, others: np.ndarray, dtype: Any) -> np.ndarray:
+    """Breakpoints with the right end inside the last interval, if a sum goes on with a jump.
+
+    Inside its domain a sum is right-continuous, but at the end of its own domain a curve has the
+    value from the left. The next float of the dtype that the sum has begins what follows.
+    """
+    after = float(np.nextafter(points[-1].astype(dtype), np.asarray(np.inf, dtype)))
+    if not points[-1] < after <= others[-1] or not _may_jump_at_end(curve):
+        return points
+    return np.append(points[:-1], after)
+
+
+def _may_jump_at_end(curve: Pieces) -> bool:
+    """Whether the continuation on the right starts elsewhere; traced curves may."""
+    if is_traced(curve.table):
+        return True
+    last, beyond = (np.asarray(curve.table)[..., row, :] for row in (-2, -1))
+    size = 64 * float(np.finfo(last.dtype).eps) * abs(last).sum(-1)
+    return not np.all(abs(last.sum(-1) - beyond.sum(-1)) <= size)
