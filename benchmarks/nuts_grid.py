@@ -103,7 +103,7 @@ def main():
                 )
         mean = np.exp(np.mean(np.log(medians)))
         print(
-            f"{form:9} all: {divergences} divergences; ESS/1000 {mean:.0f}, worst {min(medians):.0f}"
+            f"{form:9} all: {divergences} diverged; ESS/1000 {mean:.0f}, worst {min(medians):.0f}"
         )
 
 

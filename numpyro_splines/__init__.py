@@ -25,8 +25,8 @@ from numpyro_splines.bases import ISplineBasis as ISplineBasis
 from numpyro_splines.bases import MSplineBasis as MSplineBasis
 from numpyro_splines.bases import NaturalBasis as NaturalBasis
 from numpyro_splines.bases import ShrunkBasis as ShrunkBasis
-from numpyro_splines.curve import Curve as Curve
 from numpyro_splines.effects import SplineEffect as SplineEffect
+from numpyro_splines.functions import Curve as Curve
 from numpyro_splines.ops.bspline import bspline as bspline
 from numpyro_splines.ops.bspline import bspline_basis as bspline_basis
 from numpyro_splines.ops.callback import scipy_bspline_basis as scipy_bspline_basis

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 from numpyro.infer.reparam import Reparam
 
 from numpyro_splines.bases import AbstractBasis
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Curve
 from numpyro_splines.priors import AbstractPrior, AbstractSmooth, SmoothnessPrior
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.pilot import informed_by

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform
 
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Curve
 from numpyro_splines.validation import is_traced
 
 
@@ -51,7 +51,7 @@ class SplineTransform(Transform):
                 "them with jax.vmap."
             )
         concrete = not (is_traced(curve.table) or is_traced(curve.breakpoints))
-        if curve.periodic or not curve._may_be_monotone():
+        if curve.periodic or (concrete and not curve.is_monotone()):
             raise ValueError(
                 "`curve` must increase or decrease over its whole domain; got one that does not. "
                 "I-splines with positive coefficients, or B-splines with increasing ones, do."

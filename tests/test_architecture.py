@@ -32,7 +32,7 @@ LAYERS = [
     ("bases",),
     ("transforms",),
     ("constraints",),
-    ("curve", "combination"),
+    ("functions",),
     ("spectrum",),
     ("extrapolation",),
     ("ops",),
@@ -280,33 +280,33 @@ def test_package_is_found():
         (
             upward_imports,
             "knots.py",
-            "from numpyro_splines.curve import C",
+            "from numpyro_splines.bases import C",
             "knots:1: `knots` lies",
         ),
-        (upward_imports, "knots.py", "from . import curve", "below `curve`"),
-        (upward_imports, "ops/a.py", "def f():\n    from ..curve import C", "ops.a:2: `ops` lies"),
-        (upward_imports, "ops/__init__.py", "from ..curve import C", "below `curve`"),
-        (upward_imports, "curve.py", "import numpyro_splines as ns", "below `__init__`"),
-        (import_cycles, "curve.py", "import numpyro_splines.curve", "curve imports curve"),
-        (strangers, "curve.py", "import numpyro.distributions as dist", "only in ['__main__'"),
+        (upward_imports, "knots.py", "from . import bases", "below `bases`"),
+        (upward_imports, "ops/a.py", "def f():\n    from ..bases import C", "ops.a:2: `ops` lies"),
+        (upward_imports, "ops/__init__.py", "from ..bases import C", "below `bases`"),
+        (upward_imports, "bases.py", "import numpyro_splines as ns", "below `__init__`"),
+        (import_cycles, "bases.py", "import numpyro_splines.bases", "bases imports bases"),
+        (strangers, "bases.py", "import numpyro.distributions as dist", "only in ['__main__'"),
         (strangers, "effects.py", "from matplotlib import pyplot", "only in ['plotting']"),
-        (private_names, "curve.py", "import jax._src.core", "`jax._src` is private"),
-        (private_names, "curve.py", "import jax.numpy\njax._src.x", "curve:2: `jax._src`"),
-        (private_names, "curve.py", "from scipy.stats import _x", "`scipy.stats._x` is private"),
+        (private_names, "bases.py", "import jax._src.core", "`jax._src` is private"),
+        (private_names, "bases.py", "import jax.numpy\njax._src.x", "bases:2: `jax._src`"),
+        (private_names, "bases.py", "from scipy.stats import _x", "`scipy.stats._x` is private"),
         (
             private_names,
-            "curve.py",
+            "bases.py",
             "import equinox as eqx\neqx.internal.w",
             "2: `equinox.internal`",
         ),
         (nameless_modules, "ops/utils.py", "", "ops.utils: a module is named"),
-        (long_modules, "curve.py", "\n" * 281, "curve: 281 lines"),
-        (long_modules, "curve.py", '"""A\n\nB."""' + "\n" * 282, "curve: 281 lines"),
-        (long_functions, "curve.py", "def f():\n" + "    pass\n" * 50, "`f` has 51 lines"),
+        (long_modules, "bases.py", "\n" * 281, "bases: 281 lines"),
+        (long_modules, "bases.py", '"""A\n\nB."""' + "\n" * 282, "bases: 281 lines"),
+        (long_functions, "bases.py", "def f():\n" + "    pass\n" * 50, "`f` has 51 lines"),
     ],
 )
 def test_law_bites(law, path, text, message, tmp_path):
-    for place, content in {"__init__.py": "", "curve.py": "", "knots.py": "", path: text}.items():
+    for place, content in {"__init__.py": "", "bases.py": "", "knots.py": "", path: text}.items():
         (tmp_path / place).parent.mkdir(exist_ok=True)
         (tmp_path / place).write_text(content)
     (offender,) = law(tmp_path)
@@ -315,7 +315,7 @@ def test_law_bites(law, path, text, message, tmp_path):
 
 def test_downward_imports_pass(tmp_path):
     text = "from numpyro_splines import knots\nfrom .knots import uniform\nimport numpy as np\n"
-    (tmp_path / "__init__.py").write_text("from .curve import Curve as Curve\n")
-    (tmp_path / "curve.py").write_text(text)
+    (tmp_path / "__init__.py").write_text("from .bases import BSplineBasis as BSplineBasis\n")
+    (tmp_path / "bases.py").write_text(text)
     (tmp_path / "knots.py").write_text('"""Long text."""\n')
     assert [law(tmp_path) for law in LAWS] == [[]] * len(LAWS)

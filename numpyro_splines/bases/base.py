@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from numpyro_splines.combination import Combination
 from numpyro_splines.constraints import (
     AbstractConstraint,
     ZeroIntegral,
@@ -20,6 +19,7 @@ from numpyro_splines.constraints import (
     null_space,
     without_rounding,
 )
+from numpyro_splines.functions import Combination
 from numpyro_splines.measure import Measure, clipped, quadrature, reference_measure
 from numpyro_splines.ops import penalties
 from numpyro_splines.ops.arrays import array_module

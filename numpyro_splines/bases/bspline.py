@@ -11,7 +11,6 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines import knots as knot_rules
 from numpyro_splines.bases.base import AbstractBasis
-from numpyro_splines.curve import Curve
 from numpyro_splines.extrapolation import (
     AbstractExtrapolation,
     Linear,
@@ -19,6 +18,7 @@ from numpyro_splines.extrapolation import (
     as_pair,
     extend,
 )
+from numpyro_splines.functions import Curve
 from numpyro_splines.measure import Measure
 from numpyro_splines.ops import bspline, penalties, piecewise
 from numpyro_splines.ops.arrays import one_program

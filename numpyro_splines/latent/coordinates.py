@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro.distributions.transforms import AffineTransform, ComposeTransform, biject_to
 
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Curve
 from numpyro_splines.latent.stacking import AbstractStackable
 from numpyro_splines.transforms import SplineTransform
 from numpyro_splines.validation import check_resolution, is_traced

@@ -10,8 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from numpyro_splines.combination import Combination
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Combination, Curve
 from numpyro_splines.validation import real_array
 
 # The axes of draws, as ArviZ names them.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from numpyro_splines.curve import Curve
+from numpyro_splines.functions import Curve
 from numpyro_splines.ops.grid import origin
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.validation import float64_array

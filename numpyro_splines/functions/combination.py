@@ -50,9 +50,7 @@ class Combination(eqx.Module):
     def __call__(self, x: ArrayLike) -> Float[Array, "..."]:
         """Value of every curve at every x, shape (*batch_shape, *x.shape)."""
         design = self._design(x)
-        batch = len(self.batch_shape)
-        values = jnp.tensordot(self.coefficients.astype(design.dtype), design, axes=(-1, -1))
-        return values.reshape(*self.batch_shape[:batch], *design.shape[:-1])
+        return jnp.tensordot(self.coefficients.astype(design.dtype), design, axes=(-1, -1))
 
     def pick(self, index: ArrayLike) -> Callable[[ArrayLike], Float[Array, "..."]]:
         """The curve that takes observation i to curve `index[i]` of the last batch axis."""
