@@ -74,7 +74,7 @@ def integrated(basis, x):
     """Coefficients integrated out and drawn afterwards."""
     f = ns.SplineEffect("f", basis, ns.RandomWalkPrior(linear=5.0), measure=x)
     predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 5.0))
-    regression = ns.marginal.GaussianMarginal(predictor)
+    regression = ns.regression.IntegratedGaussian(predictor)
 
     def model(y):
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))

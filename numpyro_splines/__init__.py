@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING
 from numpyro_splines import constraints as constraints
 from numpyro_splines import datasets as datasets
 from numpyro_splines import extrapolation as extrapolation
-from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots
 from numpyro_splines import latent as latent
-from numpyro_splines import marginal as marginal
 from numpyro_splines import posterior as posterior
 from numpyro_splines import prior_checks as prior_checks
-from numpyro_splines.additive import AdditivePredictor as AdditivePredictor
+from numpyro_splines import regression as regression
 from numpyro_splines.bases import AbstractBasis as AbstractBasis
 from numpyro_splines.bases import BernsteinBasis as BernsteinBasis
 from numpyro_splines.bases import BSplineBasis as BSplineBasis
@@ -50,6 +48,7 @@ from numpyro_splines.priors import inverse_gamma_variance as inverse_gamma_varia
 from numpyro_splines.priors import pc_scale as pc_scale
 from numpyro_splines.priors import regularized_horseshoe as regularized_horseshoe
 from numpyro_splines.priors import variance_partition as variance_partition
+from numpyro_splines.regression import AdditivePredictor as AdditivePredictor
 from numpyro_splines.transforms import SplineTransform as SplineTransform
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
 
 import numpyro_splines as ns
-from numpyro_splines.fitting import Poisson, penalized_fit
+from numpyro_splines.regression import Poisson, penalized_fit
 
 RNG = np.random.default_rng(0)
 X = RNG.beta(2.0, 5.0, 300)

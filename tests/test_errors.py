@@ -13,10 +13,16 @@ from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
 from numpyro_splines import posterior as po
-from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit
 from numpyro_splines.latent.diagnostics import check_inputs
 from numpyro_splines.latent.directions import direction
-from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
+from numpyro_splines.regression import (
+    Binomial,
+    Gaussian,
+    IntegratedGaussian,
+    MarginalGaussian,
+    Poisson,
+    penalized_fit,
+)
 from numpyro_splines.spectrum import karhunen_loeve
 
 KNOTS = ns.knots.clamped([0.0, 0.5, 1.0], 3)
@@ -30,7 +36,7 @@ NAN = ns.SplineEffect("f", ns.BSplineBasis([0.0, 1.0], extrapolation=ex.NaN()))
 FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
 ETA = ns.AdditivePredictor((F, X), intercept=dist.Normal())
 LEVEL = ns.AdditivePredictor((F, X), intercept=FLAT)
-MARGINAL = GaussianMarginal(ETA)
+MARGINAL = IntegratedGaussian(ETA)
 
 
 class NotGaussianSmooth(ns.AbstractSmooth):
@@ -555,17 +561,17 @@ BAD = {
         "Names of effects and `linear` terms must differ",
     ),
     "marginal_predictor": (
-        lambda: GaussianMarginal(F),
+        lambda: IntegratedGaussian(F),
         TypeError,
         "`predictor` must be an AdditivePredictor; got SplineEffect",
     ),
     "marginal_weights": (
-        lambda: GaussianMarginal(ETA, X),
+        lambda: IntegratedGaussian(ETA, X),
         ValueError,
         r"`weights` must be 9 positive numbers.*got shape \(9,\) and minimum 0",
     ),
     "marginal_not_identified": (
-        lambda: GaussianMarginal(
+        lambda: IntegratedGaussian(
             ns.AdditivePredictor(intercept=FLAT, linear={"b": (np.ones(9), FLAT)})
         ),
         ValueError,
@@ -582,7 +588,7 @@ BAD = {
         "`y` must be finite; got nan at index 5",
     ),
     "marginal_improper": (
-        lambda: MarginalGaussian(GaussianMarginal(LEVEL), 1.0, [1.0]).sample(jax.random.key(0)),
+        lambda: MarginalGaussian(IntegratedGaussian(LEVEL), 1.0, [1.0]).sample(jax.random.key(0)),
         NotImplementedError,
         "`y` cannot be drawn from an improper prior",
     ),

@@ -121,7 +121,7 @@ def test_observations_of_a_marginal_likelihood_have_no_gaps():
     x = np.linspace(0.0, 1.0, 9)
     f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), measure=x)
     eta = ns.AdditivePredictor((f, x), intercept=dist.Normal())
-    law = ns.marginal.GaussianMarginal(eta).distribution(0.1, [1.0])
+    law = ns.regression.IntegratedGaussian(eta).distribution(0.1, [1.0])
     with pytest.raises(TypeError, match="`y` must be an array without a mask"):
         law.log_prob(np.ma.array(x, mask=x > 0.8))
     with pytest.raises(ValueError, match=r"`y` must have shape \(9,\), .* Pass y\[..., 0\]"):
@@ -131,4 +131,4 @@ def test_observations_of_a_marginal_likelihood_have_no_gaps():
     with pytest.raises(ValueError, match="`y` must be finite"):
         law.log_prob(np.where(x > 0.8, np.nan, x))
     with pytest.raises(ValueError, match="`scales` must hold one scale for each of the 1 effects"):
-        ns.marginal.MarginalGaussian(ns.marginal.GaussianMarginal(eta), 0.1, [1.0, 2.0])
+        ns.regression.MarginalGaussian(ns.regression.IntegratedGaussian(eta), 0.1, [1.0, 2.0])

@@ -13,11 +13,11 @@ import pytest
 import xarray as xr
 from numpyro.infer import HMC, MCMC, Predictive
 from scipy.stats import binom
-from test_fitting import load, mgcv_problem
+from test_penalized_fits import load, mgcv_problem
 
 import numpyro_splines as ns
 from numpyro_splines import posterior as po
-from numpyro_splines.fitting import penalized_fit
+from numpyro_splines.regression import penalized_fit
 
 NEW_ARVIZ = int(az.__version__.split(".")[0]) > 0
 KNOTS = ns.knots.uniform(-1.0, 3.0, 7)

@@ -11,8 +11,7 @@ from numpyro.infer import MCMC, NUTS, init_to_value
 from test_fitting import load, mgcv_problem
 
 import numpyro_splines as ns
-from numpyro_splines.fitting import Gaussian, Poisson, penalized_fit
-from numpyro_splines.marginal import GaussianMarginal
+from numpyro_splines.regression import Gaussian, IntegratedGaussian, Poisson, penalized_fit
 
 
 def likelihood(family, eta, y):
@@ -27,7 +26,7 @@ def likelihood(family, eta, y):
 
 def posterior_predictor(predictor, y, family, marginal, grid):
     """Draws of eta on a grid by name of effect, from NUTS started at the penalized fit."""
-    regression = GaussianMarginal(predictor) if marginal else None
+    regression = IntegratedGaussian(predictor) if marginal else None
 
     def model():
         if regression is not None:

@@ -100,8 +100,8 @@ def test_making_a_predictor_and_its_marginal_compiles_nothing():
     def make():
         f = ns.SplineEffect("f", ns.BSplineBasis(UNEVEN), measure=X)
         predictor = ns.AdditivePredictor((f, X), intercept=dist.Normal(0.0, 1.0))
-        ns.marginal.GaussianMarginal(predictor)
-        ns.fitting.penalized_fit(predictor, np.sin(X))
+        ns.regression.IntegratedGaussian(predictor)
+        ns.regression.penalized_fit(predictor, np.sin(X))
 
     assert programs(make) == 0
 

@@ -57,9 +57,9 @@ class GaussianSmooth(AbstractSmooth):
         return self.linear.shape[-1]
 
     @property
-    def columns(self) -> np.ndarray:
+    def columns(self) -> Any:
         """Coefficients of the functions sd_m psi_m, shape (K, number of modes)."""
-        return np.asarray(self.spectrum.modes) * np.asarray(self.spectrum.standard_deviations)
+        return self.spectrum.modes * self.spectrum.standard_deviations
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
         """See `AbstractSmooth.sample`."""
@@ -110,7 +110,7 @@ class GaussianSmooth(AbstractSmooth):
         Returns:
             Shape (*batch, K).
         """
-        terms = [self.spectrum.modes * self.spectrum.standard_deviations, modes]
+        terms = [self.columns, modes]
         terms += [] if linear is None else [self.linear, linear]
         return combine(*terms, shift=self.mean)
 

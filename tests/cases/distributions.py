@@ -13,7 +13,7 @@ from numpyro_splines import extrapolation as ex
 from numpyro_splines.latent.coordinates import Rows
 from numpyro_splines.latent.incomplete import Within
 from numpyro_splines.latent.ordered import Nested, Ordered
-from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
+from numpyro_splines.regression import IntegratedGaussian, MarginalGaussian
 
 # How many sets of parameters, in all laws of distributions.
 MEMBERS = 3
@@ -107,7 +107,7 @@ def _marginal():
     x = np.random.default_rng(1).uniform(size=9)
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
     effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(), measure=x)
-    regression = GaussianMarginal(ns.AdditivePredictor((effect, x), intercept=dist.Normal()))
+    regression = IntegratedGaussian(ns.AdditivePredictor((effect, x), intercept=dist.Normal()))
     return DistributionCase(
         lambda sigma, scales: MarginalGaussian(regression, sigma, scales, validate_args=True),
         {"sigma": SCALES, "scales": SCALES[::-1, None]},

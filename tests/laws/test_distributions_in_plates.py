@@ -14,7 +14,7 @@ from numpyro.contrib.control_flow import scan
 from numpyro.infer.util import log_density
 
 import numpyro_splines as ns
-from numpyro_splines.marginal import MarginalGaussian
+from numpyro_splines.regression import MarginalGaussian
 
 KEY = jax.random.key(1)
 PARAMETRIC = [name for name in DISTRIBUTIONS if distribution_case(name).parameters]
@@ -99,7 +99,7 @@ def test_a_design_that_came_through_jit_is_not_stacked(x64):
     x, y = np.linspace(0.0, 2.0, 12), jnp.linspace(-1.0, 1.0, 12)
     f = ns.SplineEffect("f", ns.BSplineBasis(np.linspace(0.0, 2.0, 4)), measure=x)
     eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 2.0))
-    regression, sigma = ns.marginal.GaussianMarginal(eta), jnp.array([0.4, 0.5])
+    regression, sigma = ns.regression.IntegratedGaussian(eta), jnp.array([0.4, 0.5])
 
     def made(regression):
         return jax.vmap(lambda s: MarginalGaussian(regression, s, jnp.ones(1)))(sigma)

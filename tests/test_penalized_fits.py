@@ -17,8 +17,15 @@ from numpyro.infer import MCMC, NUTS, init_to_value
 from numpyro.infer.util import initialize_model
 
 import numpyro_splines as ns
-from numpyro_splines.fitting import Binomial, Gaussian, Poisson, penalized_fit, reml
-from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
+from numpyro_splines.regression import (
+    Binomial,
+    Gaussian,
+    IntegratedGaussian,
+    MarginalGaussian,
+    Poisson,
+    penalized_fit,
+    reml,
+)
 
 FOLDER = Path(__file__).parent / "oracles"
 FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
@@ -179,7 +186,7 @@ def test_gaussian_criterion_is_the_marginal_density(x64):
     family = FAMILIES["weighted"]
     predictor, y = problem(family)
     fit = penalized_fit(predictor, y, family)
-    regression = GaussianMarginal(predictor, family.weights)
+    regression = IntegratedGaussian(predictor, family.weights)
     scales = np.array([fit.values["f.scale"], fit.values["g.scale"]])
 
     def density(theta):
@@ -269,7 +276,7 @@ def test_the_mass_matrix_of_a_scale_freed_by_another_transform(x64):
 def test_nuts_starts_from_the_fit():
     predictor, y = problem(Gaussian())
     fit = penalized_fit(predictor, y)
-    regression = GaussianMarginal(predictor)
+    regression = IntegratedGaussian(predictor)
 
     def model(y):
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))

@@ -18,7 +18,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Float
 
-from numpyro_splines.marginal.reduction import Reduction, Statistics
+from numpyro_splines.regression.reduction import Reduction, Statistics
 
 
 class Solution(NamedTuple):

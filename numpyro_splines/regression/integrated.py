@@ -13,21 +13,21 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
-from numpyro_splines.additive import AdditivePredictor
-from numpyro_splines.additive.layout import gaussian
-from numpyro_splines.marginal.density import draw_coefficients, log_density
-from numpyro_splines.marginal.reduction import Reduction, Statistics, reduce
 from numpyro_splines.ops.piecewise import array_module
 from numpyro_splines.priors.constants import Constant
+from numpyro_splines.regression.density import draw_coefficients, log_density
+from numpyro_splines.regression.layout import gaussian
+from numpyro_splines.regression.predictor import AdditivePredictor
+from numpyro_splines.regression.reduction import Reduction, Statistics, reduce
 from numpyro_splines.validation import float64_array, float_input, is_traced
 
 
-class GaussianMarginal(eqx.Module):
+class IntegratedGaussian(eqx.Module):
     """Gaussian regression on an additive predictor with its coefficients integrated out.
 
     Use it as the distribution of y in an ordinary model; `draw` adds the coefficients afterwards:
 
-        regression = ns.marginal.GaussianMarginal(ns.AdditivePredictor((f, x), intercept=...))
+        regression = ns.regression.IntegratedGaussian(ns.AdditivePredictor((f, x), intercept=...))
 
         def model(y=None):
             sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
@@ -61,7 +61,7 @@ class GaussianMarginal(eqx.Module):
         >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
         >>> x = np.linspace(0.0, 1.0, 50)
         >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), measure=x)
-        >>> regression = GaussianMarginal(ns.AdditivePredictor((f, x), intercept=dist.Normal()))
+        >>> regression = IntegratedGaussian(ns.AdditivePredictor((f, x), intercept=dist.Normal()))
         >>> y_given = regression.distribution(0.1, [1.0])
         >>> print(y_given.event_shape, y_given.log_prob(np.sin(6 * x)))
         (50,) 41.28
@@ -217,7 +217,7 @@ class MarginalGaussian(dist.Distribution):
     r"""Normal(Phi m, sigma^2 W^-1 + Phi D Phi'): y with its coefficients integrated out.
 
     m and D are the prior mean and (diagonal) covariance of the coefficients given the scales. Made
-    by `GaussianMarginal.distribution`, which draws the scales; make it by hand for given ones.
+    by `IntegratedGaussian.distribution`, which draws the scales; make it by hand for given ones.
 
     With flat coefficients the prior of y is improper: `log_prob` is the logarithm of
     int p(y | c) dc over them (the restricted likelihood, up to a constant), and `sample` refuses.
@@ -233,7 +233,7 @@ class MarginalGaussian(dist.Distribution):
         >>> x = np.linspace(0.0, 1.0, 50)
         >>> f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), measure=x)
         >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal())
-        >>> y = MarginalGaussian(ns.marginal.GaussianMarginal(eta), 0.1, [1.0])
+        >>> y = MarginalGaussian(ns.regression.IntegratedGaussian(eta), 0.1, [1.0])
         >>> print(y.event_shape, y.log_prob(np.sin(6 * x)))
         (50,) 41.28
     """
@@ -247,7 +247,7 @@ class MarginalGaussian(dist.Distribution):
 
     def __init__(
         self,
-        regression: GaussianMarginal,
+        regression: IntegratedGaussian,
         sigma: ArrayLike,
         scales: ArrayLike,
         *,
@@ -261,7 +261,7 @@ class MarginalGaussian(dist.Distribution):
         super().__init__(self.sigma.shape, event, validate_args=validate_args)
 
     @property
-    def regression(self) -> GaussianMarginal:
+    def regression(self) -> IntegratedGaussian:
         """Design, priors and weights.
 
         Raises:
@@ -271,8 +271,8 @@ class MarginalGaussian(dist.Distribution):
         own = own.value if isinstance(own, Constant) else own
         if jnp.ndim(own.reduction.location) != 1:
             raise ValueError(
-                "A `GaussianMarginal` that is an argument of jit cannot be used within a scan or a "
-                "mapped distribution: its design would be stacked. Let the model close over it."
+                "An `IntegratedGaussian` that is an argument of jit cannot be used within a scan or "
+                "a mapped distribution: its design would be stacked. Let the model close over it."
             )
         return own
 
@@ -326,7 +326,7 @@ class MarginalGaussian(dist.Distribution):
         """Statistics as JAX arrays in the dtype of the distribution.
 
         Args:
-            statistics: as `GaussianMarginal.statistics` returns them.
+            statistics: as `IntegratedGaussian.statistics` returns them.
 
         Returns:
             The same, converted.

@@ -11,7 +11,7 @@ import scipy.stats
 from numpyro.infer import MCMC, NUTS, Predictive
 
 import numpyro_splines as ns
-from numpyro_splines.marginal import GaussianMarginal, MarginalGaussian
+from numpyro_splines.regression import IntegratedGaussian, MarginalGaussian
 
 FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
 NUM_DRAWS = 20_000
@@ -115,7 +115,7 @@ def test_density_is_that_of_the_dense_normal(name, x64):
     predictor = PREDICTORS[name]
     *_, y = data(60)
     own = np.random.default_rng(1).uniform(0.2, 3.0, 60)
-    plain, weighted = GaussianMarginal(predictor), GaussianMarginal(predictor, own)
+    plain, weighted = IntegratedGaussian(predictor), IntegratedGaussian(predictor, own)
 
     @jax.jit
     def densities(sigma, scales, traced):
@@ -141,7 +141,7 @@ def test_density_is_that_of_the_dense_normal(name, x64):
 def test_more_coefficients_than_observations(name, x64):
     predictor = dict(predictors(14))[name]
     *_, y = data(14)
-    regression = GaussianMarginal(predictor)
+    regression = IntegratedGaussian(predictor)
     density = jax.jit(lambda s, t: MarginalGaussian(regression, s, t).log_prob(y))
     for sigma, scales in POINTS:
         scales = np.array(scales[: len(predictor.effects)])
@@ -153,7 +153,7 @@ def test_more_coefficients_than_observations(name, x64):
 def test_gradients_of_both_modes_and_second_order(name, x64):
     predictor = PREDICTORS[name]
     *_, y = data(60)
-    regression, num = GaussianMarginal(predictor), len(predictor.effects)
+    regression, num = IntegratedGaussian(predictor), len(predictor.effects)
 
     def density(theta):
         return MarginalGaussian(regression, jnp.exp(theta[0]), jnp.exp(theta[1:])).log_prob(y)
@@ -179,7 +179,7 @@ def test_gradients_of_both_modes_and_second_order(name, x64):
 def large(n):
     x, _, _, y = data(n)
     f = spline("f", 18, x)
-    return GaussianMarginal(ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))), y
+    return IntegratedGaussian(ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))), y
 
 
 def test_float32_is_right_for_a_million_observations():
@@ -209,7 +209,7 @@ def test_float32_is_right_for_a_million_observations():
 def test_a_traced_y_in_float32(name):
     """Directions that the data hardly determine must not amplify rounding."""
     regression, y = large(5000) if name == "large" else (None, data(60)[-1])
-    regression = regression or GaussianMarginal(PREDICTORS[name])
+    regression = regression or IntegratedGaussian(PREDICTORS[name])
     scales = np.array([1.0, 0.5, 2.0][: len(regression.predictor.effects)])
     narrow = scales.astype(np.float32)
     density = jax.jit(lambda y: MarginalGaussian(regression, jnp.float32(0.3), narrow).log_prob(y))
@@ -243,7 +243,7 @@ def test_draws_of_y_have_the_stated_moments(name):
     predictor = dict(predictors(12))[name]
     weights = np.linspace(0.5, 3.0, 12)
     scales = [0.7, 1.5, 0.4][: len(predictor.effects)]
-    regression = GaussianMarginal(predictor, weights)
+    regression = IntegratedGaussian(predictor, weights)
 
     @jax.jit
     def draw(key, scales):
@@ -273,7 +273,7 @@ def test_draws_of_coefficients_have_the_conditional_moments(name, x64):
         e.site("scale"): np.full(NUM_DRAWS, s)
         for e, s in zip(predictor.effects, scales, strict=True)
     }
-    regression = GaussianMarginal(predictor, weights)
+    regression = IntegratedGaussian(predictor, weights)
     # Not in one program: with 20 000 batched solves XLA's two threads were seen to wait for each
     # other forever.
     result = regression.draw(jax.random.key(1), draws, y, np.full(NUM_DRAWS, sigma))
@@ -305,7 +305,7 @@ def test_float32_draws_far_from_zero(x64):
     """A level of 1e4 at unit noise: coefficients keep the accuracy of the data."""
     predictor = PREDICTORS["far_from_zero"]
     *_, y = data(60)
-    regression = GaussianMarginal(predictor)
+    regression = IntegratedGaussian(predictor)
     draws = {"f.scale": np.full(2000, 1.0)}
     wide = regression.draw(jax.random.key(1), draws, 1e4 + y, np.full(2000, 0.3))
     with jax.enable_x64(False):
@@ -317,7 +317,7 @@ def test_float32_draws_far_from_zero(x64):
 
 
 def test_the_distribution_is_a_pytree_with_batches(x64):
-    regression = GaussianMarginal(PREDICTORS["several"])
+    regression = IntegratedGaussian(PREDICTORS["several"])
     *_, y = data(60)
     sigma = np.array([0.3, 0.5])
     scales = np.array([[1.0, 2.0, 0.5], [0.3, 0.4, 2.0]])
@@ -363,7 +363,7 @@ def test_pandas_in_and_prior_draws_out():
     predictor = ns.AdditivePredictor(
         (f, frame["x"]), intercept=dist.Normal(), linear={"b": (frame["y"], dist.Normal())}
     )
-    regression = GaussianMarginal(predictor, 1.0 + frame["x"])
+    regression = IntegratedGaussian(predictor, 1.0 + frame["x"])
 
     def model(y=None):
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
@@ -415,7 +415,7 @@ def test_draws_serve_the_full_model():
     def everything(key):
         prior = Predictive(full, num_samples=6)(key)
         scales = {name: prior[name] for name in ("sigma", "f.scale", "g.scale", "w.scale")}
-        draws = GaussianMarginal(predictor).draw(key, scales, y, scales["sigma"])
+        draws = IntegratedGaussian(predictor).draw(key, scales, y, scales["sigma"])
         return prior, draws, Predictive(full, draws)(key)["eta"]
 
     prior, draws, eta = everything(jax.random.key(0))
@@ -442,7 +442,7 @@ def test_ranks_of_the_truth_are_uniform():
     """Simulation-based calibration of scale, noise and f(0.3); exact posteriors on a grid."""
     x = data(40)[0]
     f = spline("f", 8, x)
-    regression = GaussianMarginal(ns.AdditivePredictor((f, x), intercept=dist.Normal()))
+    regression = IntegratedGaussian(ns.AdditivePredictor((f, x), intercept=dist.Normal()))
     predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal())
 
     def model():
@@ -475,7 +475,7 @@ def test_posterior_equals_that_of_full_sampling():
     x, _, _, y = data(150)
     f = spline("f", 8, x)
     predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 5.0))
-    regression = GaussianMarginal(predictor)
+    regression = IntegratedGaussian(predictor)
 
     def marginal(y=None):
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))

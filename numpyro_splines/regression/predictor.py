@@ -13,7 +13,8 @@ import numpyro.distributions as dist
 import scipy.sparse
 from jaxtyping import Array, ArrayLike, Float
 
-from numpyro_splines.additive.layout import (
+from numpyro_splines.effects import SplineEffect
+from numpyro_splines.regression.layout import (
     Block,
     check_pairs,
     gaussian,
@@ -23,7 +24,6 @@ from numpyro_splines.additive.layout import (
     normal_moments,
     num_observations_of,
 )
-from numpyro_splines.effects import SplineEffect
 from numpyro_splines.validation import float64_array, float_input
 
 
@@ -35,7 +35,7 @@ class AdditivePredictor(eqx.Module):
     priors), then the `modes` of each effect, Normal(0, tau_j) with tau_j its scale. Phi is sparse
     and known: it is worked out here, once, in float64, in one pass over the data.
 
-    The same object serves `sample` (all coefficients drawn in the model), `GaussianMarginal`
+    The same object serves `sample` (all coefficients drawn in the model), `IntegratedGaussian`
     (coefficients integrated out) and `penalized_fit` (point estimates).
 
     Sites: "intercept", those of the linear terms, and those of the effects.

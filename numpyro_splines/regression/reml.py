@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.optimize
 
-from numpyro_splines.additive import AdditivePredictor
-from numpyro_splines.fitting.families import AbstractCanonicalFamily
+from numpyro_splines.regression.families import AbstractCanonicalFamily
+from numpyro_splines.regression.predictor import AdditivePredictor
 
 # Rows of the dense design that are formed at once.
 _ROWS = 8192

@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.additive import AdditivePredictor
-from numpyro_splines.additive.layout import gaussian
 from numpyro_splines.effects import SplineEffect
-from numpyro_splines.fitting import reml
-from numpyro_splines.fitting.families import (
+from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
+from numpyro_splines.regression import reml
+from numpyro_splines.regression.families import (
     AbstractCanonicalFamily,
     AbstractFamily,
     Gaussian,
 )
-from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
+from numpyro_splines.regression.layout import gaussian
+from numpyro_splines.regression.predictor import AdditivePredictor
 
 
 class PenalizedFit(eqx.Module):
@@ -44,7 +44,7 @@ class PenalizedFit(eqx.Module):
         >>> x = np.linspace(0.0, 1.0, 101)
         >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), measure=x)
         >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))
-        >>> fit = ns.fitting.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
+        >>> fit = ns.regression.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
         >>> sorted(site for site in fit.initial_values() if "coordinates" not in site)
         ['f.linear', 'f.modes', 'f.scale', 'intercept', 'sigma']
         >>> fit.linear_predictor.shape, bool(3.0 < fit.edf["f"] < 12.0)
@@ -195,7 +195,7 @@ def penalized_fit(
         >>> x = np.linspace(0.0, 1.0, 101)
         >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), measure=x)
         >>> eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 10.0))
-        >>> fit = ns.fitting.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
+        >>> fit = ns.regression.penalized_fit(eta, np.sin(6 * x) + 0.1 * np.cos(1e4 * x**2))
         >>> print(fit.values["sigma"].round(2), f.curve(fit.values)(0.25).round(1))
         0.07 0.9
 
