@@ -271,8 +271,8 @@ class MarginalGaussian(dist.Distribution):
         own = own.value if isinstance(own, Constant) else own
         if jnp.ndim(own.reduction.location) != 1:
             raise ValueError(
-                "An `IntegratedGaussian` that is an argument of jit cannot be used within a scan or "
-                "a mapped distribution: its design would be stacked. Let the model close over it."
+                "An `IntegratedGaussian` that is an argument of jit cannot be used within a scan "
+                "or a mapped distribution: its design would be stacked. Let the model close over it."
             )
         return own
 
