@@ -189,3 +189,37 @@ def test_adapted_effects_are_those_that_were_fitted():
     other = ns.SplineEffect("g", BASIS)
     with pytest.raises(ValueError, match=r"`effect` must be one of the effects.*\['f'\]"):
         fit.adapted(other)
+
+
+def test_an_adapted_predictor_has_the_same_prior_and_starts_at_the_fit(x64):
+    terms = {"slope": (np.stack([X, X**2], axis=1), dist.Normal(0.2, 2.0))}
+    predictor = ns.AdditivePredictor((effect(), X), intercept=dist.Normal(0.5, 5.0), linear=terms)
+    fit = penalized_fit(predictor, Y)
+    own = fit.adapted(predictor)
+    again = penalized_fit(own, Y)
+    start = again.initial_values()
+    drawn = {"f.scale", "f.modes_coordinates", "f.linear_coordinates"}
+    drawn |= {"intercept_coordinates", "slope_coordinates"}
+    for name in drawn - {"f.scale"}:
+        np.testing.assert_allclose(start[name], 0.0, atol=1e-4)
+        np.testing.assert_allclose(again.inverse_mass_matrix(name)[(name,)], 1.0, rtol=1e-4)
+
+    def seen(values):
+        density, trace = log_density(own.sample, (), {}, values)
+        return density, {k: v["value"] for k, v in trace.items()}
+
+    rng = np.random.default_rng(2)
+    values = [{k: start[k] + rng.normal(size=start[k].shape) for k in drawn} for _ in "ab"]
+    values = [{**v, "f.scale": 0.4} for v in values]
+    (first, one), (second, other) = (jax.jit(seen)(v) for v in values)
+    assert one["intercept"].shape == ()
+    difference = 0.0
+    for sign, trace in ((1.0, other), (-1.0, one)):
+        logarithms = [
+            dist.Normal(0.5, 5.0).log_prob(trace["intercept"]),
+            dist.Normal(0.2, 2.0).log_prob(trace["slope"]).sum(),
+            dist.Normal(0.0, 1.0).log_prob(trace["f.linear"]).sum(),
+            dist.Normal(0.0, 0.4).log_prob(trace["f.modes"]).sum(),
+        ]
+        difference += sign * sum(logarithms)
+    np.testing.assert_allclose(second - first, difference, rtol=1e-9)

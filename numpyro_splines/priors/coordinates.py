@@ -46,18 +46,20 @@ class Coordinates(eqx.Module):
             return self
         return Coordinates(self.rotation, self.information / num, 0.0 * self.score, self.known)
 
-    def sample(self, site: str, scale: Any, mean: Any = 0.0) -> Array:
+    def sample(self, site: str, scale: Any, mean: Any = 0.0, *, scalar: bool = False) -> Array:
         """Draw b + mean inside a model: `<site>_coordinates` is sampled, `<site>` deterministic.
 
         Args:
             site: full name of the site.
             scale: standard deviation of b, any batch shape.
             mean: added to b, a number.
+            scalar: whether `<site>` is the one number of b rather than a vector.
         """
         location, deviation = _prior_of_coordinates(self, scale)
         prior = dist.Normal(location, deviation).to_event(1)
         xi = numpyro.sample(f"{site}_coordinates", prior)
-        return jnp.asarray(numpyro.deterministic(site, _placed(self, scale, mean, xi)))
+        b = _placed(self, scale, mean, xi)
+        return jnp.asarray(numpyro.deterministic(site, b[..., 0] if scalar else b))
 
     def standardized(self, b: Any, scale: Any) -> Any:
         """xi of values of b, shape (..., m), in JAX."""

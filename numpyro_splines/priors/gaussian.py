@@ -61,6 +61,14 @@ class GaussianSmooth(AbstractSmooth):
         """Coefficients of the functions sd_m psi_m, shape (K, number of modes)."""
         return self.spectrum.modes * self.spectrum.standard_deviations
 
+    @property
+    def center(self) -> Any:
+        """Coefficients of the prior mean of f, as far as it is known in advance; shape (K,)."""
+        mean = 0.0 * self.linear[:, :0].sum(-1) if self.mean is None else self.mean
+        if type(self.linear_prior) is not dist.Normal or self.linear_scale is not None:
+            return mean
+        return mean + np.asarray(self.linear_prior.loc) * self.linear.sum(-1)
+
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
         """See `AbstractSmooth.sample`."""
         with numpyro.handlers.trace() as trace:
@@ -120,7 +128,7 @@ class GaussianSmooth(AbstractSmooth):
         Args:
             information: minus the second derivative of the log likelihood in the coefficients of
                 the basis, shape (K, K): for Gaussian data the sum of b(x_i) b(x_i)' / sigma^2.
-            score: its gradient at f = 0, shape (K,); zero if omitted.
+            score: its gradient at the prior mean of f, shape (K,); zero if omitted.
 
         Returns:
             A smooth with other coordinates and nothing else changed.

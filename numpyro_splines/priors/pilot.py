@@ -76,15 +76,20 @@ def _fitted(
     section 6.2).
     """
     weights = weights * (weights.sum() / (weights**2).sum())
+    points = np.clip(x, float(basis.domain[0]), float(basis.domain[1]))
+    num = basis.num_coefficients
+    cross, ones, center = np.zeros(num), np.zeros(num), smooth.center
     y = y - np.average(y, weights=weights)
-    lower, upper = (float(end) for end in basis.domain)
-    cross = np.zeros(basis.num_coefficients)
     for start in range(0, x.size, _ROWS):
         rows = slice(start, start + _ROWS)
-        points = np.clip(x[rows], lower, upper)
-        cross += basis.weighted(points, (weights * y)[None, rows])[0]
-    own = Measure(np.clip(x, lower, upper), weights, 0.0, weights)
-    gram, ones = basis.gram(own), basis.weighted(own.points, weights[None])[0]
+        design = basis.collocation(points[rows])
+        y[rows] -= design @ center
+        cross += (weights * y)[rows] @ design
+        ones += weights[rows] @ design
+    # The constant is projected out below; without it numbers stay small.
+    level = np.average(y, weights=weights)
+    y, cross = y - level, cross - level * ones
+    gram = basis.gram(Measure(points, weights, 0.0, weights))
     flat = np.asarray(smooth.linear)
     inner = np.block(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from numpyro_splines.regression.families import (
     AbstractFamily,
     Gaussian,
 )
-from numpyro_splines.regression.layout import gaussian
+from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
 from numpyro_splines.regression.predictor import AdditivePredictor
 
 
@@ -73,6 +73,9 @@ class PenalizedFit(eqx.Module):
             short.update({n: result.get(effect.site(n)) for n in ("modes", "linear")})
             seen = gaussian(effect).sampled(short)
             result.update({effect.site(name): value for name, value in seen.items()})
+        for block, own, (mean, scale) in self._adapted_terms():
+            values = np.atleast_1d(result[block.site]) - mean
+            result[f"{block.site}_coordinates"] = own.standardized(values, scale)
         return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in result.items()}
 
     def inverse_mass_matrix(self, *sites: str) -> dict[tuple[str, ...], jax.Array]:
@@ -106,6 +109,10 @@ class PenalizedFit(eqx.Module):
                 name = effect.site("scale")
                 slope = _unconstrained_slope(support, float(self.values[name]))
                 variances[name] = np.atleast_1d(self.log_scale_variances[name] * slope**2)
+        for block, own, (_, scale) in self._adapted_terms():
+            covariance = self._covariance(block.site)
+            variances[f"{block.site}_coordinates"] = own.variances(covariance, scale)
+            del variances[block.site]
         for name, variance in self.log_scale_variances.items():
             # The logarithm is how NumPyro frees a positive sigma.
             variances.setdefault(name, np.atleast_1d(variance))
@@ -114,35 +121,68 @@ class PenalizedFit(eqx.Module):
         names = sites or tuple(variances)
         return {(name,): jnp.asarray(variances[name], jnp.result_type(float)) for name in names}
 
-    def adapted(self, effect: SplineEffect) -> SplineEffect:
-        """An effect of the predictor, the same prior in coordinates that this fit implies.
+    @overload
+    def adapted(self, effect: SplineEffect) -> SplineEffect: ...
 
-        Sampled in a model with the other terms of the predictor (or without them), its modes are
-        nearly uncorrelated, of order one and centered near zero, whatever its scale.
+    @overload
+    def adapted(self, effect: AdditivePredictor) -> AdditivePredictor: ...
+
+    def adapted(self, effect: Any) -> Any:
+        """An effect or the predictor, the same prior in coordinates that this fit implies.
+
+        Sampled with the other terms of the predictor, coefficients are nearly uncorrelated, of
+        order one and centered near zero, whatever the scales.
 
         Args:
-            effect: one of the effects that were fitted.
+            effect: one of the effects that were fitted, or the whole predictor.
 
         Returns:
-            The effect, to be used in its place.
+            What is to be used in its place. Of a predictor the terms with Normal priors, the
+            intercept first of all, are adapted too: samplers see `intercept_coordinates`.
 
         Raises:
             ValueError: if the fit has no such effect.
         """
+        if isinstance(effect, AdditivePredictor):
+            return self._adapted_predictor(effect)
         names = [own.name for own in self.predictor.effects]
         if getattr(effect, "name", None) not in names:
             raise ValueError(
-                f"`effect` must be one of the effects that were fitted, {names}; got {effect!r}."
+                f"`effect` must be one of the effects that were fitted, {names}, or the predictor; "
+                f"got {effect!r}."
             )
         smooth, scale = gaussian(effect), self._scale(effect)
         spread = smooth.deviations(scale)
-        own = [
-            self._coordinates(effect.site(name), deviation)
-            for name, deviation in zip(("modes", "linear"), spread, strict=True)
-        ]
-        return eqx.tree_at(lambda e: e.smooth, effect, smooth.in_coordinates(*own))
+        loc = getattr(smooth.linear_prior, "loc", 0.0)
+        modes = self._coordinates(effect.site("modes"), 0.0, spread[0])
+        linear = self._coordinates(effect.site("linear"), float(loc), spread[1])
+        return eqx.tree_at(lambda e: e.smooth, effect, smooth.in_coordinates(modes, linear))
 
-    def _coordinates(self, site: str, deviation: float) -> Coordinates:
+    def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
+        if predictor.blocks != self.predictor.blocks:
+            raise ValueError(
+                "`effect` must be the predictor that was fitted, or one with the same terms; got "
+                f"the terms {[block.site for block in predictor.blocks]}."
+            )
+        effects = tuple(self.adapted(effect) for effect in predictor.effects)
+        terms = [b for b in predictor.blocks if b.stop <= predictor.columns.shape[1]]
+        moments = [normal_moments(prior) for prior in predictor.priors]
+        coordinates = tuple(
+            self._coordinates(block.site, *own) for block, own in zip(terms, moments, strict=True)
+        )
+        return eqx.tree_at(lambda p: [p.effects, p.coordinates], predictor, [effects, coordinates])
+
+    def _adapted_terms(self) -> list[tuple[Block, Coordinates, tuple[float, float]]]:
+        """Terms of the predictor that are sampled in coordinates, with these and their priors."""
+        predictor = self.predictor
+        terms = zip(predictor.blocks, predictor.coordinates, predictor.priors, strict=False)
+        return [
+            (block, own, normal_moments(prior))
+            for block, own, prior in terms
+            if standardizes(prior, own)
+        ]
+
+    def _coordinates(self, site: str, mean: float, deviation: float) -> Coordinates:
         """Those in which the posterior of a site is standard, given all scales, others unknown."""
         covariance = self._covariance(site)
         num = len(covariance)
@@ -152,7 +192,8 @@ class PenalizedFit(eqx.Module):
         location = np.zeros(num)
         if np.isfinite(deviation):
             posterior = posterior - np.eye(num) / deviation**2
-            location = np.linalg.inv(covariance) @ self.values[site]
+            values = np.atleast_1d(self.values[site]) - mean
+            location = np.linalg.inv(covariance) @ values
         return informed(posterior, location)
 
     def _covariance(self, site: str) -> np.ndarray:

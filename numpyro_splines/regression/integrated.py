@@ -272,7 +272,8 @@ class MarginalGaussian(dist.Distribution):
         if jnp.ndim(own.reduction.location) != 1:
             raise ValueError(
                 "An `IntegratedGaussian` that is an argument of jit cannot be used within a scan "
-                "or a mapped distribution: its design would be stacked. Let the model close over it."
+                "or a mapped distribution: its design would be stacked. Let the model close over "
+                "it."
             )
         return own
 

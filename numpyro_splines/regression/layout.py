@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.ops import piecewise
+from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
@@ -116,6 +117,11 @@ def num_observations_of(inputs: tuple[np.ndarray, ...], named: dict[str, np.ndar
             f"{sorted(counts)}."
         )
     return counts.pop()
+
+
+def standardizes(prior: Any, coordinates: Coordinates) -> bool:
+    """Whether a term with this prior is sampled in coordinates."""
+    return type(prior) is dist.Normal and coordinates.known
 
 
 def normal_moments(prior: Any) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import scipy.sparse
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.effects import SplineEffect
+from numpyro_splines.priors.coordinates import Coordinates, uninformed
 from numpyro_splines.regression.layout import (
     Block,
     check_pairs,
@@ -23,6 +24,7 @@ from numpyro_splines.regression.layout import (
     local_powers,
     normal_moments,
     num_observations_of,
+    standardizes,
 )
 from numpyro_splines.validation import float64_array, float_input
 
@@ -71,6 +73,7 @@ class AdditivePredictor(eqx.Module):
     local_index: np.ndarray
     local_value: np.ndarray
     local_matrix: np.ndarray
+    coordinates: tuple[Coordinates, ...]
     blocks: tuple[Block, ...] = eqx.field(static=True)
 
     def __init__(
@@ -94,6 +97,7 @@ class AdditivePredictor(eqx.Module):
         self.priors = tuple(prior for _, prior in terms.values())
         scalars = tuple(np.ndim(values) < 2 for values, _ in terms.values())
         sizes = tuple(v.shape[-1] for v in named.values())
+        self.coordinates = tuple(uninformed(size) for size in sizes)
         self.blocks = layout(self.effects, tuple(terms), sizes, scalars)
         fixed = [(prior, size) for prior, size in zip(self.priors, sizes, strict=True)]
         fixed += [(gaussian(e).linear_prior, gaussian(e).num_linear) for e in self.effects]
@@ -165,10 +169,15 @@ class AdditivePredictor(eqx.Module):
         """
         linear = []
         terms = [b for b in self.blocks if b.stop <= self.columns.shape[1]]
-        for block, prior in zip(terms, self.priors, strict=True):
-            if not block.scalar:
-                prior = prior.expand([block.stop - block.start]).to_event(1)
-            linear.append(jnp.atleast_1d(numpyro.sample(block.site, prior)))
+        for block, prior, own in zip(terms, self.priors, self.coordinates, strict=True):
+            if standardizes(prior, own):
+                known: Any = prior
+                value = own.sample(block.site, known.scale, known.loc, scalar=block.scalar)
+            else:
+                if not block.scalar:
+                    prior = prior.expand([block.stop - block.start]).to_event(1)
+                value = numpyro.sample(block.site, prior)
+            linear.append(jnp.atleast_1d(value))
         dtype = jnp.result_type(float)
         eta = jnp.zeros(self.num_observations, dtype)
         if linear:
