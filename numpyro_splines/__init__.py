@@ -9,6 +9,7 @@ from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots
 from numpyro_splines import latent as latent
 from numpyro_splines import marginal as marginal
+from numpyro_splines import penalties as penalties
 from numpyro_splines import posterior as posterior
 from numpyro_splines import prior_checks as prior_checks
 from numpyro_splines.additive import AdditivePredictor as AdditivePredictor
@@ -24,7 +25,6 @@ from numpyro_splines.bases import CyclicMSplineBasis as CyclicMSplineBasis
 from numpyro_splines.bases import ISplineBasis as ISplineBasis
 from numpyro_splines.bases import MSplineBasis as MSplineBasis
 from numpyro_splines.bases import NaturalBasis as NaturalBasis
-from numpyro_splines.bases import ShrunkBasis as ShrunkBasis
 from numpyro_splines.effects import SplineEffect as SplineEffect
 from numpyro_splines.functions import Curve as Curve
 from numpyro_splines.ops.bspline import bspline as bspline

@@ -17,6 +17,7 @@ from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
 from numpyro_splines.ops.penalties import difference_matrix
+from numpyro_splines.penalties import Differences
 
 BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 8))
 # As many functions each: one program per order serves all.
@@ -60,8 +61,7 @@ def test_equal_steps_are_the_random_walk_of_that_order(name, order):
     if order > 1:
         sites["linear"] = 2.0 * units[:, 10 - order :]
     rows = coefficients(effect, sites)
-    penalty = basis.difference_penalty(order)
-    expected = dense_covariance(basis, penalty, order, measure, 0.7, 2.0)
+    expected = dense_covariance(basis, Differences(order), measure, 0.7, 2.0)
     np.testing.assert_allclose(rows.T @ rows, expected, atol=1e-5 * np.diag(expected).max())
 
 

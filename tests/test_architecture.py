@@ -33,7 +33,7 @@ LAYERS = [
     ("transforms",),
     ("constraints",),
     ("functions",),
-    ("spectrum",),
+    ("spectrum", "penalties"),
     ("extrapolation",),
     ("ops",),
     ("measure",),

@@ -42,6 +42,7 @@ MODULES = [
     "knots",
     "latent",
     "marginal",
+    "penalties",
     "plotting",
     "posterior",
     "prior_checks",

@@ -244,9 +244,29 @@ BAD = {
         "`upper` must be greater than `lower`; got 0.0 and 1.0",
     ),
     "shrinkage_factor": (
-        lambda: ns.ShrunkBasis(BASIS, 0.0),
+        lambda: ns.penalties.Shrunk(ns.penalties.Derivative(2), 0.0),
         ValueError,
         "`factor` must be one positive number; got 0.0",
+    ),
+    "shrunk_twice": (
+        lambda: ns.penalties.Shrunk(ns.penalties.Shrunk(ns.penalties.Derivative(2))),
+        TypeError,
+        "`penalty` of Shrunk must be a penalty with a null space, such as",
+    ),
+    "penalty_by_name": (
+        lambda: ns.SmoothnessPrior(penalty="differences"),
+        TypeError,
+        "`penalty` must be an object of numpyro_splines.penalties, .*; got 'differences'",
+    ),
+    "penalty_and_order": (
+        lambda: ns.SmoothnessPrior(1, penalty=ns.penalties.Derivative(2)),
+        TypeError,
+        "`order` and `penalty` must not both be given",
+    ),
+    "derivative_of_order_zero": (
+        lambda: ns.penalties.Derivative(0),
+        ValueError,
+        "`order` must be at least 1; got 0",
     ),
     "constraints_leave_nothing": (
         lambda: LINE.constrained(cs.ZeroStart(), cs.ZeroEnd()),

@@ -242,6 +242,20 @@ class AbstractBasis(eqx.Module):
         """
         return self.polynomials(order)
 
+    def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """Coefficients that span the null space of `difference_penalty(order, plain=plain)`.
+
+        Args:
+            order: of the differences.
+            plain: as there.
+
+        Returns:
+            One column for each function, shape (K, at most order), float64; first the constant,
+            where the basis has it.
+        """
+        del plain  # There are no knots here.
+        return self.null_space(order)
+
     def constrained(self, *constraints: AbstractConstraint) -> ConstrainedBasis:
         """The functions of this basis that satisfy linear constraints, as a basis.
 
@@ -357,6 +371,11 @@ class AbstractCombinedBasis(AbstractBasis):
     def null_space(self, order: int) -> np.ndarray:
         """See `AbstractBasis.null_space`."""
         return penalties.contained(np.asarray(self.matrix), self.spline.null_space(order))
+
+    def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """See `AbstractBasis.difference_null_space`."""
+        inner = self.spline.difference_null_space(order, plain=plain)
+        return penalties.contained(np.asarray(self.matrix), inner)
 
 
 class ConstrainedBasis(AbstractCombinedBasis):

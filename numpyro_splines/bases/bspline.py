@@ -193,6 +193,12 @@ class BSplineBasis(AbstractBasis):
         order = self._check_order(order, self.degree + 1, "degree + 1")
         return penalties.difference_penalty(self._concrete_knots(), self.degree, order)
 
+    def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """See `AbstractBasis.difference_null_space`; polynomials in the index if plain."""
+        if not plain:
+            return self.null_space(order)
+        return np.vander(np.linspace(-1.0, 1.0, self.num_coefficients), order, increasing=True)
+
     def polynomials(self, order: int) -> np.ndarray:
         """See `AbstractBasis.polynomials`; those of degree above the basis' are not contained."""
         order = min(integer_at_least(order, 0, "order"), self.degree + 1)

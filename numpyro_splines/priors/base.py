@@ -13,7 +13,16 @@ from numpyro_splines.bases import AbstractBasis
 
 
 class AbstractSmooth(eqx.Module):
-    """A prior on one basis and measure: the coefficients of a random curve, ready to be sampled."""
+    """A prior on one basis and measure: the coefficients of a random curve, ready to be sampled.
+
+    Example:
+        What `prior.bind` returns; one of your own is at `AbstractPrior`.
+
+        >>> import numpyro_splines as ns
+        >>> smooth = ns.SmoothnessPrior().bind(ns.BSplineBasis([0.0, 0.5, 1.0]))
+        >>> isinstance(smooth, AbstractSmooth)
+        True
+    """
 
     @abc.abstractmethod
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
