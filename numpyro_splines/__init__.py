@@ -4,14 +4,17 @@ from typing import TYPE_CHECKING
 
 from numpyro_splines import constraints as constraints
 from numpyro_splines import datasets as datasets
+from numpyro_splines import distributions as distributions
 from numpyro_splines import extrapolation as extrapolation
 from numpyro_splines import fitting as fitting
 from numpyro_splines import knots as knots
 from numpyro_splines import latent as latent
 from numpyro_splines import marginal as marginal
+from numpyro_splines import mgcv as mgcv
 from numpyro_splines import penalties as penalties
 from numpyro_splines import posterior as posterior
 from numpyro_splines import prior_checks as prior_checks
+from numpyro_splines import scales as scales
 from numpyro_splines.additive import AdditivePredictor as AdditivePredictor
 from numpyro_splines.bases import AbstractBasis as AbstractBasis
 from numpyro_splines.bases import BernsteinBasis as BernsteinBasis
@@ -30,26 +33,16 @@ from numpyro_splines.functions import Curve as Curve
 from numpyro_splines.ops.bspline import bspline as bspline
 from numpyro_splines.ops.bspline import bspline_basis as bspline_basis
 from numpyro_splines.ops.callback import scipy_bspline_basis as scipy_bspline_basis
-from numpyro_splines.ops.penalties import mgcv_penalty_scale as mgcv_penalty_scale
 from numpyro_splines.priors import AbstractPrior as AbstractPrior
 from numpyro_splines.priors import AbstractSmooth as AbstractSmooth
 from numpyro_splines.priors import AdaptivePrior as AdaptivePrior
 from numpyro_splines.priors import ConvexPrior as ConvexPrior
 from numpyro_splines.priors import HorseshoePrior as HorseshoePrior
-from numpyro_splines.priors import IntrinsicGaussian as IntrinsicGaussian
-from numpyro_splines.priors import KroneckerGaussian as KroneckerGaussian
 from numpyro_splines.priors import MonotonePrior as MonotonePrior
 from numpyro_splines.priors import PositivePrior as PositivePrior
-from numpyro_splines.priors import RandomWalk as RandomWalk
 from numpyro_splines.priors import RandomWalkPrior as RandomWalkPrior
 from numpyro_splines.priors import SimplexPrior as SimplexPrior
 from numpyro_splines.priors import SmoothnessPrior as SmoothnessPrior
-from numpyro_splines.priors import gamma_precision as gamma_precision
-from numpyro_splines.priors import half_student_t as half_student_t
-from numpyro_splines.priors import inverse_gamma_variance as inverse_gamma_variance
-from numpyro_splines.priors import pc_scale as pc_scale
-from numpyro_splines.priors import regularized_horseshoe as regularized_horseshoe
-from numpyro_splines.priors import variance_partition as variance_partition
 from numpyro_splines.transforms import SplineTransform as SplineTransform
 
 if TYPE_CHECKING:

@@ -151,7 +151,7 @@ def test_variance_partition(x64):
         sites = {"all.total": total, "all.shares": shares}
 
         def model(options=options):
-            numpyro.deterministic("tau", ns.variance_partition("all", 3, **options))
+            numpyro.deterministic("tau", ns.scales.variance_partition("all", 3, **options))
 
         tau, density = joint(model, sites)
         np.testing.assert_allclose(tau, total[:, None] * np.sqrt(shares), rtol=1e-12)
@@ -162,7 +162,7 @@ def test_variance_partition(x64):
 
 def test_a_variance_partition_of_a_number_draws_the_shares():
     def model():
-        numpyro.deterministic("tau", ns.variance_partition("all", 3, 2.0))
+        numpyro.deterministic("tau", ns.scales.variance_partition("all", 3, 2.0))
 
     draws = jax.jit(Predictive(model, num_samples=1000))(jax.random.key(1))
     assert set(draws) == {"tau", "all.shares"}
@@ -179,7 +179,7 @@ def test_horseshoe_over_effects(x64):
     }
 
     def model():
-        numpyro.deterministic("tau", ns.regularized_horseshoe("all", 4, 0.1, slab=2.0))
+        numpyro.deterministic("tau", ns.scales.regularized_horseshoe("all", 4, 0.1, slab=2.0))
 
     tau, density = joint(model, sites)
     raw = sites["all.global"][:, None] * sites["all.local"]
@@ -287,13 +287,13 @@ def test_a_reference_curve_passes_through_compiled_code():
             ValueError,
             "`order` must be at most",
         ),
-        (lambda: ns.variance_partition("v", 1), ValueError, "`num` must be at least 2"),
+        (lambda: ns.scales.variance_partition("v", 1), ValueError, "`num` must be at least 2"),
         (
-            lambda: ns.variance_partition("v", 2, concentration=-1.0),
+            lambda: ns.scales.variance_partition("v", 2, concentration=-1.0),
             ValueError,
             "`concentration` must be positive",
         ),
-        (lambda: ns.regularized_horseshoe("v", 2, 0.0), ValueError, "`global_scale`"),
+        (lambda: ns.scales.regularized_horseshoe("v", 2, 0.0), ValueError, "`global_scale`"),
         (
             lambda: ns.SmoothnessPrior(linear=1.0, linear_scale=dist.HalfNormal()),
             TypeError,

@@ -28,15 +28,16 @@ LAYERS = [
     ("marginal",),
     ("additive", "prior_checks"),
     ("effects",),
+    ("scales",),
     ("priors",),
     ("bases",),
     ("transforms",),
     ("constraints",),
     ("functions",),
-    ("spectrum", "penalties"),
+    ("spectrum", "penalties", "distributions"),
     ("extrapolation",),
     ("ops",),
-    ("measure",),
+    ("measure", "mgcv"),
     ("knots",),
     ("validation",),
     ("datasets",),
@@ -47,7 +48,9 @@ RANK = {layer: rank for rank, row in enumerate(LAYERS) for layer in row}
 DEMO = {"__main__", "demo"}
 HOMES = {
     "numpyro": {
+        "distributions",
         "priors",
+        "scales",
         "effects",
         "additive",
         "latent",

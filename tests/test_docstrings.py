@@ -37,15 +37,18 @@ NAME = numpyro_splines.__name__
 MODULES = [
     "constraints",
     "datasets",
+    "distributions",
     "extrapolation",
     "fitting",
     "knots",
     "latent",
     "marginal",
+    "mgcv",
     "penalties",
     "plotting",
     "posterior",
     "prior_checks",
+    "scales",
 ]
 SECTION = re.compile(
     r"^(Args|Attributes|Returns|Raises|Warns|Examples?|References):$", re.MULTILINE

@@ -47,7 +47,7 @@ def smooth(case):
     if kind == "ad":
         basis = ns.BSplineBasis(knots=knots)
         index = np.arange(1.0, basis.num_coefficients - 1)
-        local = ns.BSplineBasis(knots=ns.knots.mgcv_ps(index, 3, degree=2), degree=2)
+        local = ns.BSplineBasis(knots=ns.mgcv.ps_knots(index, 3, degree=2), degree=2)
         difference = np.diff(np.eye(basis.num_coefficients), 2, axis=0)
         weights = local.collocation(index).T
         return basis, [difference.T @ (w[:, None] * difference) for w in weights]
@@ -75,8 +75,8 @@ def test_designs_and_penalties(case, x64):
         penalties, case["S"], case["s_scale"], case["S_scaled"], strict=True
     ):
         close(ours, theirs)
-        np.testing.assert_allclose(ns.mgcv_penalty_scale(design, ours), scale, rtol=1e-10)
-        close(ours / ns.mgcv_penalty_scale(design, ours), scaled)
+        np.testing.assert_allclose(ns.mgcv.penalty_scale(design, ours), scale, rtol=1e-10)
+        close(ours / ns.mgcv.penalty_scale(design, ours), scaled)
 
 
 @pytest.mark.parametrize("case", UNIVARIATE)
@@ -115,7 +115,7 @@ def test_penalized_fits(case, x64):
     else:
         design = new = basis.constrained(constraint(case))
         matrix = design.matrix
-    scale = [ns.mgcv_penalty_scale(basis(array(case, "x")), s) for s in penalties]
+    scale = [ns.mgcv.penalty_scale(basis(array(case, "x")), s) for s in penalties]
     absorbed = [matrix.T @ s @ matrix for s in penalties]
     for name in ("fit", "fit_select"):
         if case.get(name):
@@ -161,12 +161,12 @@ def test_knot_rules(case):
     if given.size > 4 and case["knots_given"]:
         return  # all knots were given
     if case["bs"] == "cp":
-        knots = ns.knots.mgcv_cp(given, k)
+        knots = ns.mgcv.cp_knots(given, k)
     elif given.size == 4:
         degree = m[0]
-        knots = ns.knots.mgcv_ps(given[1:3], k, degree, base=(given[0], given[3]))
+        knots = ns.mgcv.ps_knots(given[1:3], k, degree, base=(given[0], given[3]))
     else:
-        knots = ns.knots.mgcv_ps(given, k, m[0] + (case["bs"] == "ps"))
+        knots = ns.mgcv.ps_knots(given, k, m[0] + (case["bs"] == "ps"))
     close(knots, case["knots"], 1e-14)
 
 
@@ -212,7 +212,7 @@ def test_random_effect_form(case, x64):
         basis, penalty = random_effect_smooth(case, x)
         absorbed = basis.constrained(ZeroMean(x))
         # mgcv scales the penalty before it multiplies the rows by the factor's indicator.
-        scale = ns.mgcv_penalty_scale(basis(x), penalty)
+        scale = ns.mgcv.penalty_scale(basis(x), penalty)
         form = absorbed.matrix.T @ penalty @ absorbed.matrix / scale
         X = level[:, None] * np.asarray(absorbed(x))
         values, vectors = np.linalg.eigh(form)
@@ -244,7 +244,7 @@ def random_effect_smooth(case, x):
     text = case["smooth"]
     k = int(text.split("k=")[1].split(")")[0])
     if 'bs="ps"' in text:
-        basis = ns.BSplineBasis(knots=ns.knots.mgcv_ps(x, k))
+        basis = ns.BSplineBasis(knots=ns.mgcv.ps_knots(x, k))
         return basis, basis.difference_penalty(2)
     kind = ns.CyclicCubicRegressionBasis if 'bs="cc"' in text else ns.CubicRegressionBasis
     basis = kind(ns.knots.quantile(np.unique(x), k))

@@ -185,8 +185,8 @@ class AdditivePredictor(eqx.Module):
 
         Args:
             scales: tau of each effect, shape (..., number of effects), drawn elsewhere in the model
-                (shared, or from a joint prior such as `variance_partition`), instead of drawing
-                them here; recorded as deterministic sites `<effect>.scale`.
+                (shared, or from a joint prior such as `scales.variance_partition`), instead of
+                drawing them here; recorded as deterministic sites `<effect>.scale`.
 
         Returns:
             tau of each effect, shape (*batch, number of effects), in the units of the predictor.

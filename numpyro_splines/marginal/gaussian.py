@@ -17,8 +17,8 @@ from numpyro_splines.additive import AdditivePredictor
 from numpyro_splines.additive.layout import gaussian
 from numpyro_splines.marginal.density import draw_coefficients, log_density
 from numpyro_splines.marginal.reduction import Reduction, Statistics, reduce
+from numpyro_splines.ops.constants import Constant
 from numpyro_splines.ops.piecewise import array_module
-from numpyro_splines.priors.constants import Constant
 from numpyro_splines.validation import float64_array, float_input, is_traced
 
 

@@ -307,7 +307,7 @@ def _laplace():
 def _walk():
     scale = scipy.stats.expon(scale=-1.0 / np.log(0.1))
     sites = {"scale": ((), scale), "modes_coordinates": ((8,), NORMAL)}
-    return _smooth(ns.RandomWalkPrior(order=1, scale=ns.pc_scale(1.0, 0.1)), sites)
+    return _smooth(ns.RandomWalkPrior(order=1, scale=ns.scales.pc_scale(1.0, 0.1)), sites)
 
 
 def _p_spline():
