@@ -94,7 +94,6 @@ def families(n=100_000, num=20):
         "C-spline (quintic)": ns.CSplineBasis(points),
         "Bernstein": ns.BernsteinBasis(0.0, 1.0),
         "constrained": ns.BSplineBasis(points).constrained(),
-        "shrunk": ns.ShrunkBasis(ns.CubicRegressionBasis(points)),
     }
     x = np.random.default_rng(0).uniform(0.0, 1.0, n).astype(np.float32)
     y = np.zeros(n, np.float32)

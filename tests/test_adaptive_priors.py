@@ -17,6 +17,7 @@ from scipy.interpolate import BSpline
 
 import numpyro_splines as ns
 from numpyro_splines.ops.penalties import difference_matrix
+from numpyro_splines.penalties import Differences
 
 BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 8))
 # As many functions each: one program per order serves all.
@@ -60,8 +61,7 @@ def test_equal_steps_are_the_random_walk_of_that_order(name, order):
     if order > 1:
         sites["linear"] = 2.0 * units[:, 10 - order :]
     rows = coefficients(effect, sites)
-    penalty = basis.difference_penalty(order)
-    expected = dense_covariance(basis, penalty, order, measure, 0.7, 2.0)
+    expected = dense_covariance(basis, Differences(order), measure, 0.7, 2.0)
     np.testing.assert_allclose(rows.T @ rows, expected, atol=1e-5 * np.diag(expected).max())
 
 
@@ -151,7 +151,7 @@ def test_variance_partition(x64):
         sites = {"all.total": total, "all.shares": shares}
 
         def model(options=options):
-            numpyro.deterministic("tau", ns.variance_partition("all", 3, **options))
+            numpyro.deterministic("tau", ns.scales.variance_partition("all", 3, **options))
 
         tau, density = joint(model, sites)
         np.testing.assert_allclose(tau, total[:, None] * np.sqrt(shares), rtol=1e-12)
@@ -162,7 +162,7 @@ def test_variance_partition(x64):
 
 def test_a_variance_partition_of_a_number_draws_the_shares():
     def model():
-        numpyro.deterministic("tau", ns.variance_partition("all", 3, 2.0))
+        numpyro.deterministic("tau", ns.scales.variance_partition("all", 3, 2.0))
 
     draws = jax.jit(Predictive(model, num_samples=1000))(jax.random.key(1))
     assert set(draws) == {"tau", "all.shares"}
@@ -179,7 +179,7 @@ def test_horseshoe_over_effects(x64):
     }
 
     def model():
-        numpyro.deterministic("tau", ns.regularized_horseshoe("all", 4, 0.1, slab=2.0))
+        numpyro.deterministic("tau", ns.scales.regularized_horseshoe("all", 4, 0.1, slab=2.0))
 
     tau, density = joint(model, sites)
     raw = sites["all.global"][:, None] * sites["all.local"]
@@ -287,13 +287,13 @@ def test_a_reference_curve_passes_through_compiled_code():
             ValueError,
             "`order` must be at most",
         ),
-        (lambda: ns.variance_partition("v", 1), ValueError, "`num` must be at least 2"),
+        (lambda: ns.scales.variance_partition("v", 1), ValueError, "`num` must be at least 2"),
         (
-            lambda: ns.variance_partition("v", 2, concentration=-1.0),
+            lambda: ns.scales.variance_partition("v", 2, concentration=-1.0),
             ValueError,
             "`concentration` must be positive",
         ),
-        (lambda: ns.regularized_horseshoe("v", 2, 0.0), ValueError, "`global_scale`"),
+        (lambda: ns.scales.regularized_horseshoe("v", 2, 0.0), ValueError, "`global_scale`"),
         (
             lambda: ns.SmoothnessPrior(linear=1.0, linear_scale=dist.HalfNormal()),
             TypeError,

@@ -59,7 +59,7 @@ def test_coordinates_are_an_affine_map_of_the_plain_sites(known, prior, x64):
     """Density of xi = density of (linear, modes) times the determinant: exactly."""
     smooth = KNOWN[known](PRIORS[prior])
     plain = effect(PRIORS[prior], noise=np.inf)
-    rng, order = np.random.default_rng(1), smooth.prior.order
+    rng, order = np.random.default_rng(1), smooth.prior.penalty.order
     num = smooth.smooth.num_modes
     sites = {
         "f.modes_coordinates": rng.normal(size=(2, num)),

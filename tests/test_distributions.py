@@ -51,11 +51,11 @@ def same_covariance(draws, expected):
 @pytest.mark.parametrize(
     ("make", "penalty"),
     [
-        (lambda s: ns.IntrinsicGaussian(PENALTY, s), PENALTY),
-        (lambda s: ns.IntrinsicGaussian(DIFFERENCE, s), DIFFERENCE),
-        (lambda s: ns.RandomWalk(2, s, len(PENALTY)), DIFFERENCE),
+        (lambda s: ns.distributions.IntrinsicGaussian(PENALTY, s), PENALTY),
+        (lambda s: ns.distributions.IntrinsicGaussian(DIFFERENCE, s), DIFFERENCE),
+        (lambda s: ns.distributions.RandomWalk(2, s, len(PENALTY)), DIFFERENCE),
         (
-            lambda s: ns.RandomWalk(1, s, 5),
+            lambda s: ns.distributions.RandomWalk(1, s, 5),
             np.diff(np.eye(5), axis=0).T @ np.diff(np.eye(5), axis=0),
         ),
     ],
@@ -81,7 +81,7 @@ def test_a_long_walk_agrees_with_the_dense_form(x64):
     num = 300
     difference = np.diff(np.eye(num), n=2, axis=0)
     value = 0.01 * np.random.default_rng(2).normal(size=num)
-    walk = ns.RandomWalk(2, 0.3, num).log_prob(value)
+    walk = ns.distributions.RandomWalk(2, 0.3, num).log_prob(value)
     steps = scipy.stats.norm(0, 0.3).logpdf(difference @ value).sum()
     expected = steps + 0.5 * np.linalg.slogdet(difference @ difference.T).logabsdet
     np.testing.assert_allclose(walk, expected, rtol=1e-10)
@@ -92,20 +92,20 @@ def test_the_kronecker_form(x64):
         PENALTY[:5, :5] * 0 + np.diff(np.eye(5), 2, 0).T @ np.diff(np.eye(5), 2, 0),
         np.array([[1.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]]),
     )
-    law = ns.KroneckerGaussian((first, second), 0.5, 2.0)
+    law = ns.distributions.KroneckerGaussian((first, second), 0.5, 2.0)
     precision = np.kron(first, np.eye(3)) / 0.25 + np.kron(np.eye(5), second) / 4.0
     value = np.random.default_rng(3).normal(size=(4, 5, 3))
     expected = dense(precision, 1.0, value.reshape(4, 15))
     np.testing.assert_allclose(law.log_prob(value), expected, rtol=1e-9)
     draws = sample(law, jax.random.key(4)).reshape(NUM_DRAWS, 15)
     same_covariance(draws, np.linalg.pinv(precision, rcond=1e-9))
-    assert ns.KroneckerGaussian((first, second), np.ones(7), 1.0).batch_shape == (7,)
+    assert ns.distributions.KroneckerGaussian((first, second), np.ones(7), 1.0).batch_shape == (7,)
 
 
 LAWS = {
-    "intrinsic": lambda s: ns.IntrinsicGaussian(PENALTY, s),
-    "walk": lambda s: ns.RandomWalk(2, s, 6),
-    "kronecker": lambda s: ns.KroneckerGaussian((PENALTY, DIFFERENCE), s, 2.0),
+    "intrinsic": lambda s: ns.distributions.IntrinsicGaussian(PENALTY, s),
+    "walk": lambda s: ns.distributions.RandomWalk(2, s, 6),
+    "kronecker": lambda s: ns.distributions.KroneckerGaussian((PENALTY, DIFFERENCE), s, 2.0),
 }
 
 
@@ -141,7 +141,7 @@ def test_numpyro_laws(kind, precision):
     np.testing.assert_array_equal(log_prob(again, draw), value)
 
     def model():
-        numpyro.sample("c", LAWS[kind](numpyro.sample("s", ns.pc_scale(1.0, 0.1))))
+        numpyro.sample("c", LAWS[kind](numpyro.sample("s", ns.scales.pc_scale(1.0, 0.1))))
 
     jax.eval_shape(numpyro.handlers.seed(model, rng_seed=0))
     with numpyro.validation_enabled():
@@ -150,26 +150,26 @@ def test_numpyro_laws(kind, precision):
 
 def test_scales(x64):
     x = np.linspace(0.05, 4.0, 9)
-    prior = ns.pc_scale(2.0, 0.05)
+    prior = ns.scales.pc_scale(2.0, 0.05)
     np.testing.assert_allclose(
         np.exp(prior.log_prob(x)), scipy.stats.expon(scale=-2 / np.log(0.05)).pdf(x)
     )
-    prior = ns.half_student_t(1.5, 4.0)
+    prior = ns.scales.half_student_t(1.5, 4.0)
     np.testing.assert_allclose(np.exp(prior.log_prob(x)), 2 * scipy.stats.t(4, scale=1.5).pdf(x))
-    prior = ns.inverse_gamma_variance(2.0, 0.5)
+    prior = ns.scales.inverse_gamma_variance(2.0, 0.5)
     expected = scipy.stats.invgamma(2.0, scale=0.5).pdf(x**2) * 2 * x
     np.testing.assert_allclose(np.exp(prior.log_prob(x)), expected)
-    prior = ns.gamma_precision(2.0, 0.5)
+    prior = ns.scales.gamma_precision(2.0, 0.5)
     np.testing.assert_allclose(np.exp(prior.log_prob(x)), expected)
 
 
 @pytest.mark.parametrize(
     "prior",
     [
-        ns.pc_scale(1.0, 0.1),
-        ns.half_student_t(),
-        ns.inverse_gamma_variance(2.0, 1.0),
-        ns.gamma_precision(2.0, 0.5),
+        ns.scales.pc_scale(1.0, 0.1),
+        ns.scales.half_student_t(),
+        ns.scales.inverse_gamma_variance(2.0, 1.0),
+        ns.scales.gamma_precision(2.0, 0.5),
     ],
     ids=["pc", "half_t", "inverse_gamma", "gamma"],
 )

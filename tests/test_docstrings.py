@@ -37,13 +37,17 @@ NAME = numpyro_splines.__name__
 MODULES = [
     "constraints",
     "datasets",
+    "distributions",
     "extrapolation",
     "regression",
     "knots",
     "latent",
+    "mgcv",
+    "penalties",
     "plotting",
     "posterior",
     "prior_checks",
+    "scales",
 ]
 SECTION = re.compile(
     r"^(Args|Attributes|Returns|Raises|Warns|Examples?|References):$", re.MULTILINE

@@ -250,9 +250,29 @@ BAD = {
         "`upper` must be greater than `lower`; got 0.0 and 1.0",
     ),
     "shrinkage_factor": (
-        lambda: ns.ShrunkBasis(BASIS, 0.0),
+        lambda: ns.penalties.Shrunk(ns.penalties.Derivative(2), 0.0),
         ValueError,
         "`factor` must be one positive number; got 0.0",
+    ),
+    "shrunk_twice": (
+        lambda: ns.penalties.Shrunk(ns.penalties.Shrunk(ns.penalties.Derivative(2))),
+        TypeError,
+        "`penalty` of Shrunk must be a penalty with a null space, such as",
+    ),
+    "penalty_by_name": (
+        lambda: ns.SmoothnessPrior(penalty="differences"),
+        TypeError,
+        "`penalty` must be an object of numpyro_splines.penalties, .*; got 'differences'",
+    ),
+    "penalty_and_order": (
+        lambda: ns.SmoothnessPrior(1, penalty=ns.penalties.Derivative(2)),
+        TypeError,
+        "`order` and `penalty` must not both be given",
+    ),
+    "derivative_of_order_zero": (
+        lambda: ns.penalties.Derivative(0),
+        ValueError,
+        "`order` must be at least 1; got 0",
     ),
     "constraints_leave_nothing": (
         lambda: LINE.constrained(cs.ZeroStart(), cs.ZeroEnd()),
@@ -295,12 +315,12 @@ BAD = {
         "`order` must be less than the number of basis functions, 2; got 2",
     ),
     "mgcv_knots_too_few": (
-        lambda: ns.knots.mgcv_ps([0.0, 1.0], 3),
+        lambda: ns.mgcv.ps_knots([0.0, 1.0], 3),
         ValueError,
         "`num_coefficients` must be at least 4; got 3",
     ),
     "mgcv_base_inside": (
-        lambda: ns.knots.mgcv_ps([0.0, 1.0], 8, base=(0.1, 2.0)),
+        lambda: ns.mgcv.ps_knots([0.0, 1.0], 8, base=(0.1, 2.0)),
         ValueError,
         "`base, x` must be strictly increasing; got 0.1",
     ),
@@ -473,27 +493,27 @@ BAD = {
         "`distribution` must be a univariate NumPyro distribution; got list",
     ),
     "penalty_not_symmetric": (
-        lambda: ns.IntrinsicGaussian(np.array([[1.0, 2.0], [0.0, 1.0]])),
+        lambda: ns.distributions.IntrinsicGaussian(np.array([[1.0, 2.0], [0.0, 1.0]])),
         ValueError,
         r"`penalty` must be a symmetric matrix; got shape \(2, 2\)",
     ),
     "penalty_negative": (
-        lambda: ns.KroneckerGaussian((np.eye(2), -np.eye(2))),
+        lambda: ns.distributions.KroneckerGaussian((np.eye(2), -np.eye(2))),
         ValueError,
         r"`penalties\[1\]` must be positive semi-definite and not zero",
     ),
     "walk_too_short": (
-        lambda: ns.RandomWalk(2, 1.0, 2),
+        lambda: ns.distributions.RandomWalk(2, 1.0, 2),
         ValueError,
         "`num` must be at least 3; got 2",
     ),
     "pc_probability": (
-        lambda: ns.pc_scale(1.0, 1.5),
+        lambda: ns.scales.pc_scale(1.0, 1.5),
         ValueError,
         r"`probability` must lie in \(0, 1\); got 1.5",
     ),
     "pc_upper": (
-        lambda: ns.pc_scale(0.0, 0.5),
+        lambda: ns.scales.pc_scale(0.0, 0.5),
         ValueError,
         "`upper` must be one positive number; got 0.0",
     ),

@@ -31,9 +31,11 @@ PRIORS = {
     "fixed": ns.SmoothnessPrior(scale=0.5, mean=np.arange(8.0)),
     "curve": ns.SmoothnessPrior(mean=BASIS.curve(np.arange(8.0))),
     "flat": ns.SmoothnessPrior(linear=FLAT),
-    "walk": ns.RandomWalkPrior(1, scale=ns.pc_scale(1.0, 0.1)),
-    "folded": ns.SmoothnessPrior(scale=ns.half_student_t(), linear_scale=dist.HalfCauchy(1.0)),
-    "transformed": ns.SmoothnessPrior(scale=ns.inverse_gamma_variance(1.0, 0.1)),
+    "walk": ns.RandomWalkPrior(1, scale=ns.scales.pc_scale(1.0, 0.1)),
+    "folded": ns.SmoothnessPrior(
+        scale=ns.scales.half_student_t(), linear_scale=dist.HalfCauchy(1.0)
+    ),
+    "transformed": ns.SmoothnessPrior(scale=ns.scales.inverse_gamma_variance(1.0, 0.1)),
     "truncated": ns.SmoothnessPrior(scale=dist.TruncatedNormal(0.0, 1.0, low=0.0)),
     "monotone": ns.MonotonePrior(rise=dist.LogNormal(0.0, 1.0), start=dist.Normal(0.0, 1.0)),
     "concave": ns.MonotonePrior(curvature="concave", straight=dist.Beta(2.0, 2.0)),

@@ -7,6 +7,7 @@ from oracle_files import close, load
 
 import numpyro_splines as ns
 from numpyro_splines.constraints import ZeroAt, ZeroMean
+from numpyro_splines.penalties import Derivative, Shrunk
 
 UNIVARIATE = load("mgcv_univariate")
 RANDOM_EFFECT = load("mgcv_random_effect")
@@ -46,7 +47,7 @@ def smooth(case):
     if kind == "ad":
         basis = ns.BSplineBasis(knots=knots)
         index = np.arange(1.0, basis.num_coefficients - 1)
-        local = ns.BSplineBasis(knots=ns.knots.mgcv_ps(index, 3, degree=2), degree=2)
+        local = ns.BSplineBasis(knots=ns.mgcv.ps_knots(index, 3, degree=2), degree=2)
         difference = np.diff(np.eye(basis.num_coefficients), 2, axis=0)
         weights = local.collocation(index).T
         return basis, [difference.T @ (w[:, None] * difference) for w in weights]
@@ -74,8 +75,8 @@ def test_designs_and_penalties(case, x64):
         penalties, case["S"], case["s_scale"], case["S_scaled"], strict=True
     ):
         close(ours, theirs)
-        np.testing.assert_allclose(ns.mgcv_penalty_scale(design, ours), scale, rtol=1e-10)
-        close(ours / ns.mgcv_penalty_scale(design, ours), scaled)
+        np.testing.assert_allclose(ns.mgcv.penalty_scale(design, ours), scale, rtol=1e-10)
+        close(ours / ns.mgcv.penalty_scale(design, ours), scaled)
 
 
 @pytest.mark.parametrize("case", UNIVARIATE)
@@ -114,7 +115,7 @@ def test_penalized_fits(case, x64):
     else:
         design = new = basis.constrained(constraint(case))
         matrix = design.matrix
-    scale = [ns.mgcv_penalty_scale(basis(array(case, "x")), s) for s in penalties]
+    scale = [ns.mgcv.penalty_scale(basis(array(case, "x")), s) for s in penalties]
     absorbed = [matrix.T @ s @ matrix for s in penalties]
     for name in ("fit", "fit_select"):
         if case.get(name):
@@ -160,12 +161,12 @@ def test_knot_rules(case):
     if given.size > 4 and case["knots_given"]:
         return  # all knots were given
     if case["bs"] == "cp":
-        knots = ns.knots.mgcv_cp(given, k)
+        knots = ns.mgcv.cp_knots(given, k)
     elif given.size == 4:
         degree = m[0]
-        knots = ns.knots.mgcv_ps(given[1:3], k, degree, base=(given[0], given[3]))
+        knots = ns.mgcv.ps_knots(given[1:3], k, degree, base=(given[0], given[3]))
     else:
-        knots = ns.knots.mgcv_ps(given, k, m[0] + (case["bs"] == "ps"))
+        knots = ns.mgcv.ps_knots(given, k, m[0] + (case["bs"] == "ps"))
     close(knots, case["knots"], 1e-14)
 
 
@@ -177,18 +178,29 @@ def test_quantile_knots_of_distinct_values_are_mgcvs(case):
 
 
 def test_shrinkage(x64):
-    """mgcv's cs: zero eigenvalues become 0.1 and 0.01 of the smallest positive one; ours 0.1."""
+    """mgcv's cs: zero eigenvalues become 0.1 and 0.01 of the smallest positive one; ours 0.1.
+
+    After its sum-to-zero constraint all that is left is penalized, as our modes are.
+    """
     case = next(p.values[0] for p in UNIVARIATE if p.values[0]["bs"] == "cs")
     plain = ns.CubicRegressionBasis(case["knots"])
-    shrunk = ns.ShrunkBasis(plain, 0.1)
+    shrunk = Shrunk(Derivative(2), 0.1)
     values = np.linalg.eigvalsh(plain.penalty(2))
     theirs = np.linalg.eigvalsh(np.array(case["S"][0]))
-    ours = np.linalg.eigvalsh(shrunk.penalty(2))
+    ours = np.linalg.eigvalsh(shrunk.matrix(plain))
     np.testing.assert_allclose(theirs[:2] / values[2], [0.01, 0.1], rtol=1e-8)
     np.testing.assert_allclose(ours[:2] / values[2], [0.1, 0.1], rtol=1e-8)
     np.testing.assert_allclose(ours[2:], values[2:], rtol=1e-8)
     np.testing.assert_allclose(theirs[2:], values[2:], rtol=1e-8)
-    assert shrunk.null_space(2).shape == (6, 0)
+    x = array(case, "x")
+    absorbed = plain.constrained(ZeroMean(x))
+    form = absorbed.matrix.T @ shrunk.matrix(plain) @ absorbed.matrix
+    smooth = ns.SmoothnessPrior(penalty=shrunk).bind(plain, x)
+    columns = np.asarray(plain(x)) @ smooth.columns
+    theirs = np.asarray(absorbed(x)) @ np.linalg.inv(form) @ np.asarray(absorbed(x)).T
+    ours = columns @ columns.T
+    close(ours / np.trace(ours), theirs / np.trace(theirs), 1e-8)
+    assert smooth.num_linear == 0
 
 
 @pytest.mark.parametrize("case", load("smooth2random"))
@@ -200,7 +212,7 @@ def test_random_effect_form(case, x64):
         basis, penalty = random_effect_smooth(case, x)
         absorbed = basis.constrained(ZeroMean(x))
         # mgcv scales the penalty before it multiplies the rows by the factor's indicator.
-        scale = ns.mgcv_penalty_scale(basis(x), penalty)
+        scale = ns.mgcv.penalty_scale(basis(x), penalty)
         form = absorbed.matrix.T @ penalty @ absorbed.matrix / scale
         X = level[:, None] * np.asarray(absorbed(x))
         values, vectors = np.linalg.eigh(form)
@@ -232,7 +244,7 @@ def random_effect_smooth(case, x):
     text = case["smooth"]
     k = int(text.split("k=")[1].split(")")[0])
     if 'bs="ps"' in text:
-        basis = ns.BSplineBasis(knots=ns.knots.mgcv_ps(x, k))
+        basis = ns.BSplineBasis(knots=ns.mgcv.ps_knots(x, k))
         return basis, basis.difference_penalty(2)
     kind = ns.CyclicCubicRegressionBasis if 'bs="cc"' in text else ns.CubicRegressionBasis
     basis = kind(ns.knots.quantile(np.unique(x), k))

@@ -61,7 +61,7 @@ def with_scales(predictor, y, gaussian):
     pairs = []
     for effect, x in zip(predictor.effects, predictor.inputs, strict=True):
         prior = type(effect.prior)(
-            effect.prior.order, ns.half_student_t(spread), effect.prior.linear
+            effect.prior.penalty.order, ns.scales.half_student_t(spread), effect.prior.linear
         )
         pairs.append((ns.SplineEffect(effect.name, effect.basis, prior, measure=x), x))
     return ns.AdditivePredictor(*pairs, intercept=predictor.priors[0])

@@ -8,7 +8,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
-from cases import SKEWED, prior_covariance
+from cases import SKEWED, dense_covariance
 from numpyro.infer import Predictive
 
 import numpyro_splines as ns
@@ -35,7 +35,7 @@ def test_draws_of_a_model_have_the_stated_distribution():
     assert min(pvalues) > 1e-5
     # The expected square of the scale is 12 / 9, the variance of a Laplace number 8. Five standard
     # errors, from the draws: the coefficients are not Gaussian.
-    expected = prior_covariance(BASIS, prior, SKEWED, np.sqrt(12 / 9), np.sqrt(8.0))
+    expected = dense_covariance(BASIS, prior.penalty, SKEWED, np.sqrt(12 / 9), np.sqrt(8.0))
     products = np.einsum("ni,nj->nij", draws["f.coefficients"], draws["f.coefficients"])
     error = products.std(0) / np.sqrt(NUM_DRAWS)
     assert np.all(np.abs(products.mean(0) - expected) < 5 * error + 1e-6)

@@ -47,7 +47,6 @@ BASES = {
     "cyclic_m_spline": lambda: ns.CyclicMSplineBasis(UNEVEN),
     "i_spline": lambda: ns.ISplineBasis(UNEVEN),
     "c_spline": lambda: ns.CSplineBasis(UNEVEN),
-    "shrunk": lambda: ns.ShrunkBasis(ns.BSplineBasis(UNEVEN)),
 }
 CONSTRAINTS = {
     "zero_integral": ns.constraints.ZeroIntegral(),
@@ -63,6 +62,7 @@ CONSTRAINTS = {
 PRIORS = {
     "smoothness": lambda: ns.SmoothnessPrior(),
     "walk": lambda: ns.RandomWalkPrior(1),
+    "shrunk": lambda: ns.SmoothnessPrior(penalty=ns.penalties.Shrunk(ns.penalties.Derivative(2))),
     "mean": lambda: ns.SmoothnessPrior(mean=np.sin, linear_scale=dist.HalfNormal(1.0)),
     "adaptive": lambda: ns.AdaptivePrior(),
     "horseshoe": lambda: ns.HorseshoePrior(),

@@ -19,7 +19,7 @@ from cases import (
 from numpyro.distributions.transforms import Transform
 
 import numpyro_splines as ns
-from numpyro_splines import constraints, extrapolation
+from numpyro_splines import constraints, extrapolation, penalties
 
 
 def public(module, abstract):
@@ -59,6 +59,11 @@ REGISTERED = {
         ),
     ),
     "priors": (ns, ns.AbstractPrior, lambda: (prior_case(name).prior for name in PRIORS)),
+    "penalties": (
+        penalties,
+        penalties.AbstractPenalty,
+        lambda: (getattr(prior_case(name).prior, "penalty", None) for name in PRIORS),
+    ),
 }
 
 

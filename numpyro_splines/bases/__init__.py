@@ -15,4 +15,3 @@ from numpyro_splines.bases.shape import CSplineBasis as CSplineBasis
 from numpyro_splines.bases.shape import CyclicMSplineBasis as CyclicMSplineBasis
 from numpyro_splines.bases.shape import ISplineBasis as ISplineBasis
 from numpyro_splines.bases.shape import MSplineBasis as MSplineBasis
-from numpyro_splines.bases.shrunk import ShrunkBasis as ShrunkBasis

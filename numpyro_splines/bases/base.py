@@ -19,6 +19,7 @@ from numpyro_splines.constraints import (
     null_space,
     without_rounding,
 )
+from numpyro_splines.designs import AbstractPoints, PlainPoints, known
 from numpyro_splines.functions import Combination
 from numpyro_splines.measure import Measure, clipped, quadrature, reference_measure
 from numpyro_splines.ops import penalties
@@ -92,6 +93,33 @@ class AbstractBasis(eqx.Module):
         values = float_input(coefficients, "coefficients")
         check_coefficients(values, self.num_coefficients)
         return Combination(self, values)
+
+    def at(self, x: ArrayLike) -> AbstractPoints:
+        """Points that are known in advance, prepared once, to evaluate curves at faster.
+
+        Where they lie among the breakpoints is worked out here, on the host; large data are sorted
+        into blocks, with memory O(n). `AdditivePredictor` does so by itself. For x that are random
+        evaluate curve(x).
+
+        Args:
+            x: known points of any shape; NaN gives NaN.
+
+        Returns:
+            A function: at(curve) is curve(x), for curves of this basis and their derivatives, of
+            any batch shape. A pytree.
+
+        Raises:
+            TypeError: if x or the knots are traced, or x does not hold real numbers.
+            ValueError: if a point is infinite.
+
+        Example:
+            >>> import numpyro_splines as ns
+            >>> basis = ns.BSplineBasis([0.0, 1.0, 2.0])
+            >>> at, curve = basis.at([0.5, 1.5]), basis.curve([0.0, 1.0, 2.0, 0.0, 4.0])
+            >>> bool((at(curve) == curve([0.5, 1.5])).all())
+            True
+        """
+        return PlainPoints(known(x))
 
     def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
         """The functions or their derivatives at x on the host, whatever JAX's precision.
@@ -242,6 +270,20 @@ class AbstractBasis(eqx.Module):
         """
         return self.polynomials(order)
 
+    def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """Coefficients that span the null space of `difference_penalty(order, plain=plain)`.
+
+        Args:
+            order: of the differences.
+            plain: as there.
+
+        Returns:
+            One column for each function, shape (K, at most order), float64; first the constant,
+            where the basis has it.
+        """
+        del plain  # There are no knots here.
+        return self.null_space(order)
+
     def constrained(self, *constraints: AbstractConstraint) -> ConstrainedBasis:
         """The functions of this basis that satisfy linear constraints, as a basis.
 
@@ -307,6 +349,10 @@ class AbstractCombinedBasis(AbstractBasis):
         matrix = array_module(values, self.matrix).asarray(self.matrix, dtype=values.dtype)
         return self.spline.curve(weighted_sum(values, matrix.T))
 
+    def at(self, x: ArrayLike) -> AbstractPoints:
+        """See `AbstractBasis.at`."""
+        return self.spline.at(x)
+
     def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
         """See `AbstractBasis.collocation`."""
         return self.spline.collocation(x, derivative) @ np.asarray(self.matrix)
@@ -357,6 +403,11 @@ class AbstractCombinedBasis(AbstractBasis):
     def null_space(self, order: int) -> np.ndarray:
         """See `AbstractBasis.null_space`."""
         return penalties.contained(np.asarray(self.matrix), self.spline.null_space(order))
+
+    def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """See `AbstractBasis.difference_null_space`."""
+        inner = self.spline.difference_null_space(order, plain=plain)
+        return penalties.contained(np.asarray(self.matrix), inner)
 
 
 class ConstrainedBasis(AbstractCombinedBasis):

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines import knots as knot_rules
 from numpyro_splines.bases.base import AbstractBasis
+from numpyro_splines.designs import LocatedPoints
 from numpyro_splines.extrapolation import (
     AbstractExtrapolation,
     Linear,
@@ -143,6 +144,11 @@ class BSplineBasis(AbstractBasis):
         table = (_table if known else _table_at_once)(coefficients, local, self.extrapolation)
         return Curve(local.breakpoints, jnp.asarray(table), periodic=self._periodic)
 
+    def at(self, x: ArrayLike) -> LocatedPoints:
+        """See `AbstractBasis.at`."""
+        local = bspline.local_basis(self._concrete_knots(), self.degree)
+        return LocatedPoints(x, local.breakpoints, periodic=self._periodic)
+
     def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
         """See `AbstractBasis.collocation`."""
         points = np.asarray(real_array(x, "x"), dtype=np.float64)
@@ -192,6 +198,12 @@ class BSplineBasis(AbstractBasis):
             return penalties.plain_difference_penalty(self.num_coefficients, order)
         order = self._check_order(order, self.degree + 1, "degree + 1")
         return penalties.difference_penalty(self._concrete_knots(), self.degree, order)
+
+    def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
+        """See `AbstractBasis.difference_null_space`; polynomials in the index if plain."""
+        if not plain:
+            return self.null_space(order)
+        return np.vander(np.linspace(-1.0, 1.0, self.num_coefficients), order, increasing=True)
 
     def polynomials(self, order: int) -> np.ndarray:
         """See `AbstractBasis.polynomials`; those of degree above the basis' are not contained."""

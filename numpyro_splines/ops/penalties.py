@@ -193,27 +193,6 @@ def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     return right.T @ (inverse * (left.T @ target))
 
 
-def mgcv_penalty_scale(design: np.ndarray, penalty: np.ndarray) -> float:
-    """mgcv's normalization of penalties: it uses S / s with s = norm1(S) / norminf(X)^2.
-
-    Args:
-        design: X, before constraints are absorbed, shape (n, K).
-        penalty: S, shape (K, K).
-
-    Returns:
-        s: smoothing parameters of mgcv divided by it multiply S.
-
-    Example:
-        >>> import numpy as np
-        >>> mgcv_penalty_scale(np.eye(2), np.array([[2.0, -2.0], [-2.0, 2.0]]))
-        4.0
-
-    References:
-        `smoothCon(scale.penalty = TRUE)` of mgcv.
-    """
-    return float(np.linalg.norm(penalty, 1) / np.linalg.norm(design, np.inf) ** 2)
-
-
 def _difference_gaps(knots: np.ndarray, degree: int, k: int) -> np.ndarray:
     span, num = degree + 1 - k, len(knots) - degree - 1
     if span > 0:

@@ -20,10 +20,7 @@ from numpyro_splines.priors.arguments import check_coefficient, check_positive_n
 from numpyro_splines.priors.base import AbstractPrior, AbstractSmooth
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import combine, draw, draw_vector, limited
-from numpyro_splines.priors.smoothness import (
-    AbstractSmoothnessPrior,
-    check_smooth,
-)
+from numpyro_splines.priors.smoothness import SmoothnessPrior, check_smooth
 from numpyro_splines.spectrum import split
 from numpyro_splines.validation import float64_array, integer_at_least
 
@@ -135,7 +132,7 @@ class AdaptivePrior(AbstractPrior):
     order: int = eqx.field(static=True)
     scale: Any
     linear: dist.Distribution
-    local: AbstractSmoothnessPrior
+    local: SmoothnessPrior
     num_local: int = eqx.field(static=True)
 
     def __init__(
@@ -144,7 +141,7 @@ class AdaptivePrior(AbstractPrior):
         scale: Any = dist.HalfNormal(1.0),
         linear: Any = 1.0,
         *,
-        local: AbstractSmoothnessPrior | None = None,
+        local: SmoothnessPrior | None = None,
         num_local: int = 8,
     ):
         self.order = integer_at_least(order, 1, "order")

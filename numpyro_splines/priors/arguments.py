@@ -1,4 +1,4 @@
-"""Checks of what priors are given: scales and coefficients."""
+"""Checks of what priors are given: penalties, scales and coefficients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import numpyro.distributions as dist
 
+from numpyro_splines.penalties import AbstractPenalty
 from numpyro_splines.validation import float64_array, is_traced
+
+
+def check_penalty(penalty: Any) -> AbstractPenalty:
+    """An object of `numpyro_splines.penalties`."""
+    if not isinstance(penalty, AbstractPenalty):
+        raise TypeError(
+            "`penalty` must be an object of numpyro_splines.penalties, such as Derivative(2); got "
+            f"{penalty!r}."
+        )
+    return penalty
 
 
 def check_scale(scale: Any, name: str = "scale") -> Any:

@@ -22,7 +22,7 @@ from numpyro_splines.priors.arguments import check_scale
 from numpyro_splines.priors.base import AbstractPrior, AbstractSmooth
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import draw
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, check_smooth
+from numpyro_splines.priors.smoothness import SmoothnessPrior, check_smooth
 from numpyro_splines.validation import float64_array
 
 
@@ -91,10 +91,10 @@ class PositivePrior(AbstractPrior):
     """
 
     level: Any
-    smooth: AbstractSmoothnessPrior
+    smooth: SmoothnessPrior
 
     def __init__(
-        self, level: Any = dist.LogNormal(0.0, 1.0), smooth: AbstractSmoothnessPrior | None = None
+        self, level: Any = dist.LogNormal(0.0, 1.0), smooth: SmoothnessPrior | None = None
     ):
         self.level = check_scale(level, "level")
         self.smooth = check_smooth(smooth, "smooth")
@@ -144,9 +144,9 @@ class SimplexPrior(AbstractPrior):
         for M-spline hazards with coefficients on the simplex.
     """
 
-    smooth: AbstractSmoothnessPrior
+    smooth: SmoothnessPrior
 
-    def __init__(self, smooth: AbstractSmoothnessPrior | None = None):
+    def __init__(self, smooth: SmoothnessPrior | None = None):
         self.smooth = check_smooth(smooth, "smooth")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> SimplexSmooth:

@@ -29,7 +29,7 @@ from numpyro_splines.priors.arguments import check_coefficient, check_scale, che
 from numpyro_splines.priors.base import AbstractPrior, AbstractSmooth
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import combine, draw
-from numpyro_splines.priors.smoothness import AbstractSmoothnessPrior, check_smooth
+from numpyro_splines.priors.smoothness import SmoothnessPrior, check_smooth
 from numpyro_splines.spectrum import split
 from numpyro_splines.validation import float64_array
 
@@ -153,7 +153,7 @@ class MonotonePrior(AbstractPrior):
     finish: Any
     curvature: str | None = eqx.field(static=True)
     straight: dist.Distribution
-    smooth: AbstractSmoothnessPrior
+    smooth: SmoothnessPrior
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class MonotonePrior(AbstractPrior):
         finish: Any = None,
         curvature: Literal["convex", "concave"] | None = None,
         straight: dist.Distribution = dist.Uniform(0.0, 1.0),
-        smooth: AbstractSmoothnessPrior | None = None,
+        smooth: SmoothnessPrior | None = None,
     ):
         if curvature not in (None, "convex", "concave"):
             raise ValueError(f'`curvature` must be None, "convex" or "concave"; got {curvature!r}.')
@@ -238,7 +238,7 @@ class ConvexPrior(AbstractPrior):
     convex: bool = eqx.field(static=True)
     bend: Any
     slope: dist.Distribution
-    smooth: AbstractSmoothnessPrior
+    smooth: SmoothnessPrior
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class ConvexPrior(AbstractPrior):
         bend: Any = dist.HalfNormal(1.0),
         slope: Any = 1.0,
         *,
-        smooth: AbstractSmoothnessPrior | None = None,
+        smooth: SmoothnessPrior | None = None,
     ):
         self.convex = bool(convex)
         self.bend = check_scale(bend, "bend")

@@ -13,8 +13,8 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
+from numpyro_splines.ops.constants import Constant
 from numpyro_splines.ops.piecewise import array_module
-from numpyro_splines.priors.constants import Constant
 from numpyro_splines.regression.density import draw_coefficients, log_density
 from numpyro_splines.regression.layout import gaussian
 from numpyro_splines.regression.predictor import AdditivePredictor

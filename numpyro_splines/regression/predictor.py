@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 import scipy.sparse
 from jaxtyping import Array, ArrayLike, Float
 
+from numpyro_splines.designs import AbstractPoints
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
 from numpyro_splines.regression.layout import (
@@ -66,6 +67,7 @@ class AdditivePredictor(eqx.Module):
 
     effects: tuple[SplineEffect, ...]
     inputs: tuple[np.ndarray, ...]
+    points: tuple[AbstractPoints, ...]
     columns: np.ndarray
     priors: tuple[dist.Distribution, ...]
     location: np.ndarray
@@ -85,6 +87,7 @@ class AdditivePredictor(eqx.Module):
         check_pairs(smooths)
         self.effects = tuple(effect for effect, _ in smooths)
         self.inputs = tuple(float64_array(x, f"x of {e.name}", ndim=1) for e, x in smooths)
+        self.points = tuple(e.basis.at(x) for e, x in zip(self.effects, self.inputs, strict=True))
         terms = dict(linear or {})
         if intercept is not None:
             terms = {"intercept": (1.0, intercept), **terms}
@@ -185,8 +188,8 @@ class AdditivePredictor(eqx.Module):
         given: list[dict[str, Array]] = [{} for _ in self.effects]
         if scales is not None:
             given = [{"scale": scale} for scale in jnp.moveaxis(self._check_scales(scales), -1, 0)]
-        for effect, x, values in zip(self.effects, self.inputs, given, strict=True):
-            eta = eta + effect.sample(**values)(x)
+        for effect, at, values in zip(self.effects, self.points, given, strict=True):
+            eta = eta + at(effect.sample(**values))
         return eta
 
     def sample_scales(self, scales: ArrayLike | None = None) -> Float[Array, "*batch num_effects"]:
@@ -194,8 +197,8 @@ class AdditivePredictor(eqx.Module):
 
         Args:
             scales: tau of each effect, shape (..., number of effects), drawn elsewhere in the model
-                (shared, or from a joint prior such as `variance_partition`), instead of drawing
-                them here; recorded as deterministic sites `<effect>.scale`.
+                (shared, or from a joint prior such as `scales.variance_partition`), instead of
+                drawing them here; recorded as deterministic sites `<effect>.scale`.
 
         Returns:
             tau of each effect, shape (*batch, number of effects), in the units of the predictor.
@@ -230,9 +233,9 @@ class AdditivePredictor(eqx.Module):
         """
         dtype, num = coefficients.dtype, self.columns.shape[1]
         eta = jnp.asarray(self.columns, dtype) @ coefficients[:num]
-        for effect, x in zip(self.effects, self.inputs, strict=True):
+        for effect, at in zip(self.effects, self.points, strict=True):
             curve = effect.basis.curve(self._effect_coefficients(effect, coefficients))
-            eta = eta + curve(x).astype(dtype)
+            eta = eta + at(curve).astype(dtype)
         return eta
 
     def design(self) -> scipy.sparse.csr_array:

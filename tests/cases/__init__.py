@@ -25,4 +25,3 @@ from cases.priors import ROWS as ROWS
 from cases.priors import SKEWED as SKEWED
 from cases.priors import dense_covariance as dense_covariance
 from cases.priors import prior_case as prior_case
-from cases.priors import prior_covariance as prior_covariance

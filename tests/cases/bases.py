@@ -188,7 +188,6 @@ def _cases():
     ends = cs.ZeroStart(), cs.ZeroEnd(1)
     regression = ns.CubicRegressionBasis
     yield "constrained_ends", lambda: regression(UNEVEN).constrained(*ends), _NEITHER
-    yield "shrunk", lambda: ns.ShrunkBasis(regression(EVEN)).constrained(), _NEITHER
     yield "skewed", _skewed, {}
 
 

@@ -78,7 +78,7 @@ def monotone(rule=ex.Linear()):
 def _intrinsic():
     penalty = second_differences(6)
     return DistributionCase(
-        lambda scale: ns.IntrinsicGaussian(penalty, scale, validate_args=True),
+        lambda scale: ns.distributions.IntrinsicGaussian(penalty, scale, validate_args=True),
         {"scale": SCALES},
         {"scale": -1.0},
         ((6, 6), ()),
@@ -87,7 +87,7 @@ def _intrinsic():
 
 def _walk():
     return DistributionCase(
-        lambda scale: ns.RandomWalk(2, scale, 6, validate_args=True),
+        lambda scale: ns.distributions.RandomWalk(2, scale, 6, validate_args=True),
         {"scale": SCALES},
         {"scale": 0.0},
     )
@@ -96,7 +96,9 @@ def _walk():
 def _kronecker():
     penalties = second_differences(4), second_differences(5)
     return DistributionCase(
-        lambda scale1, scale2: ns.KroneckerGaussian(penalties, scale1, scale2, validate_args=True),
+        lambda scale1, scale2: ns.distributions.KroneckerGaussian(
+            penalties, scale1, scale2, validate_args=True
+        ),
         {"scale1": SCALES, "scale2": SCALES[::-1] + 0.25},
         {"scale1": 1.0, "scale2": -2.0},
         (((4, 4), (5, 5)), (), ()),
@@ -185,10 +187,10 @@ _DISTRIBUTIONS = {
     "SplineTransform": _transformed,
     "SplineTransform.inv": _inverted,
     "spline_density": _density,
-    "half_student_t": _scale_prior(lambda: ns.half_student_t(2.0)),
-    "inverse_gamma_variance": _scale_prior(lambda: ns.inverse_gamma_variance(2.0, 0.5)),
-    "gamma_precision": _scale_prior(lambda: ns.gamma_precision(2.0, 0.5)),
-    "pc_scale": _scale_prior(lambda: ns.pc_scale(2.0, 0.05)),
+    "half_student_t": _scale_prior(lambda: ns.scales.half_student_t(2.0)),
+    "inverse_gamma_variance": _scale_prior(lambda: ns.scales.inverse_gamma_variance(2.0, 0.5)),
+    "gamma_precision": _scale_prior(lambda: ns.scales.gamma_precision(2.0, 0.5)),
+    "pc_scale": _scale_prior(lambda: ns.scales.pc_scale(2.0, 0.05)),
 }
 
 

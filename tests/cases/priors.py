@@ -13,8 +13,9 @@ import scipy.stats
 from numpyro.infer.util import log_density
 
 import numpyro_splines as ns
-from cases.bases import Fourier
+from cases.bases import UNEVEN, Fourier
 from numpyro_splines import extrapolation as ex
+from numpyro_splines.penalties import Derivative, Differences, Shrunk
 
 ROWS = 24  # of draws, in all laws of priors
 
@@ -92,17 +93,17 @@ class PriorCase:
         return tuple(np.asarray(part, float) for part in found)
 
 
-def dense_covariance(basis, penalty, order, measure, tau, linear):
+def dense_covariance(basis, penalty, measure, tau, linear):
     """Cov(coefficients) by a route without eigenvectors: S inverted on the complement.
 
     tau is the root mean square of the penalized part over the measure, `linear` the standard
     deviation of the coefficients of the orthonormal functions that are not penalized.
     """
+    matrix, null = penalty.matrix(basis), penalty.unpenalized(basis)
     mu = basis.measure(measure)
     gram, observed = basis.gram(mu), basis.gram(mu.observations)
-    null = basis.null_space(order)
     complement = scipy.linalg.null_space(null.T @ observed) if null.size else np.eye(len(gram))
-    penalized = complement @ np.linalg.inv(complement.T @ penalty @ complement) @ complement.T
+    penalized = complement @ np.linalg.inv(complement.T @ matrix @ complement) @ complement.T
     penalized *= tau**2 / np.trace(gram @ penalized)
     # The constant, where the basis has it, is taken off: that is the centering.
     linear_part = polynomials(null, gram, observed)[:, basis.null_space(1).shape[1] :]
@@ -119,13 +120,6 @@ def polynomials(null, gram, observed):
     return np.array(columns).reshape(-1, len(gram)).T
 
 
-def prior_covariance(basis, prior, measure, tau, linear):
-    """That of a smoothness prior."""
-    derivative = isinstance(prior, ns.SmoothnessPrior)
-    penalty = (basis.penalty if derivative else basis.difference_penalty)(prior.order)
-    return dense_covariance(basis, penalty, prior.order, measure, tau, linear)
-
-
 POINTS = ns.knots.uniform(-1.0, 3.0, 7)
 SKEWED = -1.0 + 4.0 * np.random.default_rng(1).beta(2.0, 5.0, 200)
 PLAIN = ns.SmoothnessPrior()
@@ -140,7 +134,7 @@ def _smooth(prior, sites, basis=None, measure=None, tau=0.7, linear=1.0, mean=No
     given = {name: value for name, value in drawn.items() if name in sites}
 
     def covariance():
-        return prior_covariance(basis, prior, measure, tau, linear)
+        return dense_covariance(basis, prior.penalty, measure, tau, linear)
 
     return PriorCase(prior, basis, sites, measure, given, covariance, mean, known)
 
@@ -159,7 +153,7 @@ def information(noise):
     basis = ns.BSplineBasis(POINTS)
     mu = basis.measure(SKEWED)
     seen = SKEWED.size / noise**2 * basis.gram(mu.observations)
-    penalized, whole = (prior_covariance(basis, PLAIN, SKEWED, 1.0, s) for s in (0.0, 1.0))
+    penalized, whole = (dense_covariance(basis, PLAIN.penalty, SKEWED, 1.0, s) for s in (0.0, 1.0))
     modes = np.sort(np.linalg.eigvals(penalized @ seen).real)[:1:-1]
     return modes, np.trace((whole - penalized) @ seen)
 
@@ -218,12 +212,13 @@ def _double_penalty_observed():
     return _smooth(prior, sites, tau=0.7, linear=0.4, measure=SKEWED)
 
 
-def _wide(basis, num_modes, num_linear):
-    """Bases without the constant, or without a null space."""
+def _wide(basis, num_modes, num_linear, **prior):
+    """Bases without the constant, or penalties without a null space or one of their own."""
     sites = {"modes_coordinates": ((num_modes,), NORMAL)}
     if num_linear:
         sites["linear"] = ((num_linear,), scipy.stats.norm(0.0, 3.0))
-    return _smooth(ns.SmoothnessPrior(scale=2.0, linear=3.0), sites, basis, tau=2.0, linear=3.0)
+    prior = ns.SmoothnessPrior(scale=2.0, linear=3.0, **prior)
+    return _smooth(prior, sites, basis, tau=2.0, linear=3.0)
 
 
 def _own():
@@ -278,7 +273,7 @@ def _adaptive():
     given = {"scale": 0.7, "local.scale": 1.0, "local.modes_coordinates": np.zeros(7)}
 
     def covariance():
-        return dense_covariance(basis, basis.difference_penalty(2), 2, SKEWED, 0.7, 2.0)
+        return dense_covariance(basis, Differences(2), SKEWED, 0.7, 2.0)
 
     return PriorCase(ns.AdaptivePrior(linear=2.0), basis, sites, SKEWED, given, covariance)
 
@@ -292,7 +287,7 @@ def _horseshoe():
     }
 
     def covariance():
-        walk = dense_covariance(basis, basis.difference_penalty(1), 1, None, 0.5, 1.0)
+        walk = dense_covariance(basis, Differences(1), None, 0.5, 1.0)
         return walk * 100.0 / 101.0  # a slab of 10 against local sizes of 1
 
     given = {"scale": 0.5, "local": np.ones(8)}
@@ -312,7 +307,7 @@ def _laplace():
 def _walk():
     scale = scipy.stats.expon(scale=-1.0 / np.log(0.1))
     sites = {"scale": ((), scale), "modes_coordinates": ((8,), NORMAL)}
-    return _smooth(ns.RandomWalkPrior(order=1, scale=ns.pc_scale(1.0, 0.1)), sites)
+    return _smooth(ns.RandomWalkPrior(order=1, scale=ns.scales.pc_scale(1.0, 0.1)), sites)
 
 
 def _p_spline():
@@ -338,7 +333,15 @@ GAUSSIAN_PRIORS = {
     "on_constrained": lambda: _wide(
         ns.BSplineBasis(POINTS).constrained(ns.constraints.ZeroStart()), 7, 1
     ),
-    "on_shrunk": lambda: _wide(ns.ShrunkBasis(ns.CubicRegressionBasis(POINTS)).constrained(), 6, 0),
+    "shrunk": lambda: _wide(
+        ns.CubicRegressionBasis(POINTS), 6, 0, penalty=Shrunk(Derivative(2), 0.3)
+    ),
+    "shrunk_constrained": lambda: _wide(
+        ns.BSplineBasis(POINTS).constrained(), 8, 0, penalty=Shrunk(Differences(3))
+    ),
+    "plain_differences": lambda: _wide(
+        ns.BSplineBasis(UNEVEN), 5, 2, penalty=Differences(3, plain=True)
+    ),
     "on_own": _own,
     "adaptive": _adaptive,
     "horseshoe": _horseshoe,

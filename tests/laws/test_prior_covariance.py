@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import numpyro
 import pytest
-from cases import GAUSSIAN_PRIORS, ROWS, SKEWED, prior_case, prior_covariance
+from cases import GAUSSIAN_PRIORS, ROWS, SKEWED, dense_covariance, prior_case
 
 import numpyro_splines as ns
 
@@ -120,7 +120,7 @@ def test_any_basis_order_and_measure(name, family, order, measure, dtype, rtol):
         arrays = {site: v.astype(dtype) for site, v in sites.items()}
         found = np.asarray(coefficients(smooth, arrays), float)
     variance = np.concatenate([spread**2, linear**2 * np.ones(order - 1) if mu is None else own**2])
-    covariance = prior_covariance(basis, prior, mu, tau, linear)
+    covariance = dense_covariance(basis, prior.penalty, mu, tau, linear)
     assert_exact(found, flat, variance, np.zeros(10), covariance, rtol)
     # tau is the root mean square of the penalized part over the measure; f is centered there.
     gram, matrix = basis.gram(mu), np.sqrt(variance)[:, None] * (found[1:10] - found[0])

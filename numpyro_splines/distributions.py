@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.util import validate_sample
 
-from numpyro_splines.priors.constants import Constant, parameter
+from numpyro_splines.ops.constants import Constant, parameter
 from numpyro_splines.validation import float64_array, integer_at_least
 
 # Eigenvalues below this share of the largest one belong to the null space.
