@@ -8,6 +8,7 @@ coefficients integrated out. Effective sample sizes are those of f on a grid and
 
 import argparse
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -70,6 +71,22 @@ def package(basis, x, **known):
     return model, values_of
 
 
+def adapted(basis, x, y):
+    """All coefficients sampled, the intercept too, in coordinates of a joint fit."""
+    f = ns.SplineEffect("f", basis, ns.RandomWalkPrior(linear=5.0), measure=x)
+    predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 5.0))
+    predictor = ns.regression.penalized_fit(predictor, y).adapted(predictor)
+
+    def model(y):
+        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        numpyro.sample("y", dist.Normal(predictor.sample(), sigma), obs=y)
+
+    def values_of(draws, key, y):
+        return f.curve(draws)(GRID) + draws["intercept"][..., None], draws["f.scale"]
+
+    return model, values_of
+
+
 def integrated(basis, x):
     """Coefficients integrated out and drawn afterwards."""
     f = ns.SplineEffect("f", basis, ns.RandomWalkPrior(linear=5.0), measure=x)
@@ -87,29 +104,38 @@ def integrated(basis, x):
     return model, values_of
 
 
-def run(model, values_of, y, warmup, draws):
-    """Leapfrogs per draw, divergences, worst effective sample size, seconds in all."""
-    start = time.perf_counter()
+CHAINS = {
+    "vectorized": "vectorized",
+    "parallel": "parallel",
+    "map": lambda run: partial(jax.lax.map, run),
+}
+
+
+def run(model, values_of, y, warmup, draws, method):
+    """Leapfrogs per draw, divergences, worst effective sample size, wall and CPU seconds in all."""
+    start, work = time.perf_counter(), time.process_time()
     mcmc = MCMC(
         NUTS(model), num_warmup=warmup, num_samples=draws, num_chains=4,
-        chain_method="vectorized", progress_bar=False,
+        chain_method=CHAINS[method], progress_bar=False,
     )  # fmt: skip
     mcmc.run(jax.random.key(0), y, extra_fields=("num_steps", "diverging"))
     fields = mcmc.get_extra_fields()
     curve, scale = values_of(mcmc.get_samples(group_by_chain=True), jax.random.key(1), y)
     quantities = np.concatenate([np.asarray(curve), np.asarray(scale)[..., None]], axis=-1)
-    seconds = time.perf_counter() - start
+    seconds, work = time.perf_counter() - start, time.process_time() - work
     worst = float(np.min(effective_sample_size(quantities)))
-    return fields["num_steps"].mean(), int(fields["diverging"].sum()), worst, seconds
+    return fields["num_steps"].mean(), int(fields["diverging"].sum()), worst, seconds, work
 
 
 def main():
     """Print a table for each number of observations."""
+    numpyro.set_host_device_count(4)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--observations", type=int, nargs="+", default=[50, 500, 10_000])
+    parser.add_argument("--observations", type=int, nargs="+", default=[500, 10_000, 100_000])
     parser.add_argument("--warmup", type=int, default=500)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--skip-by-hand", action="store_true")
+    parser.add_argument("--chains", choices=list(CHAINS), default="parallel")
+    parser.add_argument("--only", nargs="+", help="first words of the names of the contestants")
     arguments = parser.parse_args()
     basis = ns.BSplineBasis(knots=ns.knots.extended(ns.knots.uniform(0.0, 1.0, 18), 3))
     for n in arguments.observations:
@@ -119,17 +145,26 @@ def main():
             "modes, nothing known": lambda x=x: package(basis, x, noise=np.inf),
             "modes, inputs known": lambda x=x: package(basis, x),
             "modes, responses known": lambda x=x, y=y: package(basis, x, response=y),
+            "adapted to a joint fit": lambda x=x, y=y: adapted(basis, x, y),
             "integrated out": lambda x=x: integrated(basis, x),
         }
-        if arguments.skip_by_hand:
-            del contestants["mixed model by hand"]
-        print(f"\nn = {n}, K = {basis.num_coefficients}, 4 chains of {arguments.draws}, float32")
-        print(f"{'':22}{'leapfrogs/draw':>15}{'divergences':>13}{'min ESS':>9}{'s':>7}{'ESS/s':>8}")
+        if arguments.only:
+            kept = tuple(arguments.only)
+            contestants = {k: v for k, v in contestants.items() if k.startswith(kept)}
+        print(
+            f"\nn = {n}, K = {basis.num_coefficients}, 4 chains of {arguments.draws}, {arguments.chains}"
+        )
+        heads = ("leapfrogs/draw", "divergences", "min ESS", "s", "CPU s", "ESS/s", "ESS/CPU s")
+        widths = (15, 13, 9, 7, 7, 8, 11)
+        print(" " * 24 + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True)))
         for name, make in contestants.items():
             model, values_of = make()
-            steps, bad, worst, seconds = run(model, values_of, y, arguments.warmup, arguments.draws)
+            steps, bad, worst, seconds, work = run(
+                model, values_of, y, arguments.warmup, arguments.draws, arguments.chains
+            )
             print(
-                f"{name:22}{steps:15.1f}{bad:13d}{worst:9.0f}{seconds:7.1f}{worst / seconds:8.1f}",
+                f"{name:24}{steps:15.1f}{bad:13d}{worst:9.0f}{seconds:7.1f}{work:7.1f}"
+                f"{worst / seconds:8.1f}{worst / work:11.1f}",
                 flush=True,
             )
 
