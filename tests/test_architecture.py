@@ -58,6 +58,7 @@ HOMES = {
         "fitting",
         "transforms",
         "prior_checks",
+        "posterior",
     }
     | DEMO,
     "matplotlib": {"plotting"},
