@@ -62,7 +62,6 @@ class GaussianSmooth(AbstractSmooth):
         return np.asarray(self.spectrum.modes) * np.asarray(self.spectrum.standard_deviations)
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
-        """See `AbstractSmooth.sample`."""
         with numpyro.handlers.trace() as trace:
             scale = self.scales(site)
         own = self.mode_coordinates.shared(_num_members(trace))
