@@ -195,10 +195,6 @@ class KroneckerGaussian(dist.Distribution):
         scale2: the same along the columns' direction, broadcast against `scale1`.
         validate_args: as in every NumPyro distribution.
 
-    Raises:
-        TypeError: as `IntrinsicGaussian`.
-        ValueError: as `IntrinsicGaussian`.
-
     Example:
         >>> import numpy as np
         >>> S = np.array([[1.0, -1.0], [-1.0, 1.0]])

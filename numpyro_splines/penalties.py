@@ -60,12 +60,6 @@ class Derivative(AbstractPenalty):
     Args:
         order: of the derivative, from 1 to the degree of the basis; 2 penalizes curvature.
 
-    Attributes:
-        order: as given.
-
-    Raises:
-        ValueError: if the order is below 1.
-
     Example:
         >>> import numpyro_splines as ns
         >>> print(Derivative(1).matrix(ns.BSplineBasis([0.0, 1.0], degree=1)).round(6))
@@ -79,11 +73,9 @@ class Derivative(AbstractPenalty):
         self.order = integer_at_least(order, 1, "order")
 
     def matrix(self, basis: Any) -> np.ndarray:
-        """See `AbstractPenalty.matrix`."""
         return basis.penalty(self.order)
 
     def unpenalized(self, basis: Any) -> np.ndarray:
-        """See `AbstractPenalty.unpenalized`."""
         return basis.null_space(self.order)
 
 
@@ -98,13 +90,6 @@ class Differences(AbstractPenalty):
         order: of the differences, from 1 to degree + 1 of the basis.
         plain: differences as if coefficients were evenly spaced, whatever the knots (mgcv's rule):
             they vanish for polynomials in the index of the coefficient.
-
-    Attributes:
-        order: as given.
-        plain: as given.
-
-    Raises:
-        ValueError: if the order is below 1.
 
     Example:
         >>> import numpyro_splines as ns
@@ -124,11 +109,9 @@ class Differences(AbstractPenalty):
         self.order, self.plain = integer_at_least(order, 1, "order"), bool(plain)
 
     def matrix(self, basis: Any) -> np.ndarray:
-        """See `AbstractPenalty.matrix`."""
         return basis.difference_penalty(self.order, plain=self.plain)
 
     def unpenalized(self, basis: Any) -> np.ndarray:
-        """See `AbstractPenalty.unpenalized`."""
         return basis.difference_null_space(self.order, plain=self.plain)
 
 
@@ -145,13 +128,8 @@ class Shrunk(AbstractPenalty):
         penalty: what is shrunk.
         factor: penalty of the null space, relative to the least penalized direction beyond it.
 
-    Attributes:
-        penalty: as given.
-        factor: as given.
-
     Raises:
         TypeError: if `penalty` is none, or a `Shrunk` one.
-        ValueError: if the factor is not positive.
 
     Example:
         >>> import numpyro_splines as ns
@@ -176,10 +154,9 @@ class Shrunk(AbstractPenalty):
         self.factor = positive_number(factor, "factor")
 
     def matrix(self, basis: Any) -> np.ndarray:
-        """See `AbstractPenalty.matrix`."""
         null = self.penalty.unpenalized(basis)
         return shrink(self.penalty.matrix(basis), null, float(self.factor))
 
     def unpenalized(self, basis: Any) -> np.ndarray:
-        """See `AbstractPenalty.unpenalized`; the constant alone, where the basis has it."""
+        """The constant alone, where the basis has it."""
         return basis.null_space(1)

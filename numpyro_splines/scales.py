@@ -61,9 +61,6 @@ def half_student_t(scale: float = 2.5, df: float = 3.0) -> dist.Distribution:
     Returns:
         A distribution of positive numbers.
 
-    Raises:
-        ValueError: if a number is not positive.
-
     Example:
         >>> print(half_student_t(1.0).log_prob(1.0).round(4))
         -0.8832
@@ -82,9 +79,6 @@ def inverse_gamma_variance(concentration: float, rate: float) -> dist.Distributi
     Returns:
         A distribution of positive numbers, of the standard deviation.
 
-    Raises:
-        ValueError: if a number is not positive.
-
     Example:
         >>> print(inverse_gamma_variance(1.0, 0.01).log_prob(0.1).round(4))
         1.9957
@@ -102,9 +96,6 @@ def gamma_precision(concentration: float, rate: float) -> dist.Distribution:
 
     Returns:
         A distribution of positive numbers, of the standard deviation.
-
-    Raises:
-        ValueError: if a number is not positive.
 
     Example:
         >>> print(gamma_precision(1.0, 0.01).log_prob(0.1).round(4))
@@ -197,9 +188,6 @@ def regularized_horseshoe(
     Returns:
         The scales, shape (*batch, num) with the shape of the surrounding plates as batch, for
         `effect.sample(scale=scales[..., j])`.
-
-    Raises:
-        ValueError: if `num` is below 1 or a number is not positive.
 
     Example:
         >>> import numpyro

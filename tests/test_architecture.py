@@ -55,6 +55,7 @@ HOMES = {
         "regression",
         "transforms",
         "prior_checks",
+        "posterior",
     }
     | DEMO,
     "matplotlib": {"plotting"},

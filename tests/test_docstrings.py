@@ -13,8 +13,8 @@ submodules, with the methods and properties that the package itself defines. Of 
 - An example (`>>>`) for a function or a class; methods rely on that of their class.
 
 What a method overrides need not be said again. Where the package defines the overridden method,
-"See `Class.method`." is enough and has to be true; where another package does (NumPyro's `sample`
-and `log_prob`), a summary is.
+its override may go without a docstring, or say only what is different ("See `Class.method`" has to
+be true); where another package does (NumPyro's `sample` and `log_prob`), a summary is enough.
 """
 
 from __future__ import annotations
@@ -192,12 +192,17 @@ ITEMS = list(items())
 
 
 def complaints(item: Item) -> Iterator[str]:
+    bases = item.overridden()
     if not item.docstring:
-        yield "there is no docstring"
+        if not any(map(is_ours, bases)):
+            yield "there is no docstring"
         return
     if item.owner is None and ">>> " not in item.docstring:
         yield "there is no example (`>>>`)"
-    if any(says_enough(item, base) for base in item.overridden()):
+    referred = re.findall(rf"^See `(\w+)\.{item.name}`", item.docstring) if item.owner else []
+    if wrong := set(referred) - {base.__name__ for base in bases}:
+        yield f"it refers to {sorted(wrong)}, whose method it does not override"
+    if bases:
         return
     parameters, entries = item.parameters(), item.entries()
     if missing := [name for name in parameters if name not in entries]:
@@ -210,11 +215,6 @@ def complaints(item: Item) -> Iterator[str]:
     named = set(re.findall(r"^(\w+):", item.section("Raises"), flags=re.MULTILINE))
     if missing := item.raised() - named:
         yield f"`Raises:` does not name {sorted(missing)}"
-
-
-def says_enough(item: Item, base: type) -> bool:
-    """Whether a method may leave its contract to a class whose method it overrides."""
-    return not is_ours(base) or f"See `{base.__name__}.{item.name}`" in item.docstring
 
 
 def unmeasured(item: Item, parameters: dict, entries: dict) -> Iterator[str]:

@@ -5,6 +5,8 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 
 import arviz as az
@@ -21,11 +23,15 @@ from cases import CASES
 import numpyro_splines as ns
 from numpyro_splines import posterior as po
 from numpyro_splines.posterior.description import described, restored
+from numpyro_splines.posterior.vocabulary import KINDS, class_of, fields_of, kind_of
 
 BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
 X = np.random.default_rng(0).beta(2.0, 3.0, 40)
 GRID = np.linspace(-0.3, 1.2, 50)
 FLAT = dist.ImproperUniform(dist.constraints.real, (), ())
+WARPED = dist.TransformedDistribution(
+    dist.Uniform(0.0, 1.0), ns.SplineTransform(BASIS.curve(np.arange(8.0)), bounded=True)
+)
 PRIORS = {
     "default": ns.SmoothnessPrior(),
     "fixed": ns.SmoothnessPrior(scale=0.5, mean=np.arange(8.0)),
@@ -44,6 +50,10 @@ PRIORS = {
     "simplex": ns.SimplexPrior(),
     "adaptive": ns.AdaptivePrior(),
     "horseshoe": ns.HorseshoePrior(),
+    "shrunk": ns.SmoothnessPrior(penalty=ns.penalties.Shrunk(ns.penalties.Derivative(2), 0.3)),
+    "plain": ns.SmoothnessPrior(penalty=ns.penalties.Differences(2, plain=True)),
+    "masked": ns.SmoothnessPrior(scale=dist.HalfNormal(1.0).mask(False)),
+    "warped": ns.SmoothnessPrior(scale=WARPED),
 }
 
 
@@ -153,9 +163,29 @@ print(np.asarray(effects["f"].curve(draws)(np.linspace(-0.3, 1.2, 50))).tobytes(
     assert bytes.fromhex(done.stdout.strip()) == np.asarray(expected).tobytes()
 
 
-# Predictions of tests/kept.nc where it was written, with Python 3.11 and JAX 0.10: values, slopes
-# and integrals of a quartic B-spline, a natural, a cyclic and a monotone effect. Integrals are
-# sums made on the host, since the engine has a NumPy branch: before, XLA chose their order.
+KEPT = Path(__file__).parent / "kept.nc"
+
+
+def kept():
+    """Effects and draws of tests/kept.nc; `po.save(KEPT, *kept())` writes it for a new format."""
+    points = [0.0, 0.1, 0.35, 0.5, 0.8, 1.0]
+    linear, pen = ns.extrapolation.Linear(), ns.penalties
+    plain = ns.SmoothnessPrior(linear=dist.Normal(2.0, 3.0))
+    walk = ns.RandomWalkPrior(1, scale=ns.scales.inverse_gamma_variance(1.0, 0.1))
+    shrunk = ns.SmoothnessPrior(scale=ns.scales.half_student_t(), penalty=pen.Shrunk(walk.penalty))
+    rising = ns.MonotonePrior(rise=dist.LogNormal(0.5, 2.0))
+    effects = [
+        ns.SplineEffect("bspline", ns.BSplineBasis(points, degree=4), plain, measure=X),
+        ns.SplineEffect("natural", ns.NaturalBasis(points), shrunk, measure=X),
+        ns.SplineEffect("cyclic", ns.CyclicBasis(points), walk),
+        ns.SplineEffect("rising", ns.ISplineBasis(points, extrapolation=linear), rising),
+    ]
+    return effects, xr.load_dataset(KEPT, group="posterior", engine="h5netcdf")
+
+
+# Predictions of tests/kept.nc where its draws were made, with Python 3.11 and JAX 0.10: values,
+# slopes and integrals of a quartic B-spline, a natural, a cyclic and a monotone effect. Integrals
+# are sums made on the host, since the engine has a NumPy branch: before, XLA chose their order.
 PREDICTED = {
     "bspline": "662211b487d18442",
     "natural": "8e5fe4018af296ab",
@@ -166,11 +196,22 @@ PREDICTED = {
 
 @pytest.mark.parametrize("name", PREDICTED)
 def test_a_file_of_another_version_predicts_the_same_to_the_last_bit(x64, name):
-    effects, draws = po.load(Path(__file__).parent / "kept.nc")
+    effects, draws = po.load(KEPT)
     f = po.curve(effects[name], draws)
     numbers = [po.values(f, GRID), po.values(f, GRID, derivative=1), po.integral(f, 0.1, 0.77)]
     hashed = hashlib.sha256(b"".join(part.values.tobytes() for part in numbers))
     assert hashed.hexdigest()[:16] == PREDICTED[name]
+
+
+def test_a_file_of_another_version_has_the_effects_that_were_saved():
+    """Also of another process: distributions know their parameters by name."""
+    for original in kept()[0]:
+        found = po.load(KEPT).effects[original.name]
+        # Eigenvectors are good to the last bits only.
+        close = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
+        assert jax.tree.leaves(jax.tree.map(close, found, original)) == []
+    linear = po.load(KEPT).effects["bspline"].prior.linear
+    assert (linear.loc, linear.scale) == (2.0, 3.0)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -198,12 +239,15 @@ def changed(path, change):
     return path
 
 
-def test_a_file_of_the_future_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("version", "advice"), [(1, "Versions before the first release"), (3, "Update")]
+)
+def test_a_file_of_another_format_is_refused(version, advice, tmp_path):
     def change(file):
-        file["numpyro_splines"].attrs["format_version"] = 2
+        file["numpyro_splines"].attrs["format_version"] = version
 
     path = changed(saved(tmp_path), change)
-    with pytest.raises(ValueError, match=r"format 1 or older; .* has format 2\. Update"):
+    with pytest.raises(ValueError, match=rf"of format 2; .* has format {version}\. {advice}"):
         po.load(path)
 
 
@@ -217,13 +261,141 @@ def test_a_changed_number_is_noticed(name, tmp_path):
 
 
 def test_a_class_of_another_package_is_not_imported(tmp_path):
-    for text in ('{"class": "subprocess.Popen", "tree": [[], []]}', '{"what": 1}'):
-        with pytest.raises(ValueError, match=r"subprocess.Popen is unknown|describes nothing"):
-            restored(json.loads(text), [], {})
-    with pytest.raises(ValueError, match="has no fields"):
-        restored({"class": "numpyro_splines.extrapolation.Zero", "fields": {"a": 1}}, [], {})
-    with pytest.raises(ValueError, match="no class of distributions"):
-        restored({"class": "numpyro_splines.extrapolation.Zero", "tree": [1, 2]}, [], {})
+    for kind in (
+        "subprocess.Popen",
+        "numpyro_splines.posterior.draws.dataset",
+        "distributions.util",
+        "distributions.np",
+        "numpyro.distributions.distribution.lazy_property",
+        "numpyro.distributions.nothing.Normal",
+    ):
+        with pytest.raises(ValueError, match=rf"the class {kind} is unknown here"):
+            restored({"kind": kind, "fields": {}}, [], {})
+    with pytest.raises(ValueError, match="describes nothing"):
+        restored({"what": 1}, [], {})
+    for kind in ("Zero", "distributions.Normal"):
+        with pytest.raises(ValueError, match=r"has no fields \['a'\]"):
+            restored({"kind": kind, "fields": {"a": 1}}, [], {})
+    with pytest.raises(ValueError, match=r"has no fields \['__class__'\]"):
+        restored({"kind": "constraints.real", "fields": {"__class__": 1}}, [], {})
+    with pytest.raises(ValueError, match=r"Derivative of this version needs fields \['order'\]"):
+        restored({"kind": "Derivative", "fields": {}}, [], {})
+
+
+# What files of this format are made of. Another entry needs none, another name or field needs a new
+# FORMAT_VERSION.
+COMBINED = "spline matrix"
+SHAPED = "prior smooth matrix functionals line constant"
+SMOOTHNESS = "penalty scale linear linear_scale mean"
+VOCABULARY = {
+    "SplineEffect": "name basis prior smooth",
+    "BSplineBasis": "knots extrapolation degree",
+    "BernsteinBasis": COMBINED,
+    "CSplineBasis": COMBINED,
+    "ConstrainedBasis": COMBINED,
+    "CubicRegressionBasis": COMBINED,
+    "CyclicBasis": COMBINED,
+    "CyclicCubicRegressionBasis": COMBINED,
+    "CyclicMSplineBasis": COMBINED,
+    "ISplineBasis": COMBINED,
+    "MSplineBasis": COMBINED,
+    "NaturalBasis": COMBINED,
+    "Constant": "",
+    "Linear": "",
+    "NaN": "",
+    "Periodic": "",
+    "Polynomial": "",
+    "Zero": "",
+    "AdaptivePrior": "order scale linear local num_local",
+    "ConvexPrior": "convex bend slope smooth",
+    "HorseshoePrior": "order scale linear slab",
+    "MonotonePrior": "increasing rise start finish curvature straight smooth",
+    "PositivePrior": "level smooth",
+    "RandomWalkPrior": SMOOTHNESS,
+    "SimplexPrior": "smooth",
+    "SmoothnessPrior": SMOOTHNESS,
+    "Derivative": "order",
+    "Differences": "order plain",
+    "Shrunk": "penalty factor",
+    "AdaptiveSmooth": "prior linear matrix local design",
+    "ConvexSmooth": SHAPED,
+    "GaussianSmooth": (
+        "spectrum linear mean scale linear_prior linear_scale mode_coordinates linear_coordinates"
+    ),
+    "HorseshoeSmooth": "prior linear matrix",
+    "MonotoneSmooth": SHAPED,
+    "PositiveSmooth": "smooth level sizes",
+    "SimplexSmooth": "smooth log_sizes",
+    "Spectrum": "polynomials modes standard_deviations",
+    "Coordinates": "rotation information score known",
+    "Curve": "breakpoints table increment periodic",
+    "Combination": "basis coefficients order",
+    "SplineTransform": "curve bounded",
+}
+
+
+def test_the_vocabulary_is_frozen():
+    transform = WARPED.transforms[0]
+    made = {kind: [f.name for f in fields(c)] for kind, c in KINDS.items() if is_dataclass(c)}
+    made[kind_of(type(transform))] = list(fields_of(transform))
+    assert {kind: " ".join(names) for kind, names in made.items()} == VOCABULARY
+
+
+ABSTRACT = (
+    ns.AbstractBasis,
+    ns.AbstractPrior,
+    ns.AbstractSmooth,
+    ns.SplineEffect,
+    ns.Curve,
+    ns.penalties.AbstractPenalty,
+    ns.extrapolation.AbstractExtrapolation,
+)
+
+
+def descendants(cls):
+    return {cls}.union(*(descendants(child) for child in cls.__subclasses__()))
+
+
+def test_every_class_of_effects_is_in_the_vocabulary():
+    found = {cls for cls in set().union(*map(descendants, ABSTRACT)) if ours(cls)}
+    assert found <= set(KINDS.values())
+    assert [cls for cls in found if kind_of(cls) != cls.__name__] == []
+
+
+def ours(cls):
+    return cls.__module__.startswith("numpyro_splines.") and not cls.__name__.startswith("Abstract")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (dist.HalfNormal(1.0), "distributions.HalfNormal"),
+        (dist.Normal(0.0, 1.0).to_event(0), "distributions.Normal"),
+        (dist.transforms.PowerTransform(0.5), "transforms.PowerTransform"),
+        (dist.transforms.ExpTransform().inv, "numpyro.distributions.transforms._InverseTransform"),
+        (dist.constraints.real, "constraints.real"),
+        (dist.constraints.positive, "constraints.positive"),
+        (dist.constraints.interval(0.0, 2.0), "constraints.interval"),
+        (ns.BSplineBasis([0.0, 1.0]), "BSplineBasis"),
+        (ns.posterior.Simultaneous(), None),
+        (Fourier(np.ones(1)), "test_keep.Fourier"),
+    ],
+)
+def test_kinds_are_public_names(value, kind):
+    assert kind_of(type(value)) == kind
+    if kind is not None and "." in kind and "Fourier" not in kind:
+        assert class_of(kind, {}) is type(value)
+        assert type(again(value)) is type(value)
+
+
+def test_parameters_are_known_by_name():
+    """NumPyro's trees have them in the order of a set of strings, which no two processes share."""
+    assert described(dist.Normal(2.0, 3.0), [], "f")["fields"] == {
+        "loc": 2.0,
+        "scale": 3.0,
+        "_batch_shape": {"tuple": []},
+        "_event_shape": {"tuple": []},
+    }
 
 
 @pytest.mark.parametrize("kept_share", [0.0, 0.02, 0.5, 0.95])

@@ -13,11 +13,13 @@ import numpy as np
 import xarray as xr
 
 from numpyro_splines.effects import SplineEffect
-from numpyro_splines.posterior.description import described, path_of, restored
+from numpyro_splines.posterior.description import described, restored
 from numpyro_splines.posterior.draws import dataset
+from numpyro_splines.posterior.vocabulary import path_of
 
-# Raised when what is written changes; older files stay readable.
-FORMAT_VERSION = 1
+# Raised when what is written changes. Format 1 named classes by their paths and the parameters of
+# distributions by their order in a set, which is another one in each process.
+FORMAT_VERSION = 2
 
 _GROUP, _ENGINE = "numpyro_splines", "h5netcdf"
 
@@ -110,8 +112,8 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it was not written by `save`, is damaged, needs a newer numpyro_splines, or
-            names a class that is not given.
+        ValueError: if it was not written by `save`, is damaged, was written by a version of
+            numpyro_splines with another format, or names a class that is not given.
 
     Example:
         >>> import tempfile, numpyro_splines as ns
@@ -132,10 +134,12 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
         raise ValueError(
             f"`path` must be a file written by save(); {path} is not, or is damaged: {error}"
         ) from error
-    if version > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        newer = "Update numpyro_splines to read it."
+        older = "Versions before the first release wrote it: make its effects anew and save again."
         raise ValueError(
-            f"`path` must be a file of format {FORMAT_VERSION} or older; {path} has format "
-            f"{version}. Update numpyro_splines to read it."
+            f"`path` must be a file of format {FORMAT_VERSION}; {path} has format {version}. "
+            f"{newer if version > FORMAT_VERSION else older}"
         )
     try:
         draws = xr.load_dataset(path, group="posterior", engine=_ENGINE)

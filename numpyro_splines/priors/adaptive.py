@@ -49,7 +49,6 @@ class AbstractStepSmooth(AbstractSmooth):
         """tau w_i, with the shape of the surrounding plates in front; draws what they need."""
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractSmooth.sample`."""
         sizes = self._sizes(draw(site("scale"), self.prior.scale), site)
         steps = draw_vector(site("steps"), self.matrix.shape[-1], dist.Normal(0.0, 1.0))
         terms = []
@@ -59,12 +58,9 @@ class AbstractStepSmooth(AbstractSmooth):
 
 
 class AdaptiveSmooth(AbstractStepSmooth):
-    """What `AdaptivePrior.bind` returns.
+    """What `AdaptivePrior.bind` returns: an `AbstractStepSmooth`.
 
     Attributes:
-        prior: what it comes from.
-        linear: see `AbstractStepSmooth`.
-        matrix: see `AbstractStepSmooth`.
         local: the log step size, on a basis of its own.
         design: the functions of that basis at the places of the steps, shape (K - order, L).
     """
@@ -151,7 +147,6 @@ class AdaptivePrior(AbstractPrior):
         self.num_local = integer_at_least(num_local, 4, "num_local")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> AdaptiveSmooth:
-        """See `AbstractPrior.bind`."""
         spline, linear, matrix = _steps(self, basis, measure)
         lower, upper = (float(end) for end in spline.domain)
         local = BSplineBasis(knot_rules.uniform(lower, upper, self.num_local - 2))
@@ -179,10 +174,6 @@ class HorseshoePrior(AbstractPrior):
         scale: a distribution of positive numbers, or a number; small where few jumps are expected.
         linear: as in `RandomWalkPrior`.
         slab: the largest w_i, a positive number: how many times an ordinary step a jump may be.
-
-    Raises:
-        TypeError: as `AdaptivePrior`.
-        ValueError: as `AdaptivePrior`.
 
     Example:
         >>> HorseshoePrior(order=1, scale=0.1).order
@@ -213,7 +204,6 @@ class HorseshoePrior(AbstractPrior):
         self.slab = check_positive_number(slab, "slab")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> HorseshoeSmooth:
-        """See `AbstractPrior.bind`."""
         _, linear, matrix = _steps(self, basis, measure)
         return HorseshoeSmooth(self, linear, matrix)
 

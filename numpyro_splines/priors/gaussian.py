@@ -70,7 +70,6 @@ class GaussianSmooth(AbstractSmooth):
         return mean + np.asarray(self.linear_prior.loc) * self.linear.sum(-1)
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
-        """See `AbstractSmooth.sample`."""
         with numpyro.handlers.trace() as trace:
             scale = self.scales(site)
         own = self.mode_coordinates.shared(_num_members(trace))

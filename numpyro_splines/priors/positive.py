@@ -40,7 +40,6 @@ class PositiveSmooth(AbstractSmooth):
     sizes: Float[Array, " K"] | np.ndarray
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractSmooth.sample`."""
         level = draw(site("level"), self.level)[..., None]
         logarithms = self.smooth.sample(site)
         return level * jnp.asarray(self.sizes, logarithms.dtype) * jnp.exp(logarithms)
@@ -58,7 +57,6 @@ class SimplexSmooth(AbstractSmooth):
     log_sizes: Float[Array, " K"] | np.ndarray
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractSmooth.sample`."""
         logarithms = self.smooth.sample(site)
         return jax.nn.softmax(logarithms + jnp.asarray(self.log_sizes, logarithms.dtype), axis=-1)
 
@@ -100,7 +98,6 @@ class PositivePrior(AbstractPrior):
         self.smooth = check_smooth(smooth, "smooth")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> PositiveSmooth:
-        """See `AbstractPrior.bind`."""
         del measure
         spline, integrals = _densities(self, basis)
         if isinstance(basis, ISplineBasis):
@@ -150,7 +147,6 @@ class SimplexPrior(AbstractPrior):
         self.smooth = check_smooth(smooth, "smooth")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> SimplexSmooth:
-        """See `AbstractPrior.bind`."""
         del measure
         spline, integrals = _densities(self, basis)
         if spline is basis:

@@ -69,7 +69,6 @@ class MonotoneSmooth(AbstractShapedSmooth):
     constant: Matrix
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractSmooth.sample`."""
         prior = self.prior
         logarithms = self.smooth.sample(site)
         straight = None if prior.curvature is None else draw(site("straight"), prior.straight)
@@ -95,7 +94,6 @@ class ConvexSmooth(AbstractShapedSmooth):
     constant: Matrix
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
-        """See `AbstractSmooth.sample`."""
         logarithms = self.smooth.sample(site)
         bend, slope = draw(site("bend"), self.prior.bend), None
         if self.line.shape[-1] > 0:
@@ -179,7 +177,6 @@ class MonotonePrior(AbstractPrior):
         self.straight, self.smooth = straight, check_smooth(smooth, "smooth")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> MonotoneSmooth:
-        """See `AbstractPrior.bind`."""
         order = 1 if self.curvature is None else 2
         smooth, matrix = _from_derivative(self, basis, order)
         ends = np.array([float(end) for end in basis.domain])
@@ -254,7 +251,6 @@ class ConvexPrior(AbstractPrior):
         self.smooth = check_smooth(smooth, "smooth")
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> ConvexSmooth:
-        """See `AbstractPrior.bind`."""
         smooth, matrix = _from_derivative(self, basis, 2)
         mu = basis.measure(measure)
         gram = basis.gram(mu)

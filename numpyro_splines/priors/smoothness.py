@@ -122,10 +122,7 @@ class SmoothnessPrior(AbstractPrior):
         self.mean = None if mean is None else _check_mean(mean)
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> GaussianSmooth:
-        """See `AbstractPrior.bind`.
-
-        With observations as measure, samplers see coordinates for noise of the size of the scale.
-        """
+        """With observations as measure, in coordinates for noise of the size of the scale."""
         mu = basis.measure(measure)
         gram, observed = basis.gram(mu), basis.gram(mu.observations)
         penalty, unpenalized = self.penalty.matrix(basis), self.penalty.unpenalized(basis)
