@@ -151,9 +151,8 @@ def main():
         if arguments.only:
             kept = tuple(arguments.only)
             contestants = {k: v for k, v in contestants.items() if k.startswith(kept)}
-        print(
-            f"\nn = {n}, K = {basis.num_coefficients}, 4 chains of {arguments.draws}, {arguments.chains}"
-        )
+        size = f"n = {n}, K = {basis.num_coefficients}"
+        print(f"\n{size}, 4 chains of {arguments.draws}, {arguments.chains}")
         heads = ("leapfrogs/draw", "divergences", "min ESS", "s", "CPU s", "ESS/s", "ESS/CPU s")
         widths = (15, 13, 9, 7, 7, 8, 11)
         print(" " * 24 + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True)))

@@ -138,20 +138,20 @@ class LocatedPoints(AbstractPoints):
             ValueError: if they are not those of the points.
         """
         own = getattr(curve, "breakpoints", None)
-        if own is None or is_traced(own):
+        known = self.breakpoints
+        if own is None or (is_traced(own) and not is_traced(known)):
             raise TypeError(
                 "`curve` must be a curve with known breakpoints, those that the points were "
                 f"prepared for; got {'traced ones' if own is not None else type(curve).__name__}. "
                 "Evaluate curve(x) instead."
             )
-        # Points that came through jit are traced: there the numbers of breakpoints must do.
-        known = self.breakpoints
+        # Points that came through jit are traced: there the number of breakpoints must do.
         same = np.shape(own) == known.shape
         if not same or not (is_traced(known) or own is known or np.array_equal(own, known)):
             raise ValueError(
                 "`curve` must have the breakpoints that the points were prepared for; got "
-                f"{np.size(own)} from {np.min(own):.6g} to {np.max(own):.6g} in place of "
-                f"{known.size}. Prepare x by the basis of this curve."
+                f"{np.size(own)} in place of {known.size}, or others. Prepare x by the basis of "
+                "this curve."
             )
         return _evaluate(self, curve.table, curve.increment)
 

@@ -36,7 +36,7 @@ class SplineEffect(eqx.Module):
     xi = (V' modes - m) / s with s = (1 / scale^2 + J)^(-1/2) (see `priors.coordinates`). So nothing
     is left of the funnel that scales and modes form, whatever the size of the data. The prior is
     exact whatever is known; what is known is `measure` and one of `noise`, `response` and, after a
-    joint fit, `fit.adapted(effect)`. Inside plates the members share the data evenly.
+    joint fit, `fit.adapted(effect)`.
 
     Args:
         name: prefix of the sites.
@@ -49,8 +49,9 @@ class SplineEffect(eqx.Module):
         noise: standard deviation of what is observed of f at each x of `measure`, in the units of
             f: right within a factor of three is good. `np.std(y)` for weak signals; for counts and
             binary data 1 / sqrt(mean weight), such as 1 / sqrt(mean(y)) under a logarithmic link
-            and 2 for a logistic one; `np.inf` if nothing is known. The size of the prior's scale if
-            omitted. For the sampler only: the prior does not change.
+            and 2 for a logistic one; times sqrt(G) where a curve is drawn for each of G groups that
+            share these x; `np.inf` if nothing is known. The size of the prior's scale if omitted.
+            For the sampler only: the prior does not change.
         response: y at the x of `measure`, of a shape, instead of `noise`: a fit of an intercept and
             this effect alone by restricted maximum likelihood says how large the noise is and where
             f lies. For the sampler only.

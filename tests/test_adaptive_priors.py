@@ -221,17 +221,15 @@ def test_one_scale_for_several_effects(x64):
     np.testing.assert_array_equal(found["g.scale"], 0.7)
     assert f.smooth.num_linear == 1
     own = f.smooth.mode_coordinates
-    # Each of the two groups has half of the data.
-    spread = {"f": np.sqrt(1.0 + 0.49 * own.information), "g": np.sqrt(1 + 0.245 * own.information)}
-    modes = own.rotation @ (0.7 / spread["f"] * values["f.modes_coordinates"])
+    spread = np.sqrt(1.0 + 0.49 * own.information)
+    modes = own.rotation @ (0.7 / spread * values["f.modes_coordinates"])
     np.testing.assert_allclose(found["f.modes"], modes, rtol=1e-12)
     # The density is that of the sites that are drawn, without the priors of the scales replaced.
     expected = scipy.stats.gamma.logpdf(0.7, 3.0, scale=1 / 3)
     for name in "fg":
-        shared = f.smooth.linear_coordinates.information / {"f": 1, "g": 2}[name]
-        linear = scipy.stats.norm(0.0, np.sqrt(1.0 + shared))
+        linear = scipy.stats.norm(0.0, np.sqrt(1.0 + f.smooth.linear_coordinates.information))
         expected += linear.logpdf(values[f"{name}.linear_coordinates"]).sum()
-        modes = scipy.stats.norm(0.0, spread[name])
+        modes = scipy.stats.norm(0.0, spread)
         expected += modes.logpdf(values[f"{name}.modes_coordinates"]).sum()
     np.testing.assert_allclose(density, expected, rtol=1e-9)
 

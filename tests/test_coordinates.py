@@ -125,19 +125,20 @@ def test_the_fit_of_one_effect_alone_is_that_of_the_predictor():
         np.testing.assert_allclose(own.score, other.score, atol=1e-3 * size)
 
 
-def test_members_of_a_plate_share_the_data():
-    def model():
-        with numpyro.plate("groups", 3, dim=-2), numpyro.plate("sides", 2):
-            return f.sample()
+def test_curves_of_groups_are_rebuilt_from_what_samplers_see():
+    """As a guide returns them, without `coefficients`: coordinates are the same in any plate."""
+    f = effect(noise=0.5 * np.sqrt(3.0))
 
-    f = effect(noise=0.5)
-    with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as trace:
-        model()
-    site = trace["f.modes_coordinates"]
-    assert site["value"].shape == (3, 2, f.smooth.num_modes)
-    own = f.smooth.mode_coordinates.information / 6.0
-    expected = np.sqrt(1.0 + own * np.asarray(trace["f.scale"]["value"])[..., None] ** 2)
-    np.testing.assert_allclose(site["fn"].base_dist.scale, expected, rtol=1e-5)
+    def model():
+        with numpyro.plate("groups", 3):
+            f.sample()
+
+    draws = Predictive(model, num_samples=4)(jax.random.key(0))
+    names = ("f.scale", "f.modes_coordinates", "f.linear_coordinates")
+    found = f.curve({name: draws[name] for name in names})
+    assert found.batch_shape == (4, 3)
+    expected = f.curve(draws)(X[:9])
+    np.testing.assert_allclose(found(X[:9]), expected, atol=1e-5)
 
 
 def test_predictive_repeats_the_posterior_draws():
@@ -230,14 +231,14 @@ def test_an_adapted_predictor_has_the_same_prior_and_starts_at_the_fit(x64):
 def test_simulation_based_calibration(known):
     """Ranks of the truth among posterior draws are uniform: 200 data sets from the prior at once.
 
-    As a plate of data sets, whose members share what is known: the noise is given for that. With
-    responses the coordinates know one of the data sets: a guess that is off for all others.
+    As a plate of data sets. With responses the coordinates know another data set: a guess that is
+    off for all of them.
     """
     num, n = 200, 40
     x = np.linspace(0.0, 1.0, n)
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
     wave = np.sin(6.0 * x) + 0.3 * np.random.default_rng(3).normal(size=n)
-    guess = {"noise": 0.5 / np.sqrt(num)} if known == "inputs" else {"response": wave / num}
+    guess = {"noise": 0.5} if known == "inputs" else {"response": wave}
     f = ns.SplineEffect("f", basis, measure=x, **guess)
 
     def model(y=None):

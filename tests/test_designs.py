@@ -124,7 +124,7 @@ def test_what_cannot_be_prepared_is_refused():
     with pytest.raises(ValueError, match="`x` must be finite, or NaN"):
         basis.at([np.inf])
     at = basis.at(X)
-    with pytest.raises(ValueError, match=r"`curve` must have the breakpoints.*got 2 from 0 to 1"):
+    with pytest.raises(ValueError, match=r"`curve` must have the breakpoints.*got 2 in place of 6"):
         at(ns.BSplineBasis([0.0, 1.0]).curve(np.zeros(4)))
     with pytest.raises(TypeError, match=r"`curve` must be a curve with known breakpoints.*list"):
         at([1.0])

@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 import pytest
 import scipy.stats
 from numpyro.infer import MCMC, NUTS, init_to_value
-from test_fitting import load, mgcv_problem
+from test_penalized_fits import load, mgcv_problem
 
 import numpyro_splines as ns
 from numpyro_splines.regression import Gaussian, IntegratedGaussian, Poisson, penalized_fit

@@ -40,12 +40,6 @@ class Coordinates(eqx.Module):
     score: Float[Array, " m"] | np.ndarray
     known: bool = eqx.field(static=True)
 
-    def shared(self, num: int) -> Coordinates:
-        """The coordinates of each of `num` groups that share the data, alike and unknown which."""
-        if num == 1:
-            return self
-        return Coordinates(self.rotation, self.information / num, 0.0 * self.score, self.known)
-
     def sample(self, site: str, scale: Any, mean: Any = 0.0, *, scalar: bool = False) -> Array:
         """Draw b + mean inside a model: `<site>_coordinates` is sampled, `<site>` deterministic.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,11 +69,8 @@ class GaussianSmooth(AbstractSmooth):
         return mean + np.asarray(self.linear_prior.loc) * self.linear.sum(-1)
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
-        with numpyro.handlers.trace() as trace:
-            scale = self.scales(site)
-        own = self.mode_coordinates.shared(_num_members(trace))
-        modes = own.sample(site("modes"), scale)
-        linear = self._sample_linear(site, _num_members(trace)) if self.num_linear else None
+        modes = self.mode_coordinates.sample(site("modes"), self.scales(site))
+        linear = self._sample_linear(site) if self.num_linear else None
         return self.coefficients(modes, linear)
 
     def scales(self, site: Callable[[str], str]) -> Float[Array, "*batch"]:
@@ -218,18 +214,11 @@ class GaussianSmooth(AbstractSmooth):
         prior: Any = self.linear_prior
         return prior.loc, prior.scale
 
-    def _sample_linear(self, site: Callable[[str], str], num_members: int) -> Array:
+    def _sample_linear(self, site: Callable[[str], str]) -> Array:
         if not self._standardizes_linear:
             return draw_vector(site("linear"), self.num_linear, self.linear_prior)
         drawn = None
         if self.linear_scale is not None:
             drawn = draw(site("linear_scale"), self.linear_scale)
         center, spread = self._linear_moments(drawn)
-        return self.linear_coordinates.shared(num_members).sample(site("linear"), spread, center)
-
-
-def _num_members(trace: Mapping[str, Any]) -> int:
-    """How many curves share the data: the members of the plates around the site of the scale."""
-    sites = [*trace.values()]
-    frames = sites[-1]["cond_indep_stack"] if sites else ()
-    return math.prod(frame.size for frame in frames)
+        return self.linear_coordinates.sample(site("linear"), spread, center)

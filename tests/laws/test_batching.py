@@ -141,7 +141,7 @@ def test_bases_and_curves_cross_pickle(case):
 # One of each class.
 CROSSING = [
     *("uneven_degree3", "cyclic", "regression", "cyclic_regression", "m_spline", "i_spline"),
-    *("c_spline", "cyclic_m_spline", "natural", "bernstein", "constrained_ends", "shrunk"),
+    *("c_spline", "cyclic_m_spline", "natural", "bernstein", "constrained_ends"),
 ]
 
 
