@@ -156,7 +156,7 @@ def test_rise_and_bend_are_what_they_say():
 def test_start_and_finish_place_the_curve():
     basis, ends = BASES["cubic"], [-1.0, 3.0]
     sites = {"scale": np.abs(drawn()), "modes_coordinates": drawn(7)}
-    weights = coefficients(basis, ns.MonotonePrior(False, start=2.0, finish=-1.0), sites)
+    weights = coefficients(basis, ns.MonotonePrior("decreasing", start=2.0, finish=-1.0), sites)
     placed = scipy_values(basis, weights, ends)
     np.testing.assert_allclose(placed, [[2.0, -1.0]] * NUM_DRAWS, atol=1e-5)
     case = prior_case("monotone_placed")
@@ -282,7 +282,13 @@ def test_nuts_with_latent_inputs_finds_a_monotone_curve():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: ns.MonotonePrior(curvature="up"), ValueError, "`curvature` must be None"),
+        (lambda: ns.MonotonePrior(curvature="up"), ValueError, '`curvature` must be "convex" or'),
+            lambda: ns.MonotonePrior(curvature="up"),
+            ValueError,
+            '`curvature` must be "convex" or "concave"; got',
+        ),
+        (lambda: ns.MonotonePrior(False), ValueError, '`direction` must be "increasing" or'),
+        (lambda: ns.ConvexPrior("up"), ValueError, '`curvature` must be "convex" or'),
         (lambda: ns.MonotonePrior(rise=-1.0), ValueError, "`rise` must be a positive number"),
         (lambda: ns.MonotonePrior(rise=dist.Normal()), ValueError, "`rise`.*positive"),
         (lambda: ns.MonotonePrior(start=1.0, finish=0.0), ValueError, "must be increasing; got 1"),

@@ -79,7 +79,7 @@ class MonotoneSmooth(AbstractShapedSmooth):
             anchor, value = self.functionals[0], draw(site("start"), prior.start)
         elif self.constant.shape[-1] > 0 and prior.finish is not None:
             anchor, value = self.functionals[1], draw(site("finish"), prior.finish)
-        rise = rise if prior.increasing else -rise
+        rise = rise if prior.direction == "increasing" else -rise
         return _monotone(self, logarithms, straight, rise, anchor, value)
 
 
@@ -98,7 +98,7 @@ class ConvexSmooth(AbstractShapedSmooth):
         bend, slope = draw(site("bend"), self.prior.bend), None
         if self.line.shape[-1] > 0:
             slope = draw(site("slope"), self.prior.slope)
-        return _convex(self, logarithms, bend if self.prior.convex else -bend, slope)
+        return _convex(self, logarithms, bend if self.prior.curvature == "convex" else -bend, slope)
 
 
 class MonotonePrior(AbstractPrior):
@@ -117,7 +117,7 @@ class MonotonePrior(AbstractPrior):
     distributions and used.
 
     Args:
-        increasing: False for decreasing curves.
+        direction: "increasing" or "decreasing".
         rise: distribution of |f(b) - f(a)| over the domain [a, b], or a number, in the units of f.
         start: f(a), a number or a distribution; None to center f.
         finish: f(b), likewise. With numbers for both, `rise` is their difference.
@@ -128,7 +128,7 @@ class MonotonePrior(AbstractPrior):
     Raises:
         TypeError: if an argument is of the wrong kind; when the effect is made, if the basis is
             not made of B-splines.
-        ValueError: if `rise` may be negative, the curvature is unknown, or start and finish
+        ValueError: if `rise` may be negative, a word is unknown, or start and finish
             contradict each other or the basis.
 
     Example:
@@ -145,7 +145,7 @@ class MonotonePrior(AbstractPrior):
         constrained additive models (2015), for exponentials of B-spline coefficients.
     """
 
-    increasing: bool = eqx.field(static=True)
+    direction: str = eqx.field(static=True)
     rise: Any
     start: Any
     finish: Any
@@ -155,7 +155,7 @@ class MonotonePrior(AbstractPrior):
 
     def __init__(
         self,
-        increasing: bool = True,
+        direction: Literal["increasing", "decreasing"] = "increasing",
         rise: Any = dist.HalfNormal(1.0),
         *,
         start: Any = None,
@@ -164,12 +164,13 @@ class MonotonePrior(AbstractPrior):
         straight: dist.Distribution = dist.Uniform(0.0, 1.0),
         smooth: SmoothnessPrior | None = None,
     ):
-        if curvature not in (None, "convex", "concave"):
-            raise ValueError(f'`curvature` must be None, "convex" or "concave"; got {curvature!r}.')
-        self.increasing, self.curvature = bool(increasing), curvature
+        if curvature is not None:
+            _check_word(curvature, "curvature", "convex", "concave")
+        self.direction = _check_word(direction, "direction", "increasing", "decreasing")
+        self.curvature = curvature
         self.start, self.finish = _check_value(start, "start"), _check_value(finish, "finish")
         if start is not None and finish is not None:
-            rise = _difference(self.start, self.finish, self.increasing)
+            rise = _difference(self.start, self.finish, self.direction)
         self.rise = check_scale(rise, "rise")
         if not isinstance(straight, dist.Distribution):
             raise TypeError(f"`straight` must be a distribution on (0, 1); got {straight!r}.")
@@ -192,7 +193,8 @@ class MonotonePrior(AbstractPrior):
             line = _line(basis)
             # Where the curve is least steep its slope is zero: at the start for increasing convex
             # and decreasing concave curves, at the end for the others.
-            flat = ends[:1] if self.increasing == (self.curvature == "convex") else ends[1:]
+            steeper = (self.direction == "increasing") == (self.curvature == "convex")
+            flat = ends[:1] if steeper else ends[1:]
             slopes = basis.collocation(flat, 1)
             matrix = matrix - line @ (slopes @ matrix) / (slopes @ line)
         mean = constant.T @ basis.gram(basis.measure(measure).observations)
@@ -213,7 +215,7 @@ class ConvexPrior(AbstractPrior):
     log f'' over the domain), `bend`, and `slope` for beta.
 
     Args:
-        convex: False for concave curves.
+        curvature: "convex" or "concave".
         bend: distribution of positive numbers, or a number, in the units of f.
         slope: distribution of beta, or a number s meaning Normal(0, s), in the units of f.
         smooth: prior of g; `RandomWalkPrior(order=1)` if omitted.
@@ -221,7 +223,7 @@ class ConvexPrior(AbstractPrior):
     Raises:
         TypeError: if an argument is of the wrong kind; when the effect is made, if the basis is
             not made of B-splines of degree 2 or higher.
-        ValueError: if `bend` may be negative.
+        ValueError: if `bend` may be negative, or the curvature is another word.
 
     Example:
         >>> import numpyro, numpyro_splines as ns
@@ -232,20 +234,20 @@ class ConvexPrior(AbstractPrior):
         True
     """
 
-    convex: bool = eqx.field(static=True)
+    curvature: str = eqx.field(static=True)
     bend: Any
     slope: dist.Distribution
     smooth: SmoothnessPrior
 
     def __init__(
         self,
-        convex: bool = True,
+        curvature: Literal["convex", "concave"] = "convex",
         bend: Any = dist.HalfNormal(1.0),
         slope: Any = 1.0,
         *,
         smooth: SmoothnessPrior | None = None,
     ):
-        self.convex = bool(convex)
+        self.curvature = _check_word(curvature, "curvature", "convex", "concave")
         self.bend = check_scale(bend, "bend")
         self.slope = check_coefficient(slope, "slope")
         self.smooth = check_smooth(smooth, "smooth")
@@ -340,6 +342,12 @@ def _line(basis: AbstractBasis) -> np.ndarray:
     return polynomials[:, 1:]
 
 
+def _check_word(value: Any, name: str, *words: str) -> str:
+    if value not in words:
+        raise ValueError(f'`{name}` must be "{words[0]}" or "{words[1]}"; got {value!r}.')
+    return value
+
+
 def _check_value(value: Any, name: str) -> Any:
     if value is None:
         return None
@@ -349,16 +357,13 @@ def _check_value(value: Any, name: str) -> Any:
     return float64_array(value, name, ndim=0)
 
 
-def _difference(start: Any, finish: Any, increasing: bool) -> np.ndarray:
+def _difference(start: Any, finish: Any, direction: str) -> np.ndarray:
     if isinstance(start, dist.Distribution) or isinstance(finish, dist.Distribution):
         raise TypeError(
             "`start` and `finish` must both be numbers if both are given, so that the sign of the "
             "rise is known; or give one of them and `rise`."
         )
-    rise = finish - start if increasing else start - finish
+    rise = finish - start if direction == "increasing" else start - finish
     if not rise > 0.0:
-        raise ValueError(
-            f"`start` and `finish` must be {'increasing' if increasing else 'decreasing'}; got "
-            f"{start} and {finish}."
-        )
+        raise ValueError(f"`start` and `finish` must be {direction}; got {start} and {finish}.")
     return rise

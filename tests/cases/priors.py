@@ -230,12 +230,12 @@ def _log_smooth(num, **more):
     return {"scale": ((), HALF_NORMAL), "modes_coordinates": ((num - 1,), NORMAL), **more}
 
 
-def _monotone(increasing=True, curvature=None, **options):
+def _monotone(direction="increasing", curvature=None, **options):
     sites = _log_smooth(8 if curvature is None else 7)
     if curvature is not None:
         sites["straight"] = ((), scipy.stats.uniform())
     sites["rise"] = ((), HALF_NORMAL)
-    prior = ns.MonotonePrior(increasing, curvature=curvature, **options)
+    prior = ns.MonotonePrior(direction, curvature=curvature, **options)
     return PriorCase(prior, ns.BSplineBasis(POINTS), sites, SKEWED)
 
 
@@ -249,9 +249,9 @@ def _placed():
     return PriorCase(ns.MonotonePrior(**laws), ns.BSplineBasis(POINTS), sites)
 
 
-def _convex(convex=True):
+def _convex(curvature="convex"):
     sites = _log_smooth(7, bend=((), HALF_NORMAL), slope=((), NORMAL))
-    return PriorCase(ns.ConvexPrior(convex), ns.BSplineBasis(POINTS), sites, SKEWED)
+    return PriorCase(ns.ConvexPrior(curvature), ns.BSplineBasis(POINTS), sites, SKEWED)
 
 
 def _positive(basis):
@@ -349,14 +349,14 @@ GAUSSIAN_PRIORS = {
 PRIORS = {
     **GAUSSIAN_PRIORS,
     "increasing": _monotone,
-    "decreasing": lambda: _monotone(False),
+    "decreasing": lambda: _monotone("decreasing"),
     "increasing_convex": lambda: _monotone(curvature="convex"),
     "increasing_concave": lambda: _monotone(curvature="concave"),
-    "decreasing_convex": lambda: _monotone(False, curvature="convex"),
-    "decreasing_concave": lambda: _monotone(False, curvature="concave"),
+    "decreasing_convex": lambda: _monotone("decreasing", curvature="convex"),
+    "decreasing_concave": lambda: _monotone("decreasing", curvature="concave"),
     "monotone_placed": _placed,
     "convex": _convex,
-    "concave": lambda: _convex(False),
+    "concave": lambda: _convex("concave"),
     "positive": lambda: _positive(ns.BSplineBasis(POINTS, extrapolation=ex.Constant())),
     "positive_m_splines": lambda: _positive(ns.MSplineBasis(POINTS)),
     "simplex": lambda: PriorCase(ns.SimplexPrior(), ns.MSplineBasis(POINTS), _log_smooth(9)),
