@@ -71,6 +71,7 @@ def run(form, x, y, seed, warmup, draws):
     numbers = np.stack([sites["sigma"], sites["f.scale"]], axis=-1)
     ess = effective_sample_size(np.concatenate([curve, numbers], axis=-1))
     steps = int(fields["num_steps"].sum())
+    jax.clear_caches()  # or hundreds of programs use up the memory maps of the process
     return int(fields["diverging"].sum()), steps / (CHAINS * draws), 1000 * ess.min() / steps
 
 

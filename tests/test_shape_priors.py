@@ -205,6 +205,30 @@ def test_positive_curves_are_positive(basis, name):
         np.testing.assert_allclose(values(basis, plain, GRID), expected, rtol=2e-3)
 
 
+def test_densities_end_and_distribution_functions_stay():
+    """Outside the domain, in the default continuation of these bases."""
+    outside = np.array([-4.0, -1.0 - 1e-6, 3.0 + 1e-6, 9.0])
+    for basis, values_outside in (
+        (ns.MSplineBasis(UNEVEN), [0.0, 0.0, 0.0, 0.0]),
+        (ns.ISplineBasis(UNEVEN), [0.0, 0.0, 1.0, 1.0]),
+    ):
+        num = basis.num_coefficients
+        curve = basis.curve(np.full(num, 1.0 / num))
+        np.testing.assert_allclose(curve(outside), values_outside, atol=1e-6)
+
+
+def test_a_rule_of_ones_own_may_continue_a_positive_curve():
+    class Halved(ns.extrapolation.AbstractExtrapolation):
+        def row(self, rows, side):
+            return 0.5 * ns.extrapolation.Constant().row(rows, side)
+
+    basis = ns.BSplineBasis(UNEVEN, extrapolation=Halved())
+    f = ns.SplineEffect("f", basis, ns.PositivePrior(level=2.0))
+    with numpyro.handlers.seed(rng_seed=0):
+        curve = f.sample()
+    np.testing.assert_allclose(curve(9.0), 0.5 * curve(3.0), rtol=1e-3)  # float32, a small end
+
+
 def test_simplex_curves_are_densities_and_distribution_functions():
     density, function = ns.MSplineBasis(UNEVEN), ns.ISplineBasis(UNEVEN)
     num = density.num_coefficients

@@ -1,5 +1,8 @@
 """The Karhunen-Loeve decomposition, and the Gram and penalty matrices it is made of."""
 
+import warnings
+
+import jax
 import numpy as np
 import pytest
 import scipy.linalg
@@ -100,6 +103,50 @@ def test_the_measure_mixes_in_one_percent_of_the_uniform_one():
 def test_few_tied_or_extreme_points_are_no_trouble(x):
     spectrum = decompose(ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)), 2, np.array(x))
     assert np.all(np.isfinite(spectrum.modes))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_modes_and_polynomials_are_orthogonal_at_the_observations_exactly(order):
+    """At n = 10 000 one percent of the uniform measure would be a hundred observations."""
+    basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 12))
+    smooth = ns.SplineEffect("f", basis, ns.SmoothnessPrior(order=order), measure=X).smooth
+    rows = basis.collocation(X)
+    parts = [np.ones((14, 1)), np.asarray(smooth.linear), smooth.columns]
+    whole = np.concatenate(parts, axis=1)
+    products = (rows @ whole).T @ (rows @ whole) / X.size
+    np.testing.assert_allclose(products[order:, :order], 0.0, atol=1e-12)
+    assert np.abs(products[:order, :order] - np.diag(np.diag(products)[:order])).max() < 1e-12
+    # Of length one in the whole measure.
+    lengths = np.einsum("kj,kl,lj->j", smooth.linear, basis.gram(X), smooth.linear)
+    np.testing.assert_allclose(lengths, 1.0)
+
+
+@pytest.mark.parametrize("x", [[0.3], [0.3] * 50, [0.1, 0.1, 0.9], [0.3, 0.3 + 1e-9]])
+def test_few_or_tied_observations_do_not_tell_a_line_from_a_constant(x):
+    basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10))
+    for prior in (ns.SmoothnessPrior(order=3), ns.ConvexPrior(), ns.AdaptivePrior()):
+        smooth = ns.SplineEffect("f", basis, prior, measure=np.array(x)).smooth
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(smooth)]
+        assert all(np.all(np.isfinite(leaf)) for leaf in leaves if leaf.dtype.kind == "f")
+        largest = max(np.abs(leaf).max(initial=0.0) for leaf in leaves if leaf.ndim == 2)
+        assert largest < 1e6
+
+
+@pytest.mark.parametrize(
+    ("measure", "counted"),
+    [([0.2, np.nan, 0.4, np.nan], 2), ([-0.5, 0.3, 0.4, 0.6, 0.7], 5)],
+)
+def test_what_is_missing_or_just_outside(measure, counted):
+    basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        mu = basis.measure(measure)
+    assert mu.num_observations == pytest.approx(counted)
+    assert len(caught) == (min(measure) < 0.0)
+    with pytest.raises(ValueError, match="`measure` must hold observations of x in the domain"):
+        basis.measure([5.0, 6.0, 0.5])
+    with pytest.raises(ValueError, match="`measure` must hold at least one observation"):
+        basis.measure([np.nan, np.nan])
 
 
 def test_an_outlying_point_counts_at_the_nearer_end_and_is_told():
