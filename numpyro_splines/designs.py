@@ -147,11 +147,17 @@ class LocatedPoints(AbstractPoints):
             )
         # Points that came through jit are traced: there the number of breakpoints must do.
         same = np.shape(own) == known.shape
-        if not same or not (is_traced(known) or own is known or np.array_equal(own, known)):
+        # A curve that comes out of a compiled function has them in the precision of JAX.
+        if not same or not (is_traced(known) or np.array_equal(own, known.astype(own.dtype))):
             raise ValueError(
                 "`curve` must have the breakpoints that the points were prepared for; got "
                 f"{np.size(own)} in place of {known.size}, or others. Prepare x by the basis of "
                 "this curve."
+            )
+        if curve.periodic != (self.turns is not None):
+            raise ValueError(
+                "`curve` must be periodic if the basis is that the points were prepared for, and "
+                f"only then; got periodic={curve.periodic}. Prepare x by the basis of this curve."
             )
         return _evaluate(self, curve.table, curve.increment)
 

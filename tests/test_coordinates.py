@@ -76,6 +76,8 @@ def test_coordinates_are_an_affine_map_of_the_plain_sites(known, prior, x64):
         return density, {k: v["value"] for k, v in trace.items()}
 
     density, trace = seen(sites)
+    if not isinstance(drawn, dist.Distribution):
+        trace["f.scale"] = np.full(2, float(drawn))
     tau = trace["f.scale"][0]
     prior_of_linear = plain.smooth.linear_prior
 

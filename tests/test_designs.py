@@ -100,6 +100,8 @@ def test_points_are_a_pytree(form):
     np.testing.assert_array_equal(again(curve), expected)
     found = jax.jit(lambda at, table: at(basis.curve(table)))(at, np.arange(8.0))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Out of a compiled function breakpoints come in the precision of JAX.
+    np.testing.assert_allclose(at(jax.jit(lambda c: c)(curve)), expected, rtol=1e-6)
     assert jax.tree.unflatten(jax.tree.structure(at), jax.tree.leaves(at)).shape == X.shape
 
 
@@ -126,5 +128,7 @@ def test_what_cannot_be_prepared_is_refused():
     at = basis.at(X)
     with pytest.raises(ValueError, match=r"`curve` must have the breakpoints.*got 2 in place of 6"):
         at(ns.BSplineBasis([0.0, 1.0]).curve(np.zeros(4)))
+    with pytest.raises(ValueError, match=r"`curve` must be periodic if the basis is.*=True"):
+        at(cubic("periodic").curve(np.arange(8.0)))
     with pytest.raises(TypeError, match=r"`curve` must be a curve with known breakpoints.*list"):
         at([1.0])

@@ -57,7 +57,7 @@ def test_sites_have_the_documented_names_and_shapes():
     prior = ns.SmoothnessPrior(order=1, scale=0.5)
     plain = ns.SplineEffect("f", basis, prior).sample
     assert shapes(plain, "sample") == {"f.modes_coordinates": (7,)}
-    placed = {"f.scale": (), "f.modes": (7,), "f.coefficients": (8,)}
+    placed = {"f.modes": (7,), "f.coefficients": (8,)}
     assert shapes(plain, "deterministic") == placed
 
 

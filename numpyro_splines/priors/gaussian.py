@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
@@ -77,16 +75,12 @@ class GaussianSmooth(AbstractSmooth):
         """Draw tau inside a model, or take it where it is fixed: all that is not Gaussian.
 
         Args:
-            site: as in `AbstractSmooth.sample`; site "scale", deterministic where tau is fixed.
+            site: as in `AbstractSmooth.sample`; site "scale".
 
         Returns:
             tau, in the units of f, with the shape of the surrounding plates.
         """
-        if isinstance(self.scale, dist.Distribution):
-            return draw(site("scale"), self.scale)
-        fixed = jnp.asarray(self.scale, jnp.result_type(float))
-        numpyro.deterministic(site("scale"), fixed)
-        return fixed
+        return draw(site("scale"), self.scale)
 
     def deviations(self, scale: Any, linear_scale: Any = None) -> tuple[Any, Any]:
         """Prior standard deviations of each b_m and each beta_j, infinite where flat.
