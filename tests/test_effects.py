@@ -241,6 +241,8 @@ def test_predictive_on_new_data_agrees_with_the_curves(effect):
     ],
 )
 def test_every_chain_method_recovers_the_curve(effect, method):
+    _, x, y = regression(effect)
+    effect = ns.SplineEffect("f", effect.basis, measure=x, response=y)
     model, x, y = regression(effect)
     kernel = NUTS(model, target_accept_prob=0.9)
     with warnings.catch_warnings():
