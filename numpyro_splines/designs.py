@@ -138,20 +138,20 @@ class LocatedPoints(AbstractPoints):
             ValueError: if they are not those of the points.
         """
         own = getattr(curve, "breakpoints", None)
-        known = self.breakpoints
-        if own is None or (is_traced(own) and not is_traced(known)):
+        mine = self.breakpoints
+        if own is None or (is_traced(own) and not is_traced(mine)):
             raise TypeError(
                 "`curve` must be a curve with known breakpoints, those that the points were "
                 f"prepared for; got {'traced ones' if own is not None else type(curve).__name__}. "
                 "Evaluate curve(x) instead."
             )
         # Points that came through jit are traced: there the number of breakpoints must do.
-        same = np.shape(own) == known.shape
+        same = np.shape(own) == mine.shape
         # A curve that comes out of a compiled function has them in the precision of JAX.
-        if not same or not (is_traced(known) or np.array_equal(own, known.astype(own.dtype))):
+        if not same or not (is_traced(mine) or np.array_equal(own, mine.astype(own.dtype))):
             raise ValueError(
                 "`curve` must have the breakpoints that the points were prepared for; got "
-                f"{np.size(own)} in place of {known.size}, or others. Prepare x by the basis of "
+                f"{np.size(own)} in place of {mine.size}, or others. Prepare x by the basis of "
                 "this curve."
             )
         if curve.periodic != (self.turns is not None):

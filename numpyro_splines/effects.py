@@ -103,9 +103,13 @@ class SplineEffect(eqx.Module):
                     f"(...); got {value!r}."
                 )
         self.name, self.basis, self.prior = name, basis, prior
-        self.smooth = prior.bind(basis, measure)
-        if noise is not None or response is not None:
-            self.smooth = _known(self.smooth, basis, measure, noise, response)
+        if noise is None and response is None:
+            self.smooth = prior.bind(basis, measure)
+            return
+        # Looked at once, so that a warning about it comes once.
+        mu = None if measure is None else basis.measure(measure)
+        known = mu if response is None else measure
+        self.smooth = _known(prior.bind(basis, mu), basis, known, noise, response)
 
     def site(self, name: str) -> str:
         """Full name of one of the effect's sites: `<name of the effect>.<name>`.

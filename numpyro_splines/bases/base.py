@@ -175,24 +175,26 @@ class AbstractBasis(eqx.Module):
         """The reference measure that a `measure=` argument stands for on this basis.
 
         Args:
-            measure: None (uniform on the domain), observations of x, or a pair
-                (observations, weights).
+            measure: None (uniform on the domain), observations of x, a pair (observations,
+                weights), or a `Measure`, which it is already.
 
         Returns:
             Its points and weights, and the number of observations behind it.
         """
+        if isinstance(measure, Measure):
+            return measure
         return reference_measure(measure, *self.panels)
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """G = integral of b b' d mu, for a probability measure mu.
 
         Args:
-            measure: as for the method `measure`, or a `Measure`.
+            measure: as for the method `measure`.
 
         Returns:
             Symmetric positive definite matrix, shape (K, K), float64.
         """
-        mu = measure if isinstance(measure, Measure) else self.measure(measure)
+        mu = self.measure(measure)
         design = self.collocation(mu.points)
         return design.T @ (mu.weights[:, None] * design)
 

@@ -20,7 +20,6 @@ from numpyro_splines.extrapolation import (
     extend,
 )
 from numpyro_splines.functions import Curve
-from numpyro_splines.measure import Measure
 from numpyro_splines.ops import bspline, penalties, piecewise
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.validation import (
@@ -180,7 +179,7 @@ class BSplineBasis(AbstractBasis):
 
     def gram(self, measure: Any = None) -> np.ndarray:
         """See `AbstractBasis.gram`."""
-        mu = measure if isinstance(measure, Measure) else self.measure(measure)
+        mu = self.measure(measure)
         return penalties.gram_matrix(self._concrete_knots(), self.degree, mu.points, mu.weights)
 
     def _penalty(self, order: int, edges: np.ndarray) -> np.ndarray:

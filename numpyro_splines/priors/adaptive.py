@@ -40,9 +40,9 @@ class AbstractStepSmooth(AbstractSmooth):
             of variance one, the mean square of the curve over mu is one.
     """
 
-    prior: eqx.AbstractVar[Any]
-    linear: eqx.AbstractVar[Matrix]
-    matrix: eqx.AbstractVar[Matrix]
+    prior: Any
+    linear: Matrix
+    matrix: Matrix
 
     @abc.abstractmethod
     def _sizes(self, scale: Array, site: Callable[[str], str]) -> Array:
@@ -65,9 +65,6 @@ class AdaptiveSmooth(AbstractStepSmooth):
         design: the functions of that basis at the places of the steps, shape (K - order, L).
     """
 
-    prior: AdaptivePrior
-    linear: Matrix
-    matrix: Matrix
     local: GaussianSmooth
     design: Matrix
 
@@ -78,10 +75,6 @@ class AdaptiveSmooth(AbstractStepSmooth):
 
 class HorseshoeSmooth(AbstractStepSmooth):
     """What `HorseshoePrior.bind` returns."""
-
-    prior: HorseshoePrior
-    linear: Matrix
-    matrix: Matrix
 
     def _sizes(self, scale: Array, site: Callable[[str], str]) -> Array:
         local = draw_vector(site("local"), self.matrix.shape[-1], dist.HalfCauchy(1.0))

@@ -71,10 +71,15 @@ class Coordinates(eqx.Module):
 
     def _moments(self, scale: Any) -> tuple[Any, Any]:
         """m and s."""
+        scale, spread, score = self._prior(scale)
+        deviation = scale / spread
+        return deviation**2 * score, deviation
+
+    def _prior(self, scale: Any) -> tuple[Any, Any, Any]:
+        """The scale, the prior standard deviation scale / s of xi (right at zero too), and g."""
         scale = jnp.asarray(scale, jnp.result_type(float))[..., None]
         information, score = (jnp.asarray(v, scale.dtype) for v in (self.information, self.score))
-        deviation = scale / jnp.sqrt(1.0 + information * scale**2)
-        return deviation**2 * score, deviation
+        return scale, jnp.sqrt(1.0 + information * scale**2), score
 
 
 def uninformed(num: int) -> Coordinates:
@@ -103,12 +108,8 @@ def informed(information: np.ndarray, score: np.ndarray | None = None) -> Coordi
 @one_program()
 def _prior_of_coordinates(coordinates: Coordinates, scale: Any) -> tuple[Array, Array]:
     """Mean and standard deviation of xi."""
-    scale = jnp.asarray(scale, jnp.result_type(float))[..., None]
-    information, score = (
-        jnp.asarray(v, scale.dtype) for v in (coordinates.information, coordinates.score)
-    )
-    deviation = jnp.sqrt(1.0 + information * scale**2)
-    return -scale / deviation * score, deviation
+    scale, spread, score = coordinates._prior(scale)
+    return -scale / spread * score, spread
 
 
 @one_program()

@@ -61,7 +61,7 @@ class GaussianSmooth(AbstractSmooth):
     @property
     def center(self) -> Any:
         """Coefficients of the prior mean of f, as far as it is known in advance; shape (K,)."""
-        mean = 0.0 * self.linear[:, :0].sum(-1) if self.mean is None else self.mean
+        mean = np.zeros(self.linear.shape[0]) if self.mean is None else self.mean
         if type(self.linear_prior) is not dist.Normal or self.linear_scale is not None:
             return mean
         return mean + np.asarray(self.linear_prior.loc) * self.linear.sum(-1)
@@ -98,7 +98,7 @@ class GaussianSmooth(AbstractSmooth):
         return scale, np.inf if flat else float(np.sqrt(self.linear_prior.variance))
 
     def coefficients(self, modes: Any, linear: Any = None) -> Any:
-        """Basis coefficients of f from b and beta, of any batch shape; in JAX, one program.
+        """Basis coefficients of f from b and beta, of any batch shape; NumPy or JAX.
 
         Args:
             modes: b, shape (*batch, number of modes).
@@ -131,8 +131,9 @@ class GaussianSmooth(AbstractSmooth):
 
     def in_coordinates(self, modes: Coordinates, linear: Coordinates) -> GaussianSmooth:
         """The same prior in these coordinates of b and beta."""
-        places = (lambda s: s.mode_coordinates, lambda s: s.linear_coordinates)
-        return eqx.tree_at(lambda s: [place(s) for place in places], self, [modes, linear])
+        return eqx.tree_at(
+            lambda s: [s.mode_coordinates, s.linear_coordinates], self, [modes, linear]
+        )
 
     def sampled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What samplers see for values of the sites, by short names.

@@ -5,25 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from numpyro_splines.ops.arrays import one_program
+from numpyro_splines.ops.arrays import array_module, one_program
 
 
-@one_program()
-def combine(*terms: Any, shift: Any = None) -> Array:
+def combine(*terms: Any, shift: Any = None) -> Any:
     """Sum of columns @ weights over pairs of them and any batch, in the dtype of the weights.
+
+    On the host where all weights are NumPy's, else one program in JAX.
 
     Args:
         *terms: columns, shape (k, m), and weights, shape (*batch, m), in turn.
         shift: added to the sum, shape (k,).
     """
+    on_host = array_module(*terms[1::2]) is np
+    return (_combined if on_host else _combined_at_once)(*terms, shift=shift)
+
+
+def _combined(*terms: Any, shift: Any) -> Any:
+    xp = array_module(*terms[1::2])
     pairs = zip(terms[::2], terms[1::2], strict=True)
-    parts = [jnp.einsum("km,...m->...k", jnp.asarray(c, w.dtype), w) for c, w in pairs]
-    total = sum(parts[1:], parts[0])
-    return total if shift is None else total + jnp.asarray(shift, total.dtype)
+    parts = [xp.einsum("km,...m->...k", xp.asarray(c, w.dtype), w) for c, w in pairs]
+    total: Any = sum(parts[1:], parts[0])
+    return total if shift is None else total + xp.asarray(shift, total.dtype)
+
+
+_combined_at_once = one_program()(_combined)
 
 
 def draw_vector(site: str, num: int, prior: dist.Distribution) -> Array:

@@ -132,18 +132,15 @@ def _restricted_likelihood(
     values, turned = np.maximum(values, 0.0), vectors.T @ score
     fixed = None if isinstance(scale, dist.Distribution) else float(scale) ** 2
 
-    def noise(ratio: float) -> float:
-        if fixed is not None:
-            return fixed / ratio
-        explained = (ratio * turned**2 / (1.0 + ratio * values)).sum()
-        return max(squares - explained, 1e-12 * squares) / num
+    def noise(ratio: float) -> tuple[float, float]:
+        """The variance at a ratio of signal to noise, and the squares that are left there."""
+        left = squares - (ratio * turned**2 / (1.0 + ratio * values)).sum()
+        return max(left, 1e-12 * squares) / num if fixed is None else fixed / ratio, left
 
     def criterion(log_ratio: float) -> float:
         ratio = float(np.exp(log_ratio))
-        variance = noise(ratio)
-        explained = (ratio * turned**2 / (1.0 + ratio * values)).sum()
-        determinant = np.log1p(ratio * values).sum() + num * np.log(variance)
-        return determinant + (squares - explained) / variance
+        variance, left = noise(ratio)
+        return np.log1p(ratio * values).sum() + num * np.log(variance) + left / variance
 
     # A ratio in units in which the data know something of modes of about the prior's size.
     unit = np.log(values.size / max(values.sum(), np.finfo(float).tiny))
@@ -153,4 +150,4 @@ def _restricted_likelihood(
     found = scipy.optimize.minimize_scalar(criterion, bounds=bounds, method="bounded")
     ratio = float(np.exp(found.x))
     estimate = vectors @ (ratio * turned / (1.0 + ratio * values))
-    return noise(ratio), estimate
+    return noise(ratio)[0], estimate

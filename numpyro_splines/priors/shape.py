@@ -50,23 +50,16 @@ class AbstractShapedSmooth(AbstractSmooth):
         constant: those of the constant, likewise.
     """
 
-    prior: eqx.AbstractVar[Any]
-    smooth: eqx.AbstractVar[GaussianSmooth]
-    matrix: eqx.AbstractVar[Matrix]
-    functionals: eqx.AbstractVar[Matrix]
-    line: eqx.AbstractVar[Matrix]
-    constant: eqx.AbstractVar[Matrix]
-
-
-class MonotoneSmooth(AbstractShapedSmooth):
-    """What `MonotonePrior.bind` returns."""
-
-    prior: MonotonePrior
+    prior: Any
     smooth: GaussianSmooth
     matrix: Matrix
     functionals: Matrix
     line: Matrix
     constant: Matrix
+
+
+class MonotoneSmooth(AbstractShapedSmooth):
+    """What `MonotonePrior.bind` returns."""
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
         prior = self.prior
@@ -85,13 +78,6 @@ class MonotoneSmooth(AbstractShapedSmooth):
 
 class ConvexSmooth(AbstractShapedSmooth):
     """What `ConvexPrior.bind` returns."""
-
-    prior: ConvexPrior
-    smooth: GaussianSmooth
-    matrix: Matrix
-    functionals: Matrix
-    line: Matrix
-    constant: Matrix
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
         logarithms = self.smooth.sample(site)

@@ -41,7 +41,11 @@ def _median(prior: Any) -> Any:
     try:
         return prior.icdf(0.5)
     except NotImplementedError:
-        return np.median(prior.sample(jax.random.key(0), (999,)))
+        return _median_of_draws(prior)
+
+
+def _median_of_draws(prior: Any) -> Any:
+    return np.median(prior.sample(jax.random.key(0), (999,)))
 
 
 @_median.register
@@ -84,7 +88,7 @@ def _(prior: dist.FoldedDistribution) -> Any:
     base: Any = prior.base_dist
     if isinstance(base, dist.StudentT) and np.all(np.asarray(base.loc) == 0.0):
         return scipy.stats.t.ppf(0.75, base.df) * np.asarray(base.scale)
-    return np.median(prior.sample(jax.random.key(0), (999,)))
+    return _median_of_draws(prior)
 
 
 @_median.register
@@ -93,4 +97,4 @@ def _(prior: dist.TransformedDistribution) -> Any:
         # Powers are monotone on positive numbers.
         case [PowerTransform(exponent=exponent)]:
             return np.asarray(_median(prior.base_dist)) ** exponent
-    return np.median(prior.sample(jax.random.key(0), (999,)))
+    return _median_of_draws(prior)

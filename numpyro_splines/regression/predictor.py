@@ -303,12 +303,10 @@ class AdditivePredictor(eqx.Module):
     def _effect_coefficients(self, effect: SplineEffect, coefficients: Any) -> Any:
         """Basis coefficients of one effect from c."""
         smooth = gaussian(effect)
-        modes = coefficients[..., self.block(effect.site("modes"))]
-        result = modes @ smooth.columns.T.astype(modes.dtype)
+        modes, linear = coefficients[..., self.block(effect.site("modes"))], None
         if smooth.num_linear > 0:
             linear = coefficients[..., self.block(effect.site("linear"))]
-            result = result + linear @ smooth.linear.T.astype(modes.dtype)
-        return result
+        return smooth.coefficients(modes, linear)
 
     def _localize(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sparse rows: powers of the normalized coordinate, one group of columns per interval."""
