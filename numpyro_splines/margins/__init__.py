@@ -1,0 +1,5 @@
+"""Margins: the inputs of effects of several inputs, and components: how their parts combine."""
+
+from numpyro_splines.margins.base import AbstractMargin as AbstractMargin
+from numpyro_splines.margins.curve import CurveMargin as CurveMargin
+from numpyro_splines.margins.group import GroupMargin as GroupMargin

@@ -1,0 +1,133 @@
+"""The margin of a grouping factor: levels that are exchangeable, fixed, or independent."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from numpyro_splines.functions import IndexAxis
+from numpyro_splines.margins.base import AbstractMargin
+from numpyro_splines.margins.labels import levels_of, positions
+
+Kind = Literal["population", "fixed", "independent"]
+
+
+class GroupMargin(AbstractMargin):
+    r"""A grouping factor of G levels: children, schools, sites, treatments.
+
+    Its functions are a constant over the levels (the *average*) and G - 1 orthonormal contrasts,
+    which sum to zero over the levels, all under the uniform measure: prior variances 1 and
+    1 / (G - 1) each.
+
+    Args:
+        labels: the labels of the observations, such as a column of a data frame, or the levels, or
+            their number: strings, integers or pandas categories (in their order; else sorted).
+        levels: what the levels are.
+
+            "population": a sample of a population of levels, as children are. Each level deviates
+            by an independent u_g of standard deviation tau; the effect samples the average b +
+            mean(u) and the contrasts u - mean(u), which is the same model with a far easier
+            geometry, and `TensorEffect.population` and `new_levels` are exact. The scale of a
+            component without the group is that of the population b.
+
+            "fixed": all the levels there are, as treatments are: the average and the contrasts have
+            scales of their own.
+
+            "independent": no average: f of each level is independent of the others, mgcv's
+            `bs="re"` and `bs="fs"`. For a model whose average is another effect, see
+            `numpyro_splines.components`.
+
+    Attributes:
+        levels: the labels in their order.
+        kind: the argument `levels`.
+
+    Raises:
+        TypeError: if labels are not of one kind.
+        ValueError: if there are fewer than two levels (one where independent), some labels are
+            missing, or `levels` is none of these.
+
+    Example:
+        >>> boys = GroupMargin(["Tom", "Ann", "Tom", "Bob"])
+        >>> boys.levels, boys.num_modes, boys.index(["Bob", "Tom"])
+        (('Ann', 'Bob', 'Tom'), 2, array([1, 2], dtype=int32))
+    """
+
+    functions: Float[Array, "..."] | np.ndarray
+    variances: Float[Array, "..."] | np.ndarray
+    observed: Float[Array, "..."] | np.ndarray
+    rows: tuple[np.ndarray, ...] | None
+    levels: tuple[Any, ...] = eqx.field(static=True)
+    kind: Kind = eqx.field(static=True)
+    num_observations: float = eqx.field(static=True)
+    num_constant: int = eqx.field(static=True)
+    num_linear: int = eqx.field(static=True)
+
+    def __init__(self, labels: Any, levels: Kind = "population"):
+        self.levels = levels_of(labels, "labels")
+        self.kind = levels
+        if levels not in ("population", "fixed", "independent"):
+            raise ValueError(
+                '`levels` must be "population", "fixed" or "independent"; got ' + f"{levels!r}."
+            )
+        num, independent = len(self.levels), levels == "independent"
+        if num < 2 and not independent:
+            raise ValueError(
+                f"`labels` must have two levels or more; got {self.levels}. One level has no "
+                "contrast: leave the factor out."
+            )
+        self.num_constant, self.num_linear = int(not independent), 0
+        modes = np.eye(num) if independent else contrasts(num)
+        self.functions = np.sqrt(num) * modes
+        self.variances = np.full(modes.shape[1], 1.0 / modes.shape[1])
+        if not independent:
+            self.functions = np.concatenate([np.ones((num, 1)), self.functions], axis=1)
+            self.variances = np.concatenate([[1.0], self.variances])
+        self.rows, share = None, np.full(num, 1.0 / num)
+        if np.ndim(labels) == 1 and len(labels) > num:
+            self.rows = (self.index(labels),)
+            share = np.bincount(self.rows[0], minlength=num) / len(labels)
+        self.observed = np.diag(share)
+        self.num_observations = 0.0 if self.rows is None else float(len(self.rows[0]))
+
+    def index(self, labels: Any) -> np.ndarray:
+        """The position of each label among the levels: what surfaces are called with.
+
+        Args:
+            labels: of any shape, of the kind that the margin was made of.
+
+        Returns:
+            Integers of the shape of the labels.
+
+        Raises:
+            ValueError: if a label is none of the levels.
+        """
+        return positions(labels, self.levels, "labels")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.levels),)
+
+    def axes(self, names: tuple[str, ...]) -> tuple[Any, ...]:
+        num = len(self.levels)
+        return (IndexAxis(names[0], num, np.full(num, 1.0 / num)),)
+
+    def design(self, *inputs: np.ndarray) -> np.ndarray:
+        return np.eye(len(self.levels))[inputs[0]]
+
+
+def contrasts(num: int) -> np.ndarray:
+    """Orthonormal columns that sum to zero (Helmert's): each level against those before it.
+
+    Args:
+        num: of levels.
+
+    Returns:
+        Shape (num, num - 1).
+    """
+    rows, columns = np.indices((num, num - 1))
+    size = np.sqrt((columns + 1.0) * (columns + 2.0))
+    ahead = np.where(rows <= columns, -1.0, 0.0)
+    return np.where(rows == columns + 1, columns + 1.0, ahead) / size

@@ -1,0 +1,85 @@
+"""Labels of groups and areas: which there are, and their positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
+    """The distinct labels: categories in their order, anything else sorted.
+
+    Args:
+        labels: strings, integers or other labels, in a sequence, an array or a pandas column; or a
+            number n, which stands for 0, ..., n - 1.
+        name: of the argument, for messages.
+
+    Raises:
+        TypeError: if labels cannot be sorted, or are fractions.
+        ValueError: if there are none, or some are missing.
+    """
+    if isinstance(labels, int | np.integer) and not isinstance(labels, bool):
+        if labels < 1:
+            raise ValueError(f"`{name}` must be at least one level; got {labels}.")
+        return tuple(range(int(labels)))
+    if isinstance(labels, str | bytes) or np.ndim(labels) == 0:
+        raise TypeError(
+            f"`{name}` must be labels in a sequence or a column, or a number of levels; got "
+            f"{labels!r}."
+        )
+    values, categories = _values(labels, name)
+    found = set(values)
+    if categories is not None:
+        # Of what is declared only what occurs: an empty level has no data.
+        found = tuple(c for c in categories if c in found)
+    else:
+        try:
+            found = tuple(sorted(found))
+        except TypeError:
+            kinds = sorted({type(v).__name__ for v in found})
+            raise TypeError(
+                f"`{name}` must be labels of one kind; got {kinds}. Convert them to strings."
+            ) from None
+    if not found:
+        raise ValueError(f"`{name}` must hold at least one label; got none.")
+    return found
+
+
+def positions(labels: Any, levels: tuple[Any, ...], name: str) -> np.ndarray:
+    """The position of each label among the levels, of the shape of the labels.
+
+    Raises:
+        ValueError: if a label is none of the levels.
+    """
+    values, _ = _values(labels, name)
+    known = {level: i for i, level in enumerate(levels)}
+    unknown = sorted({v for v in values if v not in known}, key=str)
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        first = ", ".join(map(repr, levels[:5])) + (", ..." if len(levels) > 5 else "")
+        raise ValueError(
+            f"`{name}` must hold levels that the margin knows, {first}; got {shown}. For new "
+            "levels draw new_levels() of the effect; for other labels make the margin of these."
+        )
+    index = np.array([known[v] for v in values], dtype=np.int32)
+    return index.reshape(np.shape(labels))
+
+
+def _values(labels: Any, name: str) -> tuple[list[Any], list[Any] | None]:
+    """Labels as Python objects, and the categories where they have any."""
+    dtype = getattr(labels, "dtype", None)
+    categories = getattr(dtype, "categories", None)
+    array = np.asarray(labels, dtype=object if categories is not None else None)
+    if array.dtype.kind == "f":
+        if not np.all(array == np.round(array)):
+            raise TypeError(
+                f"`{name}` must be labels, not measurements; got fractions such as "
+                f"{array.ravel()[array.ravel() != np.round(array.ravel())][0]}. A numeric input "
+                "takes a CurveMargin; missing labels must be dropped first."
+            )
+        array = array.astype(np.int64)
+    values = array.ravel().tolist()
+    if any(v is None or v != v or type(v).__name__ == "NAType" for v in values):
+        raise ValueError(f"`{name}` must not have missing labels. Drop these rows, or name them.")
+    return values, None if categories is None else list(categories)
