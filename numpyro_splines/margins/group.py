@@ -25,7 +25,7 @@ class GroupMargin(AbstractMargin):
     Args:
         labels: the labels of the observations, such as a column of a data frame, or the levels, or
             their number: strings, integers or pandas categories (in their order; else sorted).
-        levels: what the levels are.
+        kind: what the levels are.
 
             "population": a sample of a population of levels, as children are. Each level deviates
             by an independent u_g of standard deviation tau; the effect samples the average b +
@@ -42,12 +42,12 @@ class GroupMargin(AbstractMargin):
 
     Attributes:
         levels: the labels in their order.
-        kind: the argument `levels`.
+        kind: as the argument.
 
     Raises:
         TypeError: if labels are not of one kind.
         ValueError: if there are fewer than two levels (one where independent), some labels are
-            missing, or `levels` is none of these.
+            missing, or `kind` is none of these.
 
     Example:
         >>> boys = GroupMargin(["Tom", "Ann", "Tom", "Bob"])
@@ -65,14 +65,13 @@ class GroupMargin(AbstractMargin):
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
 
-    def __init__(self, labels: Any, levels: Kind = "population"):
-        self.levels = levels_of(labels, "labels")
-        self.kind = levels
-        if levels not in ("population", "fixed", "independent"):
+    def __init__(self, labels: Any, kind: Kind = "population"):
+        self.levels, self.kind = levels_of(labels, "labels"), kind
+        if kind not in ("population", "fixed", "independent"):
             raise ValueError(
-                '`levels` must be "population", "fixed" or "independent"; got ' + f"{levels!r}."
+                f'`kind` must be "population", "fixed" or "independent"; got {kind!r}.'
             )
-        num, independent = len(self.levels), levels == "independent"
+        num, independent = len(self.levels), kind == "independent"
         if num < 2 and not independent:
             raise ValueError(
                 f"`labels` must have two levels or more; got {self.levels}. One level has no "

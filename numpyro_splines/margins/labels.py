@@ -71,7 +71,7 @@ def _values(labels: Any, name: str) -> tuple[list[Any], list[Any] | None]:
     dtype = getattr(labels, "dtype", None)
     categories = getattr(dtype, "categories", None)
     array = np.asarray(labels, dtype=object if categories is not None else None)
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and not np.isnan(array).any():
         if not np.all(array == np.round(array)):
             raise TypeError(
                 f"`{name}` must be labels, not measurements; got fractions such as "
