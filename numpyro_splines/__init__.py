@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from numpyro_splines import components as components
 from numpyro_splines import constraints as constraints
 from numpyro_splines import datasets as datasets
 from numpyro_splines import distributions as distributions
@@ -27,7 +28,11 @@ from numpyro_splines.bases import ISplineBasis as ISplineBasis
 from numpyro_splines.bases import MSplineBasis as MSplineBasis
 from numpyro_splines.bases import NaturalBasis as NaturalBasis
 from numpyro_splines.effects import SplineEffect as SplineEffect
+from numpyro_splines.effects import TensorEffect as TensorEffect
 from numpyro_splines.functions import Curve as Curve
+from numpyro_splines.functions import Surface as Surface
+from numpyro_splines.margins import CurveMargin as CurveMargin
+from numpyro_splines.margins import GroupMargin as GroupMargin
 from numpyro_splines.ops.bspline import bspline as bspline
 from numpyro_splines.ops.bspline import bspline_basis as bspline_basis
 from numpyro_splines.ops.callback import scipy_bspline_basis as scipy_bspline_basis

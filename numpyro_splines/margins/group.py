@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import numpy as np
@@ -19,8 +19,8 @@ class GroupMargin(AbstractMargin):
     r"""A grouping factor of G levels: children, schools, sites, treatments.
 
     Its functions are a constant over the levels (the *average*) and G - 1 orthonormal contrasts,
-    which sum to zero over the levels, all under the uniform measure: prior variances 1 and
-    1 / (G - 1) each.
+    which sum to zero over the levels, all under the uniform measure, with prior variances 1 and, so
+    that they sum to one, 1 / (G - 1) each (1 / G in a population: see `kind`).
 
     Args:
         labels: the labels of the observations, such as a column of a data frame, or the levels, or
@@ -30,8 +30,9 @@ class GroupMargin(AbstractMargin):
             "population": a sample of a population of levels, as children are. Each level deviates
             by an independent u_g of standard deviation tau; the effect samples the average b +
             mean(u) and the contrasts u - mean(u), which is the same model with a far easier
-            geometry, and `TensorEffect.population` and `new_levels` are exact. The scale of a
-            component without the group is that of the population b.
+            geometry, and `TensorEffect.population` and `new_levels` are exact. Scales are those of
+            the population: tau of a component with the group is the standard deviation of u, and
+            that of a component without it belongs to b.
 
             "fixed": all the levels there are, as treatments are: the average and the contrasts have
             scales of their own.
@@ -64,6 +65,7 @@ class GroupMargin(AbstractMargin):
     num_observations: float = eqx.field(static=True)
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
+    discrete: ClassVar[bool] = True
 
     def __init__(self, labels: Any, kind: Kind = "population"):
         self.levels, self.kind = levels_of(labels, "labels"), kind
@@ -80,7 +82,7 @@ class GroupMargin(AbstractMargin):
         self.num_constant, self.num_linear = int(not independent), 0
         modes = np.eye(num) if independent else contrasts(num)
         self.functions = np.sqrt(num) * modes
-        self.variances = np.full(modes.shape[1], 1.0 / modes.shape[1])
+        self.variances = np.full(modes.shape[1], 1.0 / (num - (kind == "fixed")))
         if not independent:
             self.functions = np.concatenate([np.ones((num, 1)), self.functions], axis=1)
             self.variances = np.concatenate([[1.0], self.variances])

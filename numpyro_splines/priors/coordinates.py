@@ -29,13 +29,14 @@ class Coordinates(eqx.Module):
     the prior is exact whatever they are.
 
     Attributes:
-        rotation: V, orthogonal, shape (m, m).
+        rotation: V, orthogonal, shape (m, m); None for the identity, where each number may have a
+            scale of its own.
         information: J, decreasing, in 1 / units of b squared, shape (m,).
         score: g, in 1 / units of b, shape (m,); zero where only the precision of data is known.
         known: whether any data are; else xi = b / scale, the standard form.
     """
 
-    rotation: Float[Array, "m m"] | np.ndarray
+    rotation: Float[Array, "m m"] | np.ndarray | None
     information: Float[Array, " m"] | np.ndarray
     score: Float[Array, " m"] | np.ndarray
     known: bool = eqx.field(static=True)
@@ -45,7 +46,8 @@ class Coordinates(eqx.Module):
 
         Args:
             site: full name of the site.
-            scale: standard deviation of b, any batch shape.
+            scale: standard deviation of b, any batch shape; without a rotation, of each number,
+                shape (*batch, m) or (*batch, 1).
             mean: added to b, a number.
             scalar: whether `<site>` is the one number of b rather than a vector.
         """
@@ -58,15 +60,17 @@ class Coordinates(eqx.Module):
     def standardized(self, b: Any, scale: Any) -> Any:
         """xi of values of b, shape (..., m), in JAX."""
         mean, deviation = self._moments(scale)
-        return (jnp.asarray(b, mean.dtype) @ jnp.asarray(self.rotation, mean.dtype) - mean) / (
-            deviation
-        )
+        b = jnp.asarray(b, mean.dtype)
+        turned = b if self.rotation is None else b @ jnp.asarray(self.rotation, mean.dtype)
+        return (turned - mean) / deviation
 
     def variances(self, covariance: np.ndarray, scale: float) -> np.ndarray:
         """Variances of xi where b has this covariance; on the host, shape (m,)."""
-        rotation = np.asarray(self.rotation)
-        _, deviation = self._moments(np.float64(scale))
-        turned = np.einsum("im,ij,jm->m", rotation, covariance, rotation)
+        _, deviation = self._moments(np.asarray(scale, np.float64))
+        turned = np.diag(covariance)
+        if self.rotation is not None:
+            rotation = np.asarray(self.rotation)
+            turned = np.einsum("im,ij,jm->m", rotation, covariance, rotation)
         return turned / np.asarray(deviation, dtype=np.float64) ** 2
 
     def _moments(self, scale: Any) -> tuple[Any, Any]:
@@ -77,14 +81,20 @@ class Coordinates(eqx.Module):
 
     def _prior(self, scale: Any) -> tuple[Any, Any, Any]:
         """The scale, the prior standard deviation scale / s of xi (right at zero too), and g."""
-        scale = jnp.asarray(scale, jnp.result_type(float))[..., None]
+        scale = jnp.asarray(scale, jnp.result_type(float))
+        scale = scale if self.rotation is None else scale[..., None]
         information, score = (jnp.asarray(v, scale.dtype) for v in (self.information, self.score))
         return scale, jnp.sqrt(1.0 + information * scale**2), score
 
 
-def uninformed(num: int) -> Coordinates:
-    """Coordinates of `num` numbers of which no data are known."""
-    return Coordinates(np.eye(num), np.zeros(num), np.zeros(num), False)
+def uninformed(num: int, *, turned: bool = True) -> Coordinates:
+    """Coordinates of `num` numbers of which no data are known.
+
+    Args:
+        num: of numbers.
+        turned: whether they have one scale; else each its own, and no rotation.
+    """
+    return Coordinates(np.eye(num) if turned else None, np.zeros(num), np.zeros(num), False)
 
 
 def informed(information: np.ndarray, score: np.ndarray | None = None) -> Coordinates:
@@ -116,5 +126,7 @@ def _prior_of_coordinates(coordinates: Coordinates, scale: Any) -> tuple[Array, 
 def _placed(coordinates: Coordinates, scale: Any, mean: Any, xi: Array) -> Array:
     location, deviation = coordinates._moments(scale)
     turned = location + deviation * xi
-    b = jnp.einsum("jm,...m->...j", jnp.asarray(coordinates.rotation, turned.dtype), turned)
+    b = turned
+    if coordinates.rotation is not None:
+        b = jnp.einsum("jm,...m->...j", jnp.asarray(coordinates.rotation, turned.dtype), turned)
     return b + jnp.asarray(mean, b.dtype)

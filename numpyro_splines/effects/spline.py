@@ -1,4 +1,4 @@
-"""Effects: named smooth functions inside NumPyro models."""
+"""The effect of one input: a random curve with a name."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpyro
 from jaxtyping import Array, ArrayLike, Float
-from numpyro.infer.reparam import Reparam
 
 from numpyro_splines.bases import AbstractBasis
+from numpyro_splines.effects.base import AbstractEffect
 from numpyro_splines.functions import Curve
 from numpyro_splines.priors import AbstractPrior, AbstractSmooth, SmoothnessPrior
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.pilot import informed_by
-from numpyro_splines.validation import float_input
 
 
-class SplineEffect(eqx.Module):
+class SplineEffect(AbstractEffect):
     """A smooth function f with a prior, to be used inside any NumPyro model.
 
     The reference measure, and with it the prior of f, is frozen when the effect is made: new data
@@ -111,79 +107,12 @@ class SplineEffect(eqx.Module):
         known = mu if response is None else measure
         self.smooth = _known(prior.bind(basis, mu), basis, known, noise, response)
 
-    def site(self, name: str) -> str:
-        """Full name of one of the effect's sites: `<name of the effect>.<name>`.
+    @property
+    def coefficient_shape(self) -> tuple[int, ...]:
+        return (self.basis.num_coefficients,)
 
-        Args:
-            name: short name, such as "scale".
-
-        Returns:
-            The name in traces and draws.
-        """
-        return f"{self.name}.{name}"
-
-    def sample(self, **given: ArrayLike) -> Curve:
-        """Draw the coefficients inside a model and return the curve.
-
-        Inside plates it draws one curve for each of their members: call it *outside* the plate over
-        observations, inside one over groups.
-
-        Args:
-            **given: values for sites of the prior, by short name, in place of drawing them here:
-                `f.sample(scale=tau)` and `g.sample(scale=tau)` share one scale drawn by the model.
-                They have the shape of what the prior draws there, and are recorded as
-                deterministic sites; the prior's own distribution for them is not used.
-
-        Returns:
-            A curve with the shape of the surrounding plates as batch shape.
-
-        Raises:
-            ValueError: if the prior draws no site of a given name, or values put in place of its
-                sites (those of `Predictive`, of a guide) are for another number of curves than the
-                surrounding plates have members.
-
-        Example:
-            >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
-            >>> f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 10)))
-            >>> with numpyro.handlers.seed(rng_seed=0):
-            ...     curve = f.sample(scale=numpyro.sample("tau", dist.HalfNormal(1.0)))
-        """
-        with numpyro.handlers.trace() as trace:
-            drawn = self._given(given) if given else self.smooth.sample(self.site)
-            coefficients = numpyro.deterministic(self.site("coefficients"), drawn)
-        self._check_members(coefficients, trace)
+    def function(self, coefficients: ArrayLike) -> Any:
         return self.basis.curve(coefficients)
-
-    def _check_members(self, coefficients: Any, trace: Mapping[str, Any]) -> None:
-        """One curve for each member of the plates: NumPyro lets values of other groups pass."""
-        if not any(site["type"] == "sample" for site in trace.values()):
-            return  # Nothing was drawn: one curve for all.
-        batch = jnp.shape(coefficients)[:-1]
-        # The last site: in a scope it has another name.
-        for frame in [*trace.values()][-1]["cond_indep_stack"]:
-            num = batch[frame.dim] if len(batch) >= -frame.dim else 1
-            if num != frame.size:
-                raise ValueError(
-                    f"`{self.name}.sample()` must have one curve for each member of the plate "
-                    f"{frame.name!r} of size {frame.size}; the values given for its sites hold "
-                    f"{num}. Draws belong to the groups of the fit. For new groups draw afresh, "
-                    "without the sites of this effect: {k: v for k, v in draws.items() if not "
-                    f"k.startswith('{self.name}.')}}."
-                )
-
-    def _given(self, given: Mapping[str, ArrayLike]) -> Float[Array, "..."]:
-        """Coefficients from the prior with some of its sites given."""
-        values = {self.site(name): float_input(value, name) for name, value in given.items()}
-        config: dict[str, Any] = {site: _Given(value) for site, value in values.items()}
-        with numpyro.handlers.trace() as trace, numpyro.handlers.reparam(config=config):
-            coefficients = self.smooth.sample(self.site)
-        if unknown := [name for name in given if not config[self.site(name)].used]:
-            drawn = [name for name, site in trace.items() if site["type"] == "sample"]
-            raise ValueError(
-                f"`{self.name}.sample(...)` may be given only what its prior draws, {drawn}; got "
-                f"{unknown}. A scale that is fixed by a number is not drawn."
-            )
-        return coefficients
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points"]:
         """Short for `effect.sample()(x)`: draw the one curve of the model, evaluate it at x.
@@ -225,52 +154,7 @@ class SplineEffect(eqx.Module):
             KeyError: if neither is there.
             ValueError: if the shapes do not fit the basis or each other.
         """
-        draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
-        site = self.site("coefficients")
-        if site in draws:
-            return self.basis.curve(float_input(draws[site], f"draws[{site!r}]"))
-        return self.basis.curve(self._coefficients(draws))
-
-    def _coefficients(self, draws: Mapping[str, Any]) -> Float[Array, "..."]:
-        """Coefficients from draws of the sample sites alone, by running `sample` on each draw."""
-        seeded = numpyro.handlers.seed(self.sample, rng_seed=0)
-        trace = numpyro.handlers.trace(seeded).get_trace()
-        shapes = {k: v["value"].shape for k, v in trace.items() if v["type"] == "sample"}
-        missing = [name for name in shapes if name not in draws]
-        if missing:
-            raise KeyError(
-                f"`draws` must hold {self.site('coefficients')} or all of {list(shapes)}; "
-                f"{missing} are missing among {sorted(draws)}."
-            )
-        own = {name: jnp.asarray(draws[name]) for name in shapes}
-        leading = {own[k].shape[: own[k].ndim - len(shape)] for k, shape in shapes.items()}
-        fitting = all(own[k].shape[own[k].ndim - len(s) :] == s for k, s in shapes.items())
-        if len(leading) != 1 or not fitting:
-            raise ValueError(
-                f"`draws` must have common leading axes before the shapes {shapes}; got "
-                f"{ {k: v.shape for k, v in own.items()} }."
-            )
-        (batch,) = leading
-        flat = {k: v.reshape(math.prod(batch), *shapes[k]) for k, v in own.items()}
-
-        def one(values: dict[str, Array]) -> Array:
-            with numpyro.handlers.trace() as inner, numpyro.handlers.substitute(data=values):
-                self.sample()
-            return inner[self.site("coefficients")]["value"]
-
-        coefficients = jax.vmap(one)(flat)
-        return coefficients.reshape(*batch, self.basis.num_coefficients)
-
-
-class _Given(Reparam):
-    """A value in place of drawing it: the site becomes deterministic, its prior is not used."""
-
-    def __init__(self, value: Array):
-        self.value, self.used = value, False
-
-    def __call__(self, name: str, fn: Any, obs: Any) -> tuple[None, Array]:
-        self.used = True
-        return None, self.value
+        return self._from_draws(draws, prefix)
 
 
 def _known(

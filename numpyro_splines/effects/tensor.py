@@ -1,0 +1,314 @@
+"""The effect of several inputs: a random surface, or curves by group, with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike
+
+from numpyro_splines.components import AbstractComponents, FunctionalAnova
+from numpyro_splines.effects.base import AbstractEffect
+from numpyro_splines.effects.levels import levels_apart, new_level
+from numpyro_splines.functions import Curve, Surface
+from numpyro_splines.margins import AbstractMargin, CurveMargin, GroupMargin
+from numpyro_splines.priors.assembly import assemble
+from numpyro_splines.priors.rows import information
+from numpyro_splines.priors.sizes import typical_size
+from numpyro_splines.priors.tensor import TensorSmooth
+from numpyro_splines.validation import kinds_of, positive_number
+
+
+class TensorEffect(AbstractEffect):
+    """A smooth function of several inputs with a prior, to be used inside any NumPyro model.
+
+    Any input may be a random variable of the model. The margins are named by keyword, and so are
+    the inputs of the surface:
+
+        f = ns.TensorEffect("f", x=ns.CurveMargin(bx, measure=x), z=ns.CurveMargin(bz, measure=z))
+        surface = f.sample()
+        mu = intercept + surface(x, z)
+
+    By default f is a sum of main effects and interactions, each centered and with a scale of its
+    own in the units of f (see `numpyro_splines.components`); it has no constant, so the model needs
+    an intercept.
+
+    Sites: for each component `<name>.<component>.scale` and `.modes` (and `.anisotropy` for the
+    rule `Sum`), `<name>.linear` for the unpenalized functions, and the deterministic
+    `<name>.coefficients`, those of the product of the raw bases. As with `SplineEffect`, samplers
+    see `modes_coordinates` in place of modes: the prior is exact, whatever is known of data.
+
+    Args:
+        name: prefix of the sites.
+        components: what f is the sum of; `FunctionalAnova()` if omitted.
+        scales: by component, the prior of its scale, or a number that fixes it;
+            HalfNormal(1.0), and HalfNormal(0.5) for interactions, if omitted.
+        linear: prior of the coefficients of the unpenalized functions, or a number s for
+            Normal(0, s).
+        noise: standard deviation of what is observed of f, as in `SplineEffect`; for the sampler
+            only. The largest typical size of a scale if omitted.
+        **margins: `CurveMargin`, `GroupMargin`, `GraphMargin` or `SurfaceMargin` by name. Margins
+            that tell equally many observations are taken to see the same rows of one data set.
+
+    Attributes:
+        names: of the margins.
+        axes: of the surfaces.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if there is no margin, a name is empty or has one of ".:/", `scales` names what
+            is no component, or `noise` is not positive or comes without any observations.
+
+    Example:
+        >>> import jax, numpyro, numpyro_splines as ns
+        >>> basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 4))
+        >>> f = ns.TensorEffect("f", x=ns.CurveMargin(basis), z=ns.CurveMargin(basis))
+        >>> with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as trace:
+        ...     surface = f.sample()
+        >>> surface(0.5, 0.1).shape, surface.component("x")(0.5).shape
+        ((), ())
+        >>> [name for name in trace if name.endswith("scale")]
+        ['f.x.scale', 'f.z.scale', 'f.x:z.scale']
+    """
+
+    name: str = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
+    smooth: TensorSmooth
+    components: AbstractComponents
+    axes: tuple[Any, ...]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        components: AbstractComponents | None = None,
+        scales: Mapping[str, Any] | None = None,
+        linear: Any = 1.0,
+        noise: float | None = None,
+        **margins: AbstractMargin,
+    ):
+        components = FunctionalAnova() if components is None else components
+        _check(name, components, margins)
+        self.name, self.names, self.components = name, tuple(margins), components
+        smooth = assemble(margins, components, scales, linear)
+        self.smooth = _informed(smooth, noise)
+        axes = [margin.axes(_inputs(name, margin)) for name, margin in margins.items()]
+        self.axes = tuple(axis for own in axes for axis in own)
+
+    @property
+    def margins(self) -> dict[str, AbstractMargin]:
+        """The margins by name."""
+        return dict(zip(self.names, self.smooth.margins, strict=True))
+
+    @property
+    def coefficient_shape(self) -> tuple[int, ...]:
+        return tuple(num for margin in self.smooth.margins for num in margin.shape)
+
+    def function(self, coefficients: ArrayLike) -> Any:
+        return _function(self.smooth.margins, self.axes, coefficients)
+
+    def __call__(self, *inputs: ArrayLike, **named: ArrayLike) -> Any:
+        """Short for `effect.sample()(...)`: draw the one surface of the model, evaluate it.
+
+        Raises:
+            ValueError: inside a plate, where it would draw one surface per member.
+        """
+        surface = self.sample()
+        if surface.batch_shape != ():
+            raise ValueError(
+                f"`{self.name}(...)` inside a plate would draw one surface for each member. Call "
+                f"`surface = {self.name}.sample()` before the plate over observations; for groups "
+                "give the effect a GroupMargin."
+            )
+        return surface(*inputs, **named)
+
+    def surface(self, draws: Mapping[str, Any], *, prefix: str = "") -> Any:
+        """The posterior (or prior) surfaces of draws.
+
+        Args:
+            draws: arrays by site name, with `<name>.coefficients` or the effect's own sample sites;
+                any leading axes (chain, draw, ...).
+            prefix: what a `numpyro.handlers.scope` around the effect put before the site names.
+
+        Returns:
+            A surface (a curve for one numeric margin) with the leading axes of the draws as batch
+            shape.
+
+        Raises:
+            KeyError: if neither is there.
+            ValueError: if the shapes do not fit.
+        """
+        return self._from_draws(draws, prefix)
+
+    def population(
+        self, key: Array, draws: Mapping[str, Any], *, margin: str | None = None, prefix: str = ""
+    ) -> Any:
+        """Draws of the function of the population that levels come from, exactly.
+
+        The levels seen tell their average, b + mean(u); given it, and the scales,
+        b ~ Normal(omega average, omega tau_u^2 / G) with omega = tau_b^2 / (tau_b^2 + tau_u^2 / G),
+        coefficient by coefficient. What the intercept of the model stands for, the level of the
+        average, is taken as known from data alone: its population counterpart adds
+        Normal(0, tau_u^2 / G).
+
+        Args:
+            key: random key.
+            draws: arrays by site name: `<name>.coefficients` and the scales.
+            margin: name of the group margin, where there are several.
+            prefix: as in `surface`.
+
+        Returns:
+            The function of the other inputs with the leading axes of the draws as batch shape; an
+            array of numbers where there are none.
+
+        Raises:
+            KeyError: if a site is missing.
+            ValueError: if the margin is no population of levels.
+        """
+        own, _ = self._levels(key, draws, margin, prefix)
+        return self._without(margin, own)
+
+    def new_levels(
+        self,
+        key: Array,
+        draws: Mapping[str, Any],
+        num: int,
+        *,
+        margin: str | None = None,
+        prefix: str = "",
+    ) -> Any:
+        """Draws of the function for levels that were not seen: b + u with a new u for each.
+
+        Args:
+            key: random key.
+            draws: as in `population`.
+            num: of new levels.
+            margin: as in `population`.
+            prefix: as in `surface`.
+
+        Returns:
+            As `population`, with an axis of the new levels behind those of the draws.
+        """
+        first, second = jax.random.split(key)
+        own, deviation = self._levels(first, draws, margin, prefix)
+        return self._without(margin, new_level(second, own, deviation, num, len(self.names)))
+
+    def _levels(
+        self, key: Array, draws: Mapping[str, Any], margin: str | None, prefix: str
+    ) -> tuple[Any, Any]:
+        position = self._population(margin)
+        draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
+        values: dict[str, Any] = {}
+        names = [*self.smooth.scale_names, *(name for name, _, _ in self.smooth.anisotropies)]
+        fixed = dict(zip(self.smooth.scale_names, self.smooth.scale_priors, strict=True))
+        for name in names:
+            prior = fixed.get(name)
+            if prior is None or isinstance(prior, dist.Distribution):
+                if self.site(name) not in draws:
+                    raise KeyError(
+                        f"`draws` must hold the scales of {self.name!r}; {self.site(name)} is "
+                        f"missing among {sorted(draws)}."
+                    )
+                prior = draws[self.site(name)]
+            values[name] = np.asarray(prior)
+        coefficients = self.surface(draws).coefficients if len(self.names) > 1 else None
+        if coefficients is None:
+            coefficients = draws[self.site("coefficients")]
+        return levels_apart(key, self.smooth, np.asarray(coefficients), values, position)
+
+    def _population(self, margin: str | None) -> int:
+        """Position of the margin whose levels are a sample."""
+        own = [
+            name
+            for name, m in self.margins.items()
+            if isinstance(m, GroupMargin) and m.kind == "population"
+        ]
+        if margin is None and len(own) == 1:
+            margin = own[0]
+        if margin not in own:
+            raise ValueError(
+                f"`margin` must name a GroupMargin of the kind \"population\", one of {own}; got "
+                f"{margin!r}."
+            )
+        return self.names.index(margin)
+
+    def _without(self, margin: str | None, products: Any) -> Any:
+        """The function of the other margins, from coefficients of products of their functions."""
+        position = self._population(margin)
+        margins = tuple(m for d, m in enumerate(self.smooth.margins) if d != position)
+        if not margins:
+            return products
+        batch = products.ndim - len(margins)
+        raw = products
+        for own in margins:
+            raw = np.einsum("...k,jk->...j", np.moveaxis(raw, batch, -1), np.asarray(own.functions))
+        shape = [num for own in margins for num in own.shape]
+        inputs = [name for name, m in self.margins.items() for _ in m.shape]
+        axes = tuple(a for a, n in zip(self.axes, inputs, strict=True) if n != self.names[position])
+        return _function(margins, axes, raw.reshape(*raw.shape[:batch], *shape))
+
+
+def _function(margins: tuple[AbstractMargin, ...], axes: tuple[Any, ...], values: Any) -> Any:
+    """The curve of one numeric margin, else a surface."""
+    if len(margins) == 1 and isinstance(margins[0], CurveMargin):
+        curve: Curve = margins[0].basis.curve(values)
+        return curve
+    return Surface(values, axes)
+
+
+def _inputs(name: str, margin: AbstractMargin) -> tuple[str, ...]:
+    """Names of the inputs of a margin: its own, numbered if there are several."""
+    if margin.num_inputs == 1:
+        return (name,)
+    return tuple(f"{name}_{i + 1}" for i in range(margin.num_inputs))
+
+
+def _check(name: Any, components: Any, margins: Mapping[str, Any]) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"`name` must be a string; got {name!r}.")
+    if not name or "/" in name:
+        raise ValueError(f"`name` must be non-empty and without '/'; got {name!r}.")
+    if not isinstance(components, AbstractComponents):
+        raise TypeError(
+            "`components` must be an object of numpyro_splines.components, such as FullTensor(); "
+            f"got {components!r}."
+        )
+    if not margins:
+        raise ValueError(
+            "The effect must have at least one margin by keyword, such as x=CurveMargin(basis)."
+        )
+    for key, margin in margins.items():
+        if not isinstance(margin, AbstractMargin):
+            raise TypeError(
+                f"`{key}` must be a margin, such as CurveMargin(basis, measure=x) or "
+                f"GroupMargin(labels); got {kinds_of(margin)}."
+            )
+        if not key or any(c in key for c in ".:/"):
+            raise ValueError(f"Names of margins must be without '.', ':' and '/'; got {key!r}.")
+
+
+def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
+    """The smooth in coordinates for what its margins have observed."""
+    size = None
+    if noise is not None and noise != np.inf:
+        size = float(positive_number(noise, "noise"))
+    seen = information(smooth.margins)
+    if seen is None:
+        if noise is not None:
+            raise ValueError(
+                "`noise` must come with margins that have observations, such as "
+                "CurveMargin(basis, measure=x); none has any."
+            )
+        return smooth
+    if noise == np.inf:
+        return smooth
+    pairs = zip(smooth.scale_names, smooth.scale_priors, strict=True)
+    typical: dict[str, Any] = {name: np.asarray(typical_size(prior)) for name, prior in pairs}
+    if size is None:
+        size = float(max(typical.values()))
+    typical.update({name: np.zeros(num) for name, _, num in smooth.anisotropies})
+    return smooth.informed(seen / size**2, None, typical)

@@ -1,0 +1,274 @@
+"""The Gaussian smooth of several inputs: products of margins, components and their scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from numpyro_splines.margins import AbstractMargin
+from numpyro_splines.ops.arrays import array_module, one_program
+from numpyro_splines.priors.base import AbstractSmooth
+from numpyro_splines.priors.coordinates import Coordinates, informed
+from numpyro_splines.priors.modes import combine, draw, draw_vector
+from numpyro_splines.priors.profiles import AbstractProfile
+
+class Block(eqx.Module):
+    r"""Coefficients of one site: independent Normal(0, spread) numbers times known sizes.
+
+    Attributes:
+        site: short name of the site: "linear", "x:z.modes".
+        entries: their places among all coefficients of products of functions, shape (m,).
+        sizes: what takes them to coefficients of products of functions, shape (m,).
+        profile: their standard deviations.
+        shared: pairs (hyperparameter, ratio): further variance ratio * value^2, as that which the
+            average of levels has from a population of them; each ratio a number, or shape (m,).
+        coordinates: how samplers see them.
+    """
+
+    site: str = eqx.field(static=True)
+    entries: np.ndarray
+    sizes: np.ndarray
+    profile: AbstractProfile
+    shared: tuple[tuple[str, np.ndarray], ...]
+    coordinates: Coordinates
+
+    @property
+    def common(self) -> bool:
+        """Whether all have the same standard deviation."""
+        return self.profile.common and all(np.ndim(ratio) == 0 for _, ratio in self.shared)
+
+    def spread(self, values: Mapping[str, Any]) -> Any:
+        """Their standard deviations given the hyperparameters.
+
+        Args:
+            values: by short site name, with any common leading axes; NumPy or JAX.
+
+        Returns:
+            Shape (*batch,) where it is common, else (*batch, m).
+        """
+        own = self.profile.deviations(values)
+        if not self.shared:
+            return own
+        xp = array_module(own, *(values[name] for name, _ in self.shared))
+        own = xp.asarray(own)
+        if self.profile.common and not self.common:
+            own = own[..., None]
+        variance = own**2
+        for name, ratio in self.shared:
+            scale = xp.asarray(values[name])
+            if not self.common:
+                scale = scale[..., None]
+            variance = variance + xp.asarray(ratio, dtype=variance.dtype) * scale**2
+        return xp.sqrt(variance)
+
+
+class TensorSmooth(AbstractSmooth):
+    r"""f = sum over products of functions of the margins, with Gaussian coefficients, in a model.
+
+    Attributes:
+        margins: the margins.
+        scale_names: short names of the sites of scales.
+        scale_priors: prior of each; a number where it is fixed.
+        anisotropies: short name, prior standard deviation and number of each set of anisotropies.
+        linear_prior: of the coefficients at site `linear`.
+        blocks: the coefficients: `linear` first, where there are any, then each component.
+        position: of each product of functions among the entries of the blocks, the number of which
+            stands for none; shape (product of k,).
+    """
+
+    margins: tuple[AbstractMargin, ...]
+    scale_names: tuple[str, ...] = eqx.field(static=True)
+    scale_priors: tuple[Any, ...]
+    anisotropies: tuple[tuple[str, float, int], ...] = eqx.field(static=True)
+    linear_prior: dist.Distribution
+    blocks: tuple[Block, ...]
+    position: np.ndarray
+
+    @property
+    def num_products(self) -> int:
+        """The number of products of functions, those that are left out too."""
+        return self.position.size
+
+    def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
+        values = self.hyperparameters(site)
+        drawn = {}
+        for block in self.blocks:
+            name, spread = site(block.site), block.spread(values)
+            if block.site == "linear" and not self.standardizes(block):
+                drawn[block.site] = draw_vector(name, block.entries.size, self.linear_prior)
+                continue
+            mean: Any = getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
+            if block.coordinates.rotation is None and block.common:
+                spread = jnp.asarray(spread)[..., None]
+            drawn[block.site] = block.coordinates.sample(name, spread, mean)
+        return self.coefficients(drawn)
+
+    def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
+        """Draw scales and anisotropies inside a model, or take what is fixed, by short names."""
+        pairs = zip(self.scale_names, self.scale_priors, strict=True)
+        values = {name: draw(site(name), prior) for name, prior in pairs}
+        for name, deviation, num in self.anisotropies:
+            prior = dist.Normal(0.0, deviation).expand([num]).to_event(1)
+            values[name] = jnp.asarray(numpyro.sample(site(name), prior))
+        return values
+
+    def standardizes(self, block: Block) -> bool:
+        """Whether samplers see the block in coordinates."""
+        if block.site != "linear":
+            return True
+        return type(self.linear_prior) is dist.Normal and (
+            block.coordinates.known or bool(block.shared)
+        )
+
+    def coefficients(self, values: Mapping[str, Any]) -> Any:
+        """Coefficients of the raw product basis from those of the sites; NumPy or JAX.
+
+        Args:
+            values: by short site name, each of shape (*batch, m).
+
+        Returns:
+            Shape (*batch, K_1, K_2, ...), one axis for each input.
+        """
+        drawn = [values[block.site] for block in self.blocks]
+        if len(self.margins) == 1:
+            return self._of_one_margin(drawn)
+        on_host = array_module(*drawn) is np
+        return (_raw if on_host else _raw_at_once)(self, drawn)
+
+    def _of_one_margin(self, drawn: list[Any]) -> Any:
+        """As `GaussianSmooth.coefficients`, to the last bit."""
+        functions = np.asarray(self.margins[0].functions)
+        pairs = zip(self.blocks, drawn, strict=True)
+        terms = [[functions[:, b.entries] * b.sizes, v] for b, v in pairs]
+        # Modes first, as there.
+        flat = [part for term in [*terms[1:], *terms[:1]] for part in term]
+        raw = combine(*(flat if len(terms) > 1 else terms[0]))
+        return raw.reshape(*raw.shape[:-1], *self.margins[0].shape)
+
+    def informed(
+        self, information: np.ndarray, score: np.ndarray | None, typical: Mapping[str, Any]
+    ) -> TensorSmooth:
+        """The same prior in coordinates for data with a known likelihood.
+
+        Blocks are not independent given the data: each is told what the data say of it when the
+        others are unknown, at typical scales.
+
+        Args:
+            information: minus the second derivative of the log likelihood in the coefficients of
+                all products of functions, shape (num_products, num_products); or its diagonal
+                alone, where these are very many.
+            score: its gradient at zero; None for zero.
+            typical: typical sizes of the hyperparameters, or those of a fit, by short names.
+        """
+        sizes = np.concatenate([block.sizes for block in self.blocks])
+        entries = np.concatenate([block.entries for block in self.blocks])
+        if information.ndim == 1:
+            return self._informed_one_by_one(information)
+        own = information[np.ix_(entries, entries)] * np.outer(sizes, sizes)
+        stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
+        places = [np.arange(a, b) for a, b in zip(stops[:-1], stops[1:], strict=True)]
+        pull = np.zeros(sizes.size) if score is None else sizes * score[entries]
+        alone = len(self.margins) == 1
+        precision = np.concatenate(
+            [np.broadcast_to(self.deviations(b, typical), b.entries.shape) for b in self.blocks]
+        )
+        precision = precision**-2.0
+        covariance = None if alone else _inverse(own + np.diag(precision))
+        blocks = []
+        for block, place in zip(self.blocks, places, strict=True):
+            coordinates = self._coordinates(block, own, pull, precision, covariance, place)
+            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, coordinates))
+        return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
+
+    def _informed_one_by_one(self, information: np.ndarray) -> TensorSmooth:
+        blocks = []
+        for block in self.blocks:
+            own = information[block.entries] * block.sizes**2
+            coordinates = Coordinates(None, own, np.zeros(own.shape), True)
+            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, coordinates))
+        return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
+
+    def variances(self, values: Mapping[str, Any]) -> Any:
+        """Prior variances of the coefficients of all products, zero where left out; on the host.
+
+        Args:
+            values: hyperparameters by short name, with common leading axes.
+
+        Returns:
+            Shape (*batch, num_products).
+        """
+        values = {name: np.asarray(value, np.float64) for name, value in values.items()}
+        parts = []
+        for block in self.blocks:
+            spread = np.asarray(block.spread(values))
+            spread = spread[..., None] if block.common else spread
+            parts.append((spread * block.sizes) ** 2)
+        batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+        parts = [np.broadcast_to(p, (*batch, p.shape[-1])) for p in parts]
+        return np.concatenate([*parts, np.zeros((*batch, 1))], axis=-1)[..., self.position]
+
+    @staticmethod
+    def _coordinates(
+        block: Block,
+        information: np.ndarray,
+        score: np.ndarray,
+        precision: np.ndarray,
+        covariance: np.ndarray | None,
+        place: np.ndarray,
+    ) -> Coordinates:
+        """Coordinates of one block, the covariance being that of all given typical scales."""
+        own, known = information[np.ix_(place, place)], score[place]
+        if not block.common:
+            seen = np.diag(own)
+            if covariance is not None:
+                variances = np.diag(covariance)[place]
+                seen = np.maximum(1.0 / variances - precision[place], 0.0)
+                known = (covariance[place] @ score) / variances
+            return Coordinates(None, seen, known, True)
+        if covariance is None:
+            return informed(own, known)
+        within = _inverse(covariance[np.ix_(place, place)])
+        return informed(within - np.diag(precision[place]), within @ (covariance[place] @ score))
+
+    def deviations(self, block: Block, values: Mapping[str, Any]) -> np.ndarray:
+        """Standard deviations of a block on the host; of a flat prior infinite."""
+        if block.site == "linear" and isinstance(self.linear_prior, dist.ImproperUniform):
+            return np.asarray(np.inf)
+        return np.asarray(block.spread(values))
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Of a symmetric matrix, positive definite but for rounding."""
+    size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    scaled = matrix / np.outer(size, size)
+    values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
+    values = np.maximum(values, 1e-14 * values[-1])
+    return (vectors / values) @ vectors.T / np.outer(size, size)
+
+
+def _raw(smooth: TensorSmooth, drawn: list[Any]) -> Any:
+    xp = array_module(*drawn)
+    sized = [v * xp.asarray(b.sizes, dtype=v.dtype) for b, v in zip(smooth.blocks, drawn, strict=True)]
+    batch = jnp.broadcast_shapes(*(v.shape[:-1] for v in sized))
+    none = xp.zeros((*batch, 1), dtype=sized[0].dtype)
+    sized = [xp.broadcast_to(v, (*batch, v.shape[-1])) for v in sized]
+    products = xp.concatenate([*sized, none], axis=-1)[..., smooth.position]
+    products = products.reshape(*batch, *(m.num_functions for m in smooth.margins))
+    shapes: list[int] = []
+    for margin in smooth.margins:
+        # The first axis that is still of functions becomes the last one, of the raw basis.
+        functions = xp.asarray(margin.functions, dtype=products.dtype)
+        products = xp.moveaxis(products, len(batch), -1)
+        products = xp.einsum("...k,jk->...j", products, functions)
+        shapes += margin.shape
+    return products.reshape(*batch, *shapes)
+
+
+_raw_at_once = one_program()(_raw)
