@@ -149,7 +149,7 @@ def canonical(modes: np.ndarray, variances: np.ndarray) -> np.ndarray:
         modes: eigenvectors, shape (K, m).
         variances: their eigenvalues, decreasing, shape (m,).
     """
-    result = modes.copy()
+    result = modes.copy(order="C")
     gaps = -np.diff(variances) > _CLUSTER_TOLERANCE * variances[:-1]
     for cluster in np.split(np.arange(variances.size), np.flatnonzero(gaps) + 1):
         remaining = modes[:, cluster]

@@ -288,7 +288,7 @@ COMBINED = "spline matrix"
 SHAPED = "prior smooth matrix functionals line constant"
 SMOOTHNESS = "penalty scale linear linear_scale mean"
 VOCABULARY = {
-    "SplineEffect": "name basis prior smooth",
+    "SplineEffect": "name smooth basis prior",
     "BSplineBasis": "knots extrapolation degree",
     "BernsteinBasis": COMBINED,
     "CSplineBasis": COMBINED,

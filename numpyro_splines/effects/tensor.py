@@ -296,8 +296,9 @@ def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
     size = None
     if noise is not None and noise != np.inf:
         size = float(positive_number(noise, "noise"))
-    seen = information(smooth.margins)
-    if seen is None:
+    alone = smooth.margins[0] if len(smooth.margins) == 1 else None
+    seen = information(smooth.margins) if alone is None else np.asarray(alone.observed)
+    if seen is None or (alone is not None and alone.num_observations == 0.0):
         if noise is not None:
             raise ValueError(
                 "`noise` must come with margins that have observations, such as "
@@ -310,5 +311,7 @@ def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
     typical: dict[str, Any] = {name: np.asarray(typical_size(prior)) for name, prior in pairs}
     if size is None:
         size = float(max(typical.values()))
+    if alone is not None:
+        return smooth.informed_alone(alone.num_observations / size**2 * seen)
     typical.update({name: np.zeros(num) for name, _, num in smooth.anisotropies})
     return smooth.informed(seen / size**2, None, typical)

@@ -110,12 +110,12 @@ class CurveMargin(AbstractMargin):
     @property
     def linear(self) -> np.ndarray:
         """Coefficients of the linear functions, shape (K, number of them)."""
-        return np.asarray(self.functions)[:, self.part("linear")]
+        return np.take(self.functions, self.part("linear"), axis=1)
 
     @property
     def constant(self) -> np.ndarray:
         """Coefficients of the constant, shape (K, 1 or 0)."""
-        return np.asarray(self.functions)[:, self.part("constant")]
+        return np.take(self.functions, self.part("constant"), axis=1)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -127,7 +127,7 @@ class CurveMargin(AbstractMargin):
         if pieces is None:
             return (BasisAxis(names[0], self.basis, 0, mu.points, mu.weights),)
         breakpoints, table, periodic = pieces()
-        weights = cell_means(mu.points, mu.weights, breakpoints, table.shape[-1] - 1, periodic)
+        weights = cell_means(mu.points, mu.weights, breakpoints, table.shape[-1] - 1, periodic=periodic)
         return (PolynomialAxis(names[0], breakpoints, table, periodic, weights),)
 
     def design(self, *inputs: np.ndarray) -> np.ndarray:

@@ -44,13 +44,6 @@ def assemble(
     partition = components.partition(margins)
     names = tuple(margins)
     blocks, priors, anisotropies = [], {}, []
-    if partition.linear:
-        entries = np.concatenate([_entries(margins, t) for t in partition.linear])
-        deviation = np.inf
-        if not isinstance(linear_prior, dist.ImproperUniform):
-            deviation = float(np.sqrt(linear_prior.variance))
-        profile = Known(np.asarray(deviation))
-        blocks.append(_block("linear", entries, np.ones(entries.size), profile))
     for name, tuples, rule in partition.components:
         if not tuples:
             raise ValueError(
@@ -69,6 +62,13 @@ def assemble(
             assert isinstance(rule, Sum)
             num = len(profile.penalties) - 1
             anisotropies.append((profile.anisotropy, rule.anisotropy, num))
+    if partition.linear:
+        entries = np.concatenate([_entries(margins, t) for t in partition.linear])
+        deviation = np.inf
+        if not isinstance(linear_prior, dist.ImproperUniform):
+            deviation = float(np.sqrt(linear_prior.variance))
+        profile = Known(np.asarray(deviation))
+        blocks.append(_block("linear", entries, np.ones(entries.size), profile))
     priors = _chosen(priors, scales or {})
     blocks = _sharing(margins, blocks, linear_prior)
     num = int(np.prod([m.num_functions for m in margins.values()]))
@@ -88,7 +88,7 @@ def assemble(
 
 def _block(site: str, entries: np.ndarray, sizes: np.ndarray, profile: AbstractProfile) -> Block:
     return Block(
-        site, entries, sizes, profile, (), uninformed(entries.size, turned=profile.common)
+        site, entries, sizes, profile, (), (), uninformed(entries.size, turned=profile.common)
     )
 
 
@@ -215,12 +215,14 @@ def _with_shares(block: Block, ratios: dict[str, np.ndarray], linear_prior: Any)
             "`linear` must be a Normal prior, or flat, where levels are a population; got "
             f"{type(linear_prior).__name__}."
         )
-    shares = []
-    for name, own in ratios.items():
-        equal = np.allclose(own, own[0], rtol=1e-12, atol=0.0)
-        shares.append((name, np.asarray(own[0]) if equal else own))
-    common = block.profile.common and all(np.ndim(own) == 0 for _, own in shares)
+    pairs = [(n, np.asarray(own[0]) if _equal(own) else own) for n, own in ratios.items()]
+    names, shares = tuple(n for n, _ in pairs), tuple(own for _, own in pairs)
+    common = block.profile.common and all(np.ndim(own) == 0 for own in shares)
     coordinates = uninformed(block.entries.size, turned=common)
     return Block(
-        block.site, block.entries, block.sizes, block.profile, tuple(shares), coordinates
+        block.site, block.entries, block.sizes, block.profile, names, shares, coordinates
     )
+
+
+def _equal(values: np.ndarray) -> bool:
+    return bool(np.allclose(values, values[0], rtol=1e-12, atol=0.0))

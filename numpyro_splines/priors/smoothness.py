@@ -10,6 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from numpyro_splines.bases import AbstractBasis
+from numpyro_splines.margins import CurveMargin
 from numpyro_splines.measure import Measure
 from numpyro_splines.penalties import AbstractPenalty, Derivative, Differences
 from numpyro_splines.priors.arguments import check_coefficient, check_penalty, check_scale
@@ -17,7 +18,6 @@ from numpyro_splines.priors.base import AbstractPrior
 from numpyro_splines.priors.coordinates import uninformed
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.sizes import typical_size
-from numpyro_splines.spectrum import karhunen_loeve
 from numpyro_splines.validation import float64_array
 
 
@@ -123,27 +123,21 @@ class SmoothnessPrior(AbstractPrior):
 
     def bind(self, basis: AbstractBasis, measure: Any = None) -> GaussianSmooth:
         """With observations as measure, in coordinates for noise of the size of the scale."""
-        mu = basis.measure(measure)
-        gram, observed = basis.gram(mu), basis.gram(mu.observations)
-        penalty, unpenalized = self.penalty.matrix(basis), self.penalty.unpenalized(basis)
-        spectrum = karhunen_loeve(gram, penalty, unpenalized, observed)
-        # Some bases lack the constant: constrained and integrated ones.
-        num_constant = basis.null_space(1).shape[-1]
-        polynomials = np.asarray(spectrum.polynomials)
-        constant, linear = polynomials[:, :num_constant], polynomials[:, num_constant:]
+        margin = CurveMargin(basis, penalty=self.penalty, measure=basis.measure(measure))
+        spectrum, mu, observed = margin.spectrum, margin.mu, np.asarray(margin.observed)
         mean = None
         if self.mean is not None:
-            mean = _projection(self.mean, basis, mu, gram)
-            mean = mean - constant @ (constant.T @ (observed @ mean))
+            mean = _projection(self.mean, basis, mu)
+            mean = mean - margin.constant @ (margin.constant.T @ (observed @ mean))
         smooth = GaussianSmooth(
             spectrum,
-            linear,
+            margin.linear,
             mean,
             self.scale,
             self.linear,
             self.linear_scale,
             uninformed(spectrum.modes.shape[-1]),
-            uninformed(linear.shape[-1]),
+            uninformed(margin.num_linear),
         )
         if mu.num_observations == 0:
             return smooth
@@ -191,7 +185,7 @@ def _check_mean(mean: Any) -> Any:
     return jax.tree_util.Partial(mean) if callable(mean) else float64_array(mean, "mean", ndim=1)
 
 
-def _projection(mean: Any, basis: AbstractBasis, mu: Measure, gram: np.ndarray) -> np.ndarray:
+def _projection(mean: Any, basis: AbstractBasis, mu: Measure) -> np.ndarray:
     """Coefficients of the curve of the basis that is nearest in L2(mu) to `mean`."""
     if not callable(mean):
         if mean.shape != (basis.num_coefficients,):
@@ -206,7 +200,7 @@ def _projection(mean: Any, basis: AbstractBasis, mu: Measure, gram: np.ndarray) 
             f"`mean` must give one number per point; got shape {values.shape} for "
             f"{mu.points.size} points."
         )
-    return np.linalg.solve(gram, basis.collocation(mu.points).T @ (mu.weights * values))
+    return np.linalg.solve(basis.gram(mu), basis.collocation(mu.points).T @ (mu.weights * values))
 
 
 def check_smooth(smooth: Any, name: str) -> SmoothnessPrior:

@@ -27,8 +27,9 @@ class Block(eqx.Module):
         entries: their places among all coefficients of products of functions, shape (m,).
         sizes: what takes them to coefficients of products of functions, shape (m,).
         profile: their standard deviations.
-        shared: pairs (hyperparameter, ratio): further variance ratio * value^2, as that which the
-            average of levels has from a population of them; each ratio a number, or shape (m,).
+        shared: hyperparameters that add variance ratio * value^2, as the average of levels has from
+            a population of them.
+        ratios: the ratio of each, a number or shape (m,).
         coordinates: how samplers see them.
     """
 
@@ -36,13 +37,14 @@ class Block(eqx.Module):
     entries: np.ndarray
     sizes: np.ndarray
     profile: AbstractProfile
-    shared: tuple[tuple[str, np.ndarray], ...]
+    shared: tuple[str, ...] = eqx.field(static=True)
+    ratios: tuple[np.ndarray, ...]
     coordinates: Coordinates
 
     @property
     def common(self) -> bool:
         """Whether all have the same standard deviation."""
-        return self.profile.common and all(np.ndim(ratio) == 0 for _, ratio in self.shared)
+        return self.profile.common and all(np.ndim(ratio) == 0 for ratio in self.ratios)
 
     def spread(self, values: Mapping[str, Any]) -> Any:
         """Their standard deviations given the hyperparameters.
@@ -56,12 +58,12 @@ class Block(eqx.Module):
         own = self.profile.deviations(values)
         if not self.shared:
             return own
-        xp = array_module(own, *(values[name] for name, _ in self.shared))
+        xp = array_module(own, *(values[name] for name in self.shared))
         own = xp.asarray(own)
         if self.profile.common and not self.common:
             own = own[..., None]
         variance = own**2
-        for name, ratio in self.shared:
+        for name, ratio in zip(self.shared, self.ratios, strict=True):
             scale = xp.asarray(values[name])
             if not self.common:
                 scale = scale[..., None]
@@ -78,7 +80,7 @@ class TensorSmooth(AbstractSmooth):
         scale_priors: prior of each; a number where it is fixed.
         anisotropies: short name, prior standard deviation and number of each set of anisotropies.
         linear_prior: of the coefficients at site `linear`.
-        blocks: the coefficients: `linear` first, where there are any, then each component.
+        blocks: the coefficients: of each component, and `linear` last, where there are any.
         position: of each product of functions among the entries of the blocks, the number of which
             stands for none; shape (product of k,).
     """
@@ -144,12 +146,10 @@ class TensorSmooth(AbstractSmooth):
 
     def _of_one_margin(self, drawn: list[Any]) -> Any:
         """As `GaussianSmooth.coefficients`, to the last bit."""
-        functions = np.asarray(self.margins[0].functions)
+        functions = self.margins[0].functions
         pairs = zip(self.blocks, drawn, strict=True)
-        terms = [[functions[:, b.entries] * b.sizes, v] for b, v in pairs]
-        # Modes first, as there.
-        flat = [part for term in [*terms[1:], *terms[:1]] for part in term]
-        raw = combine(*(flat if len(terms) > 1 else terms[0]))
+        terms = [[np.take(functions, b.entries, axis=1) * b.sizes, v] for b, v in pairs]
+        raw = combine(*(part for term in terms for part in term))
         return raw.reshape(*raw.shape[:-1], *self.margins[0].shape)
 
     def informed(
@@ -175,16 +175,28 @@ class TensorSmooth(AbstractSmooth):
         stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
         places = [np.arange(a, b) for a, b in zip(stops[:-1], stops[1:], strict=True)]
         pull = np.zeros(sizes.size) if score is None else sizes * score[entries]
-        alone = len(self.margins) == 1
         precision = np.concatenate(
             [np.broadcast_to(self.deviations(b, typical), b.entries.shape) for b in self.blocks]
         )
         precision = precision**-2.0
-        covariance = None if alone else _inverse(own + np.diag(precision))
+        covariance = _inverse(own + np.diag(precision))
         blocks = []
         for block, place in zip(self.blocks, places, strict=True):
-            coordinates = self._coordinates(block, own, pull, precision, covariance, place)
+            coordinates = self._coordinates(block, pull, precision, covariance, place)
             blocks.append(eqx.tree_at(lambda b: b.coordinates, block, coordinates))
+        return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
+
+    def informed_alone(self, information: np.ndarray) -> TensorSmooth:
+        """`informed` for one margin, whose functions are orthogonal at the observations.
+
+        Args:
+            information: in the coefficients of the raw basis, shape (K, K).
+        """
+        blocks = []
+        for block in self.blocks:
+            columns = np.take(self.margins[0].functions, block.entries, axis=1) * block.sizes
+            own = informed(columns.T @ information @ columns)
+            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, own))
         return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
 
     def _informed_one_by_one(self, information: np.ndarray) -> TensorSmooth:
@@ -217,23 +229,16 @@ class TensorSmooth(AbstractSmooth):
     @staticmethod
     def _coordinates(
         block: Block,
-        information: np.ndarray,
         score: np.ndarray,
         precision: np.ndarray,
-        covariance: np.ndarray | None,
+        covariance: np.ndarray,
         place: np.ndarray,
     ) -> Coordinates:
         """Coordinates of one block, the covariance being that of all given typical scales."""
-        own, known = information[np.ix_(place, place)], score[place]
         if not block.common:
-            seen = np.diag(own)
-            if covariance is not None:
-                variances = np.diag(covariance)[place]
-                seen = np.maximum(1.0 / variances - precision[place], 0.0)
-                known = (covariance[place] @ score) / variances
-            return Coordinates(None, seen, known, True)
-        if covariance is None:
-            return informed(own, known)
+            variances = np.diag(covariance)[place]
+            seen = np.maximum(1.0 / variances - precision[place], 0.0)
+            return Coordinates(None, seen, (covariance[place] @ score) / variances, True)
         within = _inverse(covariance[np.ix_(place, place)])
         return informed(within - np.diag(precision[place]), within @ (covariance[place] @ score))
 
