@@ -23,7 +23,7 @@ from numpyro_splines.validation import (
 
 def add(curve: AnyPieces, other: AnyPieces) -> AnyPieces:
     """The sum of two curves."""
-    first, second = _aligned(curve, other)
+    first, second = aligned(curve, other)
     degree = max(first.degree, second.degree)
     table = elevated(first.table, degree) + elevated(second.table, degree)
     gains = [g for g in (first.increment, second.increment) if g is not None]
@@ -33,7 +33,7 @@ def add(curve: AnyPieces, other: AnyPieces) -> AnyPieces:
 
 def shift(curve: AnyPieces, amount: Any) -> AnyPieces:
     """The curve and a number, or one for each curve of the batch."""
-    amount = numbers(amount, curve)
+    amount = numbers(amount, curve.table.dtype)
     table = jnp.asarray(curve.table, jnp.promote_types(curve.table.dtype, amount.dtype))
     table = jnp.broadcast_to(
         table, (*jnp.broadcast_shapes(curve.batch_shape, amount.shape), *table.shape[-2:])
@@ -43,16 +43,16 @@ def shift(curve: AnyPieces, amount: Any) -> AnyPieces:
 
 def multiply(curve: AnyPieces, factor: Any) -> AnyPieces:
     """The curve times a number, or one for each curve of the batch."""
-    factor = numbers(factor, curve)
+    factor = numbers(factor, curve.table.dtype)
     gain = None if curve.increment is None else curve.increment * factor
     return replace(curve, table=curve.table * factor[..., None, None], increment=gain)
 
 
-def numbers(value: Any, curve: Pieces) -> Any:
-    """What a curve is combined with, if not another curve, as an array."""
-    # A Python number takes the dtype of the table, as in JAX.
+def numbers(value: Any, dtype: Any) -> Any:
+    """What a function of that dtype is combined with, if not another function, as an array."""
+    # A Python number takes the dtype of the function, as in JAX.
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return jnp.asarray(value, curve.table.dtype)
+        return jnp.asarray(value, dtype)
     return float_input(value, "other")
 
 
@@ -97,8 +97,8 @@ def _common_breakpoints(curve: Pieces, name: str) -> np.ndarray:
     return np.asarray(curve.breakpoints, dtype=np.float64)
 
 
-def _aligned(curve: AnyPieces, other: AnyPieces) -> tuple[AnyPieces, AnyPieces]:
-    """Both curves on the same breakpoints."""
+def aligned(curve: AnyPieces, other: AnyPieces, dtype: Any = None) -> tuple[AnyPieces, AnyPieces]:
+    """Both curves on the same breakpoints, told apart in the dtype (default: of the tables)."""
     if curve.periodic != other.periodic:
         raise ValueError(
             "curves can be added if both or neither are periodic; got one of each. Restrict "
@@ -114,7 +114,7 @@ def _aligned(curve: AnyPieces, other: AnyPieces) -> tuple[AnyPieces, AnyPieces]:
             f"periodic curves can be added on one period; got domains from {own[0]} to "
             f"{own[-1]} and from {others[0]} to {others[-1]}."
         )
-    dtype = jnp.promote_types(curve.table.dtype, other.table.dtype)
+    dtype = jnp.promote_types(curve.table.dtype, other.table.dtype) if dtype is None else dtype
     own, others = _own_end(curve, own, others, dtype), _own_end(other, others, own, dtype)
     both = np.union1d(own, others)
     first, second = (

@@ -75,10 +75,14 @@ class Combination(eqx.Module):
         return Combination(self.basis, self.coefficients, self.order + order)
 
     def _design(self, x: ArrayLike) -> Float[Array, "..."]:
-        functions = self.basis
-        for _ in range(self.order):
-            functions = _slope(functions)
-        return functions(float_input(x, "x"))
+        return design_matrix(self.basis, float_input(x, "x"), self.order)
+
+
+def design_matrix(functions: Callable[[Any], Any], x: Any, order: int) -> Float[Array, "..."]:
+    """Functions of x, or their derivatives of that order, shape (*x.shape, K)."""
+    for _ in range(order):
+        functions = _slope(functions)
+    return functions(x)
 
 
 def _slope(functions: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -289,7 +289,9 @@ class Curve(eqx.Module):
 
     def __sub__(self, other: Any) -> Curve:
         """The difference f - g; see `__add__`."""
-        return self + (-other if isinstance(other, Curve) else -algebra.numbers(other, self))
+        return self + (
+            -other if isinstance(other, Curve) else -algebra.numbers(other, self.table.dtype)
+        )
 
     def __rsub__(self, other: Any) -> Curve:
         """The difference of a number and the curve."""
@@ -297,7 +299,10 @@ class Curve(eqx.Module):
 
     def __truediv__(self, other: Any) -> Curve:
         """The quotient by a number, or by one for each curve of the batch."""
-        return self * (1 / algebra.numbers(other, self))
+        return self * (1 / self._numbers(other))
+
+    def _numbers(self, value: Any) -> Any:
+        return algebra.numbers(value, self.table.dtype)
 
     def elevate(self, degree: int) -> Curve:
         """The same curve with pieces of a higher degree.
