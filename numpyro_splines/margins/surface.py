@@ -133,7 +133,7 @@ class SurfaceMargin(AbstractMargin):
             mu = measure.observations
             breakpoints, table, periodic = _pieces(basis)
             order = table.shape[-1] - 1
-            means = cell_means(mu.points, mu.weights, breakpoints, order, periodic)
+            means = cell_means(mu.points, mu.weights, breakpoints, order, periodic=periodic)
             axes.append(PolynomialAxis(name, breakpoints, table, periodic, means))
         return tuple(axes)
 
