@@ -29,6 +29,7 @@ LAYERS = [
     ("effects",),
     ("scales",),
     ("priors",),
+    ("margins", "components"),
     ("bases",),
     ("transforms",),
     ("constraints",),

@@ -127,7 +127,8 @@ class CurveMargin(AbstractMargin):
         if pieces is None:
             return (BasisAxis(names[0], self.basis, 0, mu.points, mu.weights),)
         breakpoints, table, periodic = pieces()
-        weights = cell_means(mu.points, mu.weights, breakpoints, table.shape[-1] - 1, periodic=periodic)
+        order = table.shape[-1] - 1
+        weights = cell_means(mu.points, mu.weights, breakpoints, order, periodic=periodic)
         return (PolynomialAxis(names[0], breakpoints, table, periodic, weights),)
 
     def design(self, *inputs: np.ndarray) -> np.ndarray:

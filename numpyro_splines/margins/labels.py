@@ -46,6 +46,24 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
     return found
 
 
+def distinct(labels: Any, name: str) -> tuple[Any, ...]:
+    """Labels as they are given, if all are different.
+
+    Args:
+        labels: as in `levels_of`.
+        name: of the argument, for messages.
+
+    Raises:
+        ValueError: if one occurs twice, or is missing.
+    """
+    known = levels_of(labels, name)
+    values, _ = _values(range(len(known)) if np.ndim(labels) == 0 else labels, name)
+    if len(known) < len(values):
+        twice = next(v for v in known if values.count(v) > 1)
+        raise ValueError(f"`{name}` must all be different; got {twice!r} twice. Name each once.")
+    return tuple(values)
+
+
 def positions(labels: Any, levels: tuple[Any, ...], name: str) -> np.ndarray:
     """The position of each label among the levels, of the shape of the labels.
 
