@@ -203,8 +203,8 @@ class TensorEffect(AbstractEffect):
         position = self._population(margin)
         draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         values: dict[str, Any] = {}
-        names = [*self.smooth.scale_names, *(name for name, _, _ in self.smooth.anisotropies)]
-        fixed = dict(zip(self.smooth.scale_names, self.smooth.scale_priors, strict=True))
+        fixed = self.smooth.scale_priors
+        names = [*fixed, *(name for name, _, _ in self.smooth.anisotropies)]
         for name in names:
             prior = fixed.get(name)
             if prior is None or isinstance(prior, dist.Distribution):
@@ -307,8 +307,9 @@ def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
         return smooth
     if noise == np.inf:
         return smooth
-    pairs = zip(smooth.scale_names, smooth.scale_priors, strict=True)
-    typical: dict[str, Any] = {name: np.asarray(typical_size(prior)) for name, prior in pairs}
+    typical: dict[str, Any] = {
+        name: np.asarray(typical_size(prior)) for name, prior in smooth.scale_priors.items()
+    }
     if size is None:
         size = float(max(typical.values()))
     if alone is not None:

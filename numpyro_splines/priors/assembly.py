@@ -76,13 +76,13 @@ def assemble(
     own = np.concatenate([b.entries for b in blocks])
     position[own] = np.arange(own.size)
     return TensorSmooth(
-        tuple(margins.values()),
-        tuple(priors),
-        tuple(priors.values()),
-        tuple(anisotropies),
-        linear_prior,
-        tuple(blocks),
-        position,
+        scale_names=tuple(priors),
+        priors=tuple(priors.values()),
+        ratios=tuple(anisotropies),
+        margins=tuple(margins.values()),
+        linear_prior=linear_prior,
+        blocks=tuple(blocks),
+        position=position,
     )
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from numpyro_splines.priors.base import AbstractSmooth
 from numpyro_splines.priors.coordinates import Coordinates, informed
 from numpyro_splines.priors.modes import combine, draw, draw_vector
+from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 from numpyro_splines.spectrum import Spectrum
 
 
-class GaussianSmooth(AbstractSmooth):
+class GaussianSmooth(AbstractGaussianSmooth):
     r"""f = mean + sum_j beta_j phi_j + sum_m b_m sd_m psi_m, b_m ~ Normal(0, tau), in a model.
 
     What `SmoothnessPrior.bind` returns, with the notation of `Spectrum`: beta are the coefficients
@@ -136,15 +136,6 @@ class GaussianSmooth(AbstractSmooth):
         )
 
     def sampled(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What samplers see for values of the sites, by short names.
-
-        Args:
-            values: "modes", "linear" and "scale" (and "linear_scale"), with any common leading
-                axes.
-
-        Returns:
-            "modes_coordinates", and "linear_coordinates" where there is one.
-        """
         scale = values["scale"]
         result = {"modes_coordinates": self.mode_coordinates.standardized(values["modes"], scale)}
         if self.num_linear and self._standardizes_linear:
@@ -153,27 +144,47 @@ class GaussianSmooth(AbstractSmooth):
             result["linear_coordinates"] = xi
         return result
 
-    def variances(
-        self, covariances: Mapping[str, np.ndarray], scale: float
+    def variances_seen(
+        self, covariances: Mapping[str, np.ndarray], values: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """Posterior variances of what samplers see, by short names; on the host.
-
-        Args:
-            covariances: of "modes" and "linear", given the scale.
-            scale: tau.
-
-        Returns:
-            "modes_coordinates", and "linear_coordinates" or "linear" where there is one.
-        """
-        own = self.mode_coordinates.variances(covariances["modes"], scale)
+        own = self.mode_coordinates.variances(covariances["modes"], values["scale"])
         result = {"modes_coordinates": own}
         if self.num_linear and self._standardizes_linear:
-            _, spread = self._linear_moments(None)
+            _, spread = self._linear_moments(values.get("linear_scale"))
             own = self.linear_coordinates.variances(covariances["linear"], spread)
             result["linear_coordinates"] = own
         elif self.num_linear:
             result["linear"] = np.diag(covariances["linear"])
         return result
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        modes = Section("modes", self.num_modes, None)
+        if not self.num_linear:
+            return (modes,)
+        prior = self.linear_prior if self.linear_scale is None else None
+        return Section("linear", self.num_linear, prior), modes
+
+    @property
+    def scale_priors(self) -> dict[str, Any]:
+        own = {"scale": self.scale}
+        if self.linear_scale is not None and self.num_linear:
+            own["linear_scale"] = self.linear_scale
+        return own
+
+    def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
+        return {name: draw(site(name), prior) for name, prior in self.scale_priors.items()}
+
+    def spreads(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        names = {"scale": "modes", "linear_scale": "linear"}
+        return {names[name]: values[name] for name in self.scale_priors}
+
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+        names = {"modes": "scale", "linear": "linear_scale"}
+        return {site: {names[site]: np.ones(())} for site in self.spreads(values)}
+
+    def combined(self, values: Mapping[str, Any]) -> Any:
+        return self.coefficients(values["modes"], values.get("linear"))
 
     def degrees_of_freedom(
         self, scale: Any, noise: Any, num_observations: float, linear_scale: Any = None

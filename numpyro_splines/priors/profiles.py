@@ -29,6 +29,10 @@ class AbstractProfile(eqx.Module):
             Shape (*batch,) for one of all coefficients, else (*batch, m).
         """
 
+    @abc.abstractmethod
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Derivatives of the logarithm of the variances; see `AbstractGaussianSmooth`."""
+
     @property
     @abc.abstractmethod
     def common(self) -> bool:
@@ -43,6 +47,9 @@ class Known(AbstractProfile):
     def deviations(self, values: Mapping[str, Any]) -> Any:
         return self.deviation
 
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {}
+
     @property
     def common(self) -> bool:
         return True
@@ -55,6 +62,9 @@ class Scaled(AbstractProfile):
 
     def deviations(self, values: Mapping[str, Any]) -> Any:
         return values[self.scale]
+
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {self.scale: np.ones(())}
 
     @property
     def common(self) -> bool:
@@ -69,13 +79,27 @@ class Balanced(AbstractProfile):
     penalties: Float[Array, "..."] | np.ndarray
 
     def deviations(self, values: Mapping[str, Any]) -> Any:
-        ratio = _float(values[self.anisotropy])
-        xp = array_module(ratio)
-        penalties = xp.asarray(self.penalties, dtype=ratio.dtype)
-        alpha = ratio @ xp.asarray(anisotropies(len(self.penalties)), dtype=ratio.dtype)
-        shares = 1.0 / xp.einsum("...d,dm->...m", xp.exp(alpha), penalties)
+        weighted = self._weighted(values)
+        shares = 1.0 / weighted.sum(axis=-2)
         shares = shares / shares.sum(axis=-1, keepdims=True)
-        return _float(values[self.scale])[..., None] * xp.sqrt(shares)
+        return _float(values[self.scale])[..., None] * array_module(shares).sqrt(shares)
+
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        weighted = self._weighted(values)
+        total = weighted.sum(axis=0)
+        shares = (1.0 / total) / (1.0 / total).sum()
+        # d log w / d alpha_d, less its mean by shares: the sum of all variances stays.
+        slopes = -weighted / total
+        slopes = slopes - (slopes @ shares)[:, None]
+        rows = anisotropies(len(self.penalties)) @ slopes
+        return {self.scale: np.ones(shares.shape), self.anisotropy: rows}
+
+    def _weighted(self, values: Mapping[str, Any]) -> Any:
+        """exp(alpha_d) q_d, shape (*batch, D, m)."""
+        free = _float(values[self.anisotropy])
+        xp = array_module(free)
+        alpha = free @ xp.asarray(anisotropies(len(self.penalties)), dtype=free.dtype)
+        return xp.exp(alpha)[..., None] * xp.asarray(self.penalties, dtype=free.dtype)
 
     @property
     def common(self) -> bool:
@@ -96,6 +120,12 @@ class Separate(AbstractProfile):
             for scale, own in zip(scales, self.penalties, strict=True)
         ]
         return 1.0 / xp.sqrt(sum(precisions[1:], precisions[0]))
+
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        variances = np.asarray(self.deviations(values)) ** 2
+        scales = [np.asarray(values[name], np.float64) for name in self.scales]
+        pairs = zip(self.scales, scales, self.penalties, strict=True)
+        return {name: variances * own / scale**2 for name, scale, own in pairs}
 
     @property
     def common(self) -> bool:

@@ -14,10 +14,10 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.ops.arrays import array_module, one_program
-from numpyro_splines.priors.base import AbstractSmooth
 from numpyro_splines.priors.coordinates import Coordinates, informed
 from numpyro_splines.priors.modes import combine, draw, draw_vector
 from numpyro_splines.priors.profiles import AbstractProfile
+from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 
 class Block(eqx.Module):
     r"""Coefficients of one site: independent Normal(0, spread) numbers times known sizes.
@@ -62,23 +62,40 @@ class Block(eqx.Module):
         own = xp.asarray(own)
         if self.profile.common and not self.common:
             own = own[..., None]
+        return xp.sqrt(self._variance(own, values))
+
+    def _variance(self, own: Any, values: Mapping[str, Any]) -> Any:
         variance = own**2
+        xp = array_module(own)
         for name, ratio in zip(self.shared, self.ratios, strict=True):
             scale = xp.asarray(values[name])
             if not self.common:
                 scale = scale[..., None]
             variance = variance + xp.asarray(ratio, dtype=variance.dtype) * scale**2
-        return xp.sqrt(variance)
+        return variance
+
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Derivatives of the logarithm of the variances; see `AbstractGaussianSmooth`."""
+        slopes = self.profile.log_variance_slopes(values)
+        if not self.shared:
+            return slopes
+        total = np.asarray(self.spread(values)) ** 2
+        own = np.asarray(self.profile.deviations(values)) ** 2 / total
+        slopes = {name: slope * own for name, slope in slopes.items()}
+        for name, ratio in zip(self.shared, self.ratios, strict=True):
+            added = ratio * np.asarray(values[name]) ** 2 / total
+            slopes[name] = slopes.get(name, 0.0) + added
+        return slopes
 
 
-class TensorSmooth(AbstractSmooth):
+class TensorSmooth(AbstractGaussianSmooth):
     r"""f = sum over products of functions of the margins, with Gaussian coefficients, in a model.
 
     Attributes:
         margins: the margins.
         scale_names: short names of the sites of scales.
-        scale_priors: prior of each; a number where it is fixed.
-        anisotropies: short name, prior standard deviation and number of each set of anisotropies.
+        priors: of each; a number where it is fixed.
+        ratios: see `anisotropies`.
         linear_prior: of the coefficients at site `linear`.
         blocks: the coefficients: of each component, and `linear` last, where there are any.
         position: of each product of functions among the entries of the blocks, the number of which
@@ -87,8 +104,8 @@ class TensorSmooth(AbstractSmooth):
 
     margins: tuple[AbstractMargin, ...]
     scale_names: tuple[str, ...] = eqx.field(static=True)
-    scale_priors: tuple[Any, ...]
-    anisotropies: tuple[tuple[str, float, int], ...] = eqx.field(static=True)
+    priors: tuple[Any, ...]
+    ratios: tuple[tuple[str, float, int], ...] = eqx.field(static=True)
     linear_prior: dist.Distribution
     blocks: tuple[Block, ...]
     position: np.ndarray
@@ -102,20 +119,17 @@ class TensorSmooth(AbstractSmooth):
         values = self.hyperparameters(site)
         drawn = {}
         for block in self.blocks:
-            name, spread = site(block.site), block.spread(values)
-            if block.site == "linear" and not self.standardizes(block):
+            name = site(block.site)
+            if self.standardizes(block):
+                center, spread = self._moments(block, values)
+                drawn[block.site] = block.coordinates.sample(name, spread, center)
+            else:
                 drawn[block.site] = draw_vector(name, block.entries.size, self.linear_prior)
-                continue
-            mean: Any = getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
-            if block.coordinates.rotation is None and block.common:
-                spread = jnp.asarray(spread)[..., None]
-            drawn[block.site] = block.coordinates.sample(name, spread, mean)
         return self.coefficients(drawn)
 
     def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
         """Draw scales and anisotropies inside a model, or take what is fixed, by short names."""
-        pairs = zip(self.scale_names, self.scale_priors, strict=True)
-        values = {name: draw(site(name), prior) for name, prior in pairs}
+        values = {name: draw(site(name), prior) for name, prior in self.scale_priors.items()}
         for name, deviation, num in self.anisotropies:
             prior = dist.Normal(0.0, deviation).expand([num]).to_event(1)
             values[name] = jnp.asarray(numpyro.sample(site(name), prior))
@@ -128,6 +142,67 @@ class TensorSmooth(AbstractSmooth):
         return type(self.linear_prior) is dist.Normal and (
             block.coordinates.known or bool(block.shared)
         )
+
+    @property
+    def scale_priors(self) -> dict[str, Any]:
+        return dict(zip(self.scale_names, self.priors, strict=True))
+
+    @property
+    def anisotropies(self) -> tuple[tuple[str, float, int], ...]:
+        return self.ratios
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        # Those with a known prior first, as regressions have them.
+        own = [
+            Section(b.site, b.entries.size, self.linear_prior)
+            if b.site == "linear" and not b.shared
+            else Section(b.site, b.entries.size, None, b.common)
+            for b in self.blocks
+        ]
+        return tuple(sorted(own, key=lambda section: section.prior is None))
+
+    def spreads(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        own = {section.site for section in self.sections if section.prior is None}
+        return {block.site: block.spread(values) for block in self.blocks if block.site in own}
+
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+        own = {section.site for section in self.sections if section.prior is None}
+        return {b.site: b.log_variance_slopes(values) for b in self.blocks if b.site in own}
+
+    def combined(self, values: Mapping[str, Any]) -> Any:
+        return self.coefficients(values)
+
+    def sampled(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        result = {}
+        for block in self.blocks:
+            if self.standardizes(block):
+                center, spread = self._moments(block, values)
+                xi = block.coordinates.standardized(values[block.site] - center, spread)
+                result[f"{block.site}_coordinates"] = xi
+        return result
+
+    def variances_seen(
+        self, covariances: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        result = {}
+        for block in self.blocks:
+            covariance = covariances[block.site]
+            if self.standardizes(block):
+                _, spread = self._moments(block, values)
+                seen = block.coordinates.variances(covariance, np.asarray(spread))
+                result[f"{block.site}_coordinates"] = seen
+            else:
+                result[block.site] = np.diag(covariance)
+        return result
+
+    def _moments(self, block: Block, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Mean and standard deviation of a block as its coordinates take them."""
+        center = getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
+        spread = block.spread(values)
+        if block.coordinates.rotation is None and block.common:
+            spread = array_module(spread).asarray(spread)[..., None]
+        return center, spread
 
     def coefficients(self, values: Mapping[str, Any]) -> Any:
         """Coefficients of the raw product basis from those of the sites; NumPy or JAX.

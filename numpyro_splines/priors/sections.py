@@ -1,0 +1,106 @@
+"""What regressions need of Gaussian smooths, whatever their inputs."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpyro.distributions as dist
+
+from numpyro_splines.priors.base import AbstractSmooth
+
+
+class Section(NamedTuple):
+    """The coefficients of one site of a smooth, independent given its hyperparameters.
+
+    Attributes:
+        site: short name of the site, such as "linear" or "modes".
+        size: how many there are.
+        prior: of each, where it is known; None for normal ones whose standard deviation depends on
+            hyperparameters.
+        common: whether all have the same standard deviation.
+    """
+
+    site: str
+    size: int
+    prior: dist.Distribution | None
+    common: bool = True
+
+
+class AbstractGaussianSmooth(AbstractSmooth):
+    """A smooth whose coefficients are normal given a few hyperparameters.
+
+    Hyperparameters go by short site names: scales, and what else their priors have.
+    """
+
+    @property
+    @abc.abstractmethod
+    def sections(self) -> tuple[Section, ...]:
+        """The coefficients by site."""
+
+    @property
+    @abc.abstractmethod
+    def scale_priors(self) -> dict[str, Any]:
+        """By short site name, the prior of each scale, or the number that fixes it."""
+
+    @property
+    def anisotropies(self) -> tuple[tuple[str, float, int], ...]:
+        """Short name, prior standard deviation and number of each set of anisotropies."""
+        return ()
+
+    @abc.abstractmethod
+    def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
+        """Draw the hyperparameters inside a model, or take what is fixed, by short names."""
+
+    @abc.abstractmethod
+    def spreads(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Standard deviations by short site name, of sections without a known prior.
+
+        Args:
+            values: the hyperparameters, with any common leading axes; NumPy or JAX.
+
+        Returns:
+            Shape (*batch,) where common, else (*batch, size).
+        """
+
+    @abc.abstractmethod
+    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+        """Derivatives of the logarithms of the variances of `spreads`, on the host.
+
+        Args:
+            values: the hyperparameters, one of each.
+
+        Returns:
+            By short site name of the section, then of the hyperparameter: with respect to the
+            logarithm of the square of a scale, shape () or (size,), or to each anisotropy, shape
+            (number of them, size).
+        """
+
+    @abc.abstractmethod
+    def combined(self, values: Mapping[str, Any]) -> Any:
+        """Coefficients of the basis from those of all sections; NumPy or JAX.
+
+        Args:
+            values: by short site name, shape (*batch, size).
+        """
+
+    @abc.abstractmethod
+    def sampled(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What samplers see for values of all sites, by short names, where it is another site.
+
+        Args:
+            values: sections and hyperparameters by short names, with any common leading axes.
+        """
+
+    @abc.abstractmethod
+    def variances_seen(
+        self, covariances: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Posterior variances of what samplers see, by short names; on the host.
+
+        Args:
+            covariances: of the sections, given the hyperparameters.
+            values: the hyperparameters.
+        """
