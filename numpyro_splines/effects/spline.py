@@ -10,6 +10,7 @@ import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.bases import AbstractBasis
+from numpyro_splines.designs import AbstractPoints
 from numpyro_splines.effects.base import AbstractEffect
 from numpyro_splines.functions import Curve
 from numpyro_splines.priors import AbstractPrior, AbstractSmooth, SmoothnessPrior
@@ -113,6 +114,10 @@ class SplineEffect(AbstractEffect):
 
     def function(self, coefficients: ArrayLike) -> Any:
         return self.basis.curve(coefficients)
+
+    def at(self, x: ArrayLike) -> AbstractPoints:
+        """Known points prepared once; see `AbstractBasis.at`."""
+        return self.basis.at(x)
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points"]:
         """Short for `effect.sample()(x)`: draw the one curve of the model, evaluate it at x.

@@ -104,12 +104,28 @@ class TensorEffect(AbstractEffect):
         """The margins by name."""
         return dict(zip(self.names, self.smooth.margins, strict=True))
 
+    def holds(self, margin: str) -> bool:
+        """Whether f holds a main effect of this margin, with modes."""
+        shape = tuple(m.num_functions for m in self.smooth.margins)
+        index = [0] * len(shape)
+        d = self.names.index(margin)
+        index[d] = int(self.smooth.margins[d].part("modes")[0])
+        others = [m for e, m in enumerate(self.smooth.margins) if e != d]
+        if any(m.num_constant == 0 for m in others):
+            return False
+        place = int(np.ravel_multi_index(tuple(index), shape))
+        return bool(self.smooth.position[place] < self.smooth.num_coefficients)
+
     @property
     def coefficient_shape(self) -> tuple[int, ...]:
         return tuple(num for margin in self.smooth.margins for num in margin.shape)
 
     def function(self, coefficients: ArrayLike) -> Any:
         return _function(self.smooth.margins, self.axes, coefficients)
+
+    def at(self, *inputs: ArrayLike) -> Any:
+        """Known inputs prepared once: at(surface) is surface(*inputs); see `AbstractBasis.at`."""
+        return jax.tree_util.Partial(_evaluated, inputs)
 
     def __call__(self, *inputs: ArrayLike, **named: ArrayLike) -> Any:
         """Short for `effect.sample()(...)`: draw the one surface of the model, evaluate it.
@@ -258,6 +274,10 @@ def _function(margins: tuple[AbstractMargin, ...], axes: tuple[Any, ...], values
         curve: Curve = margins[0].basis.curve(values)
         return curve
     return Surface(values, axes)
+
+
+def _evaluated(inputs: Any, surface: Any) -> Any:
+    return surface(*inputs)
 
 
 def _inputs(name: str, margin: AbstractMargin) -> tuple[str, ...]:

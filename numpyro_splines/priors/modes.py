@@ -55,3 +55,9 @@ def draw(name: str, prior: Any) -> Array:
     """Draw a number inside a model, or take it where it is fixed."""
     value = numpyro.sample(name, prior) if isinstance(prior, dist.Distribution) else prior
     return jnp.asarray(value, jnp.result_type(float))
+
+
+def draw_anisotropies(name: str, deviation: float, num: int) -> Array:
+    """Draw `num` logarithms of ratios of penalties inside a model, Normal(0, deviation) each."""
+    prior = dist.Normal(0.0, deviation).expand([num]).to_event(1)
+    return jnp.asarray(numpyro.sample(name, prior), jnp.result_type(float))

@@ -8,14 +8,13 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.ops.arrays import array_module, one_program
 from numpyro_splines.priors.coordinates import Coordinates, informed
-from numpyro_splines.priors.modes import combine, draw, draw_vector
+from numpyro_splines.priors.modes import combine, draw, draw_anisotropies, draw_vector
 from numpyro_splines.priors.profiles import AbstractProfile
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 
@@ -115,6 +114,11 @@ class TensorSmooth(AbstractGaussianSmooth):
         """The number of products of functions, those that are left out too."""
         return self.position.size
 
+    @property
+    def num_coefficients(self) -> int:
+        """The number of coefficients of all blocks."""
+        return sum(block.entries.size for block in self.blocks)
+
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
         values = self.hyperparameters(site)
         drawn = {}
@@ -131,8 +135,7 @@ class TensorSmooth(AbstractGaussianSmooth):
         """Draw scales and anisotropies inside a model, or take what is fixed, by short names."""
         values = {name: draw(site(name), prior) for name, prior in self.scale_priors.items()}
         for name, deviation, num in self.anisotropies:
-            prior = dist.Normal(0.0, deviation).expand([num]).to_event(1)
-            values[name] = jnp.asarray(numpyro.sample(site(name), prior))
+            values[name] = draw_anisotropies(site(name), deviation, num)
         return values
 
     def standardizes(self, block: Block) -> bool:
@@ -250,14 +253,18 @@ class TensorSmooth(AbstractGaussianSmooth):
         stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
         places = [np.arange(a, b) for a, b in zip(stops[:-1], stops[1:], strict=True)]
         pull = np.zeros(sizes.size) if score is None else sizes * score[entries]
-        precision = np.concatenate(
-            [np.broadcast_to(self.deviations(b, typical), b.entries.shape) for b in self.blocks]
-        )
-        precision = precision**-2.0
+        spreads = [self.spread_known(block, typical) for block in self.blocks]
+        pairs = zip(spreads, self.blocks, strict=True)
+        precision = np.concatenate([np.broadcast_to(s**-2.0, b.entries.shape) for s, b in pairs])
         covariance = _inverse(own + np.diag(precision))
         blocks = []
         for block, place in zip(self.blocks, places, strict=True):
-            coordinates = self._coordinates(block, pull, precision, covariance, place)
+            coordinates = seen_apart(
+                covariance[np.ix_(place, place)],
+                covariance[place] @ pull,
+                precision[place],
+                turned=block.common,
+            )
             blocks.append(eqx.tree_at(lambda b: b.coordinates, block, coordinates))
         return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
 
@@ -301,27 +308,31 @@ class TensorSmooth(AbstractGaussianSmooth):
         parts = [np.broadcast_to(p, (*batch, p.shape[-1])) for p in parts]
         return np.concatenate([*parts, np.zeros((*batch, 1))], axis=-1)[..., self.position]
 
-    @staticmethod
-    def _coordinates(
-        block: Block,
-        score: np.ndarray,
-        precision: np.ndarray,
-        covariance: np.ndarray,
-        place: np.ndarray,
-    ) -> Coordinates:
-        """Coordinates of one block, the covariance being that of all given typical scales."""
-        if not block.common:
-            variances = np.diag(covariance)[place]
-            seen = np.maximum(1.0 / variances - precision[place], 0.0)
-            return Coordinates(None, seen, (covariance[place] @ score) / variances, True)
-        within = _inverse(covariance[np.ix_(place, place)])
-        return informed(within - np.diag(precision[place]), within @ (covariance[place] @ score))
-
-    def deviations(self, block: Block, values: Mapping[str, Any]) -> np.ndarray:
-        """Standard deviations of a block on the host; of a flat prior infinite."""
+    def spread_known(self, block: Block, values: Mapping[str, Any]) -> np.ndarray:
+        """Standard deviations of a block on the host, infinite where its prior is flat."""
         if block.site == "linear" and isinstance(self.linear_prior, dist.ImproperUniform):
             return np.asarray(np.inf)
         return np.asarray(block.spread(values))
+
+
+def seen_apart(
+    covariance: np.ndarray, estimate: np.ndarray, precision: np.ndarray, *, turned: bool
+) -> Coordinates:
+    """Coordinates of a block from its posterior when all others are unknown.
+
+    Args:
+        covariance: of the block, shape (m, m).
+        estimate: its mean, less that of the prior, shape (m,).
+        precision: of its prior, one number or shape (m,).
+        turned: whether it may be turned; else each coefficient is contracted as the data do.
+    """
+    if not turned:
+        variances = np.diag(covariance)
+        seen = np.maximum(1.0 / variances - precision, 0.0)
+        return Coordinates(None, seen, estimate / variances, True)
+    within = _inverse(covariance)
+    prior = np.diag(np.broadcast_to(precision, estimate.shape))
+    return informed(within - prior, within @ estimate)
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.effects import SplineEffect
+from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
+from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.tensor import TensorSmooth, seen_apart
 from numpyro_splines.regression import reml
 from numpyro_splines.regression.families import (
     AbstractCanonicalFamily,
@@ -20,6 +22,7 @@ from numpyro_splines.regression.families import (
 )
 from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
 from numpyro_splines.regression.predictor import AdditivePredictor
+from numpyro_splines.regression.theta import Theta
 
 
 class PenalizedFit(eqx.Module):
@@ -31,12 +34,13 @@ class PenalizedFit(eqx.Module):
             curve), scales in the units of eta, and sigma for Gaussian responses.
         covariance: of the coefficients in the predictor's order, given the scales, shape (p, p).
         linear_predictor: eta at the observations, shape (n,).
-        edf: effective degrees of freedom of each effect, by name; one number each.
+        edf: effective degrees of freedom of each effect, by name, and of each component of effects
+            of several inputs, "<effect>.<component>"; one number each.
         edf_total: those of the whole model, all terms; one number.
         log_marginal: log p(y | scales) at the estimates, by Laplace's method (the REML criterion,
             up to the units of the coefficients with flat priors); one number.
-        log_scale_variances: approximate posterior variances of log(scale) by site name; one number
-            each.
+        log_scale_variances: approximate posterior variances of log(scale) by site name, one number
+            each, and of anisotropies.
         predictor: what was fitted.
 
     Example:
@@ -69,9 +73,9 @@ class PenalizedFit(eqx.Module):
         """
         result = {k: v for k, v in self.values.items() if not k.endswith(".coefficients")}
         for effect in self.predictor.effects:
-            short: dict[str, Any] = {"scale": np.asarray(self._scale(effect))}
-            short.update({n: result.get(effect.site(n)) for n in ("modes", "linear")})
-            seen = gaussian(effect).sampled(short)
+            smooth, short = gaussian(effect), self._hyperparameters(effect)
+            short.update({s.site: result[effect.site(s.site)] for s in smooth.sections})
+            seen = smooth.sampled(short)
             result.update({effect.site(name): value for name, value in seen.items()})
         for block, own, (mean, scale) in self._adapted_terms():
             values = np.atleast_1d(result[block.site]) - mean
@@ -100,15 +104,18 @@ class PenalizedFit(eqx.Module):
         for block in self.predictor.blocks:
             variances[block.site] = diagonal[block.start : block.stop]
         for effect in self.predictor.effects:
-            own = {name: self._covariance(effect.site(name)) for name in ("modes", "linear")}
-            del variances[effect.site("modes")]
-            variances.pop(effect.site("linear"), None)
-            seen = gaussian(effect).variances(own, self._scale(effect))
+            smooth = gaussian(effect)
+            own = {s.site: self._covariance(effect.site(s.site)) for s in smooth.sections}
+            for site in own:
+                del variances[effect.site(site)]
+            seen = smooth.variances_seen(own, self._hyperparameters(effect))
             variances.update({effect.site(name): value for name, value in seen.items()})
-            if isinstance(support := _scale_support(effect), dist.constraints.Constraint):
-                name = effect.site("scale")
-                slope = _unconstrained_slope(support, float(self.values[name]))
-                variances[name] = np.atleast_1d(self.log_scale_variances[name] * slope**2)
+            for short, prior in smooth.scale_priors.items():
+                if isinstance(prior, dist.Distribution):
+                    name = effect.site(short)
+                    support: Any = prior.support
+                    slope = _unconstrained_slope(support, float(self.values[name]))
+                    variances[name] = np.atleast_1d(self.log_scale_variances[name] * slope**2)
         for block, own, (_, scale) in self._adapted_terms():
             covariance = self._covariance(block.site)
             variances[f"{block.site}_coordinates"] = own.variances(covariance, scale)
@@ -123,6 +130,9 @@ class PenalizedFit(eqx.Module):
 
     @overload
     def adapted(self, effect: SplineEffect) -> SplineEffect: ...
+
+    @overload
+    def adapted(self, effect: TensorEffect) -> TensorEffect: ...
 
     @overload
     def adapted(self, effect: AdditivePredictor) -> AdditivePredictor: ...
@@ -151,12 +161,29 @@ class PenalizedFit(eqx.Module):
                 f"`effect` must be one of the effects that were fitted, {names}, or the predictor; "
                 f"got {effect!r}."
             )
-        smooth, scale = gaussian(effect), self._scale(effect)
-        spread = smooth.deviations(scale)
+        smooth = gaussian(effect)
+        if isinstance(smooth, TensorSmooth):
+            return eqx.tree_at(lambda e: e.smooth, effect, self._adapted_tensor(effect, smooth))
+        assert isinstance(smooth, GaussianSmooth)
+        spread = smooth.deviations(float(self._hyperparameters(effect)["scale"]))
         loc = getattr(smooth.linear_prior, "loc", 0.0)
         modes = self._coordinates(effect.site("modes"), 0.0, spread[0])
         linear = self._coordinates(effect.site("linear"), float(loc), spread[1])
         return eqx.tree_at(lambda e: e.smooth, effect, smooth.in_coordinates(modes, linear))
+
+    def _adapted_tensor(self, effect: Any, smooth: TensorSmooth) -> TensorSmooth:
+        """In coordinates in which each block is standard, the others unknown."""
+        values = self._hyperparameters(effect)
+        blocks = []
+        for block in smooth.blocks:
+            covariance = self._covariance(effect.site(block.site))
+            estimate = self.values[effect.site(block.site)]
+            if block.site == "linear":
+                estimate = estimate - np.asarray(getattr(smooth.linear_prior, "loc", 0.0))
+            precision = np.asarray(smooth.spread_known(block, values)) ** -2.0
+            own = seen_apart(covariance, estimate, precision, turned=block.common)
+            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, own))
+        return eqx.tree_at(lambda s: s.blocks, smooth, tuple(blocks))
 
     def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
         if predictor.blocks != self.predictor.blocks:
@@ -202,9 +229,14 @@ class PenalizedFit(eqx.Module):
         rows = np.concatenate([np.arange(b.start, b.stop) for b in own] or [np.zeros(0, int)])
         return self.covariance[np.ix_(rows, rows)]
 
-    def _scale(self, effect: SplineEffect) -> float:
-        fixed = _fixed_scale(effect)
-        return float(self.values[effect.site("scale")]) if np.isnan(fixed) else fixed
+    def _hyperparameters(self, effect: AbstractEffect) -> dict[str, Any]:
+        """Estimates, or fixed numbers, by short names."""
+        smooth = gaussian(effect)
+        names = [*smooth.scale_priors, *(name for name, _, _ in smooth.anisotropies)]
+        return {
+            name: self.values.get(effect.site(name), smooth.scale_priors.get(name))
+            for name in names
+        }
 
 
 def penalized_fit(
@@ -253,36 +285,36 @@ def penalized_fit(
         raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
     y = family.check(y, predictor.num_observations)
     likelihood, start = _likelihood(predictor, family, y)
-    mean, precision = np.zeros((2, predictor.num_coefficients))
-    mean[: predictor.num_fixed] = predictor.location
-    precision[: predictor.num_fixed] = predictor.scale**-2.0
-    fixed = np.array([_fixed_scale(effect) for effect in predictor.effects])
-    criterion = reml.Criterion(likelihood, mean, precision, predictor.mode_blocks(), fixed)
-    num = criterion.free.size
+    theta = Theta(predictor)
+    criterion = reml.Criterion(likelihood, theta)
     tail = [start] if likelihood.has_dispersion else []
     # On the link scale of counts a signal of one is large; for Gaussian y, half of the variance.
     signal = start if likelihood.has_dispersion else 0.0
-    starts = [np.array([signal + shift] * num + tail) for shift in (0.0, -4.0, 4.0)]
+    starts = [np.append(theta.start(signal + shift), tail) for shift in (0.0, -4.0, 4.0)]
     # Scales may shrink to nothing or grow by e^10 = 2e4.
-    theta, variances = reml.maximize(criterion, starts, 20.0)
-    mode, _ = criterion.mode(theta)
+    point, variances = reml.maximize(criterion, starts, 20.0)
+    mode, _ = criterion.mode(point)
     values = dict(predictor.sites(mode.coefficients))
-    scales = criterion.scales(theta)
-    names = [predictor.effects[j].site("scale") for j in criterion.free]
-    values.update({n: np.asarray(scales[j]) for n, j in zip(names, criterion.free, strict=True)})
+    values.update(theta.sites(point))
+    log_variances = {
+        # theta is the logarithm of the square of a scale.
+        predictor.effects[e.effect].site(e.name): (
+            np.asarray(variances[e.start] / 4.0) if e.scale else variances[e.start : e.stop]
+        )
+        for e in theta.entries
+    }
     if isinstance(family, Gaussian):
-        values[family.site] = np.asarray(np.exp(0.5 * theta[-1]))
-        names.append(family.site)
+        values[family.site] = np.asarray(np.exp(0.5 * point[-1]))
+        log_variances[family.site] = np.asarray(variances[-1] / 4.0)
     freedom = (mode.inverse * mode.information).sum(axis=1)
     return PenalizedFit(
         values,
         mode.inverse,
-        predictor.design() @ (predictor.local_matrix @ mode.coefficients),
-        {effect.name: _effect_freedom(predictor, effect, freedom) for effect in predictor.effects},
+        predictor.offset + predictor.design() @ (predictor.local_matrix @ mode.coefficients),
+        _freedoms(predictor, freedom),
         freedom.sum(),
-        np.asarray(-criterion(theta)[0]),
-        # theta is the logarithm of the square of a scale.
-        {name: np.asarray(v / 4.0) for name, v in zip(names, variances, strict=True)},
+        np.asarray(-criterion(point)[0]),
+        log_variances,
         predictor,
     )
 
@@ -303,22 +335,16 @@ def _likelihood(
     return likelihood, float(np.log(0.5 * spread))
 
 
-def _effect_freedom(
-    predictor: AdditivePredictor, effect: SplineEffect, freedom: np.ndarray
-) -> np.ndarray:
-    own = [b for b in predictor.blocks if b.site in (effect.site("linear"), effect.site("modes"))]
-    return np.asarray(sum(freedom[b.start : b.stop].sum() for b in own))
-
-
-def _fixed_scale(effect: SplineEffect) -> float:
-    """The scale of an effect if it is fixed, else NaN."""
-    scale = gaussian(effect).scale
-    return np.nan if isinstance(scale, dist.Distribution) else float(scale)
-
-
-def _scale_support(effect: SplineEffect) -> Any:
-    scale = gaussian(effect).scale
-    return scale.support if isinstance(scale, dist.Distribution) else None
+def _freedoms(predictor: AdditivePredictor, freedom: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each effect, and of each component of effects of several inputs."""
+    result = {effect.name: np.zeros(()) for effect in predictor.effects}
+    for own in predictor.owned:
+        effect, part = predictor.effects[own.effect], freedom[own.start : own.stop].sum()
+        result[effect.name] = result[effect.name] + part
+        component = own.section.site.removesuffix("modes").removesuffix(".")
+        if isinstance(effect, TensorEffect) and component:
+            result[f"{effect.name}.{component}"] = np.asarray(part)
+    return result
 
 
 def _unconstrained_slope(support: Any, scale: float) -> float:

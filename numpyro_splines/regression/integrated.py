@@ -85,7 +85,7 @@ class IntegratedGaussian(eqx.Module):
             predictor.gram(self.weights),
             predictor.location,
             predictor.scale,
-            predictor.mode_blocks(),
+            predictor.random_blocks(),
             predictor.num_observations,
         )
 
@@ -94,13 +94,12 @@ class IntegratedGaussian(eqx.Module):
 
         Args:
             sigma: noise standard deviation (at weight one), in the units of y.
-            scales: tau of each effect from elsewhere in the model, shape (..., number of
-                effects), as in `AdditivePredictor.sample_scales`.
+            scales: from elsewhere in the model, as in `AdditivePredictor.sample`.
 
         Returns:
             A distribution of event shape (n,), for a site that observes y.
         """
-        return MarginalGaussian(self, sigma, self.predictor.sample_scales(scales))
+        return MarginalGaussian(self, sigma, self.predictor.sample_deviations(scales))
 
     def statistics(self, y: Any) -> Statistics:
         """What the likelihood needs of y: one pass over the data.
@@ -169,29 +168,32 @@ class IntegratedGaussian(eqx.Module):
         """
         sigma = jnp.asarray(sigma)
         own = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
-        seeded = numpyro.handlers.seed(self.predictor.sample_scales, rng_seed=0)
+        seeded = numpyro.handlers.seed(self.predictor.sample_hyperparameters, rng_seed=0)
         trace = numpyro.handlers.trace(seeded).get_trace()
         # Scales that came from elsewhere in the model were recorded under the same names.
         names = [k for k, v in trace.items() if v["type"] == "sample"]
         if missing := [name for name in names if name not in own]:
             raise KeyError(f"`draws` must hold {names}; {missing} are missing among {sorted(own)}.")
-        values = {name: jnp.asarray(own[name]).reshape(-1) for name in names}
+        values = {name: jnp.asarray(own[name]) for name in names}
+        values = {k: v.reshape(sigma.size, *v.shape[sigma.ndim :]) for k, v in values.items()}
         statistics = self.statistics(y)
         keys = jax.random.split(key, sigma.size)
 
-        def one(key: Array, sigma: Array, values: dict[str, Array]) -> tuple[Array, Array]:
+        def one(key: Array, sigma: Array, values: dict[str, Array]) -> tuple[Any, Array]:
             with numpyro.handlers.substitute(data=values):
-                scales = self.predictor.sample_scales()
-            given = MarginalGaussian(self, sigma, scales)
+                hyper = self.predictor.sample_hyperparameters()
+            deviations = self.predictor.deviations(hyper)
+            given = MarginalGaussian(self, sigma, deviations)
             own = given.cast(statistics)
-            return scales, draw_coefficients(key, self.reduction, sigma, scales, own)
+            drawn = draw_coefficients(key, self.reduction, sigma, given.scales, own)
+            return hyper, drawn
 
-        scales, coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
-        sites = self.predictor.sites(coefficients.reshape(*sigma.shape, coefficients.shape[-1]))
+        hyper, coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
+        coefficients = coefficients.reshape(*sigma.shape, coefficients.shape[-1])
+        sites = self.predictor.sites(coefficients)
         for j, effect in enumerate(self.predictor.effects):
-            short: dict[str, Any] = {"scale": scales[:, j].reshape(sigma.shape)}
-            for name in ("modes", "linear"):
-                short[name] = sites.get(effect.site(name))
+            short = {k: v.reshape(*sigma.shape, *v.shape[1:]) for k, v in hyper[j].items()}
+            short.update(self.predictor.section_values(j, coefficients))
             seen = gaussian(effect).sampled(short)
             sites.update({effect.site(name): value for name, value in seen.items()})
         return {**draws, **{prefix + name: value for name, value in sites.items()}}
@@ -199,7 +201,7 @@ class IntegratedGaussian(eqx.Module):
     def _known_statistics(self, y: np.ndarray) -> Statistics:
         design, matrix = self.predictor.design(), self.predictor.local_matrix
         return self.reduction.statistics(
-            y,
+            y - self.predictor.offset,
             self.weights,
             lambda c: design @ (matrix @ c),
             lambda r: matrix.T @ (design.T @ r),
@@ -210,6 +212,7 @@ class IntegratedGaussian(eqx.Module):
         zero = jnp.zeros(self.predictor.num_coefficients, y.dtype)
         _, transpose = jax.vjp(evaluate, zero)
         weights = jnp.asarray(self.weights, y.dtype)
+        y = y - jnp.asarray(self.predictor.offset, y.dtype)
         return self.reduction.statistics(y, weights, evaluate, lambda r: transpose(r)[0])
 
 
@@ -225,7 +228,8 @@ class MarginalGaussian(dist.Distribution):
     Args:
         regression: design, priors and weights.
         sigma: noise standard deviation, shape (*batch,).
-        scales: tau of each effect, shape (*batch, number of effects).
+        scales: standard deviation of each block of coefficients, tau of each effect of one input,
+            shape (*batch, number of blocks); see `AdditivePredictor.deviations`.
         validate_args: as in every NumPyro distribution.
 
     Example:
@@ -256,7 +260,7 @@ class MarginalGaussian(dist.Distribution):
         # Of a known design nothing is traced or stacked. One that came through jit has to be.
         known = not any(map(is_traced, jax.tree.leaves(regression)))
         self._regression = Constant(regression) if known else regression
-        self.sigma, self.scales = _of_one_batch(sigma, scales, len(regression.predictor.effects))
+        self.sigma, self.scales = _of_one_batch(sigma, scales, len(regression.predictor.random_blocks()))
         event = (regression.predictor.num_observations,)
         super().__init__(self.sigma.shape, event, validate_args=validate_args)
 
@@ -292,10 +296,11 @@ class MarginalGaussian(dist.Distribution):
         fixed = jax.random.normal(fixed_key, (*shape, num), dtype)
         fixed = jnp.asarray(predictor.location, dtype) + jnp.asarray(predictor.scale, dtype) * fixed
         modes = jax.random.normal(mode_key, (*shape, predictor.num_coefficients - num), dtype)
-        sizes = np.array([b.stop - b.start for b in predictor.mode_blocks()], dtype=int)
+        sizes = np.array([b.stop - b.start for b in predictor.random_blocks()], dtype=int)
         modes = modes * self.scales[..., np.repeat(np.arange(sizes.size), sizes)]
         coefficients = jnp.concatenate([fixed, modes], axis=-1)
         mean = jnp.vectorize(predictor.evaluate, signature="(p)->(n)")(coefficients)
+        mean = mean + jnp.asarray(predictor.offset, dtype)
         noise = jax.random.normal(noise_key, mean.shape, dtype)
         noise = noise / jnp.sqrt(jnp.asarray(self.regression.weights, dtype))
         return mean + self.sigma[..., None] * noise
@@ -321,6 +326,7 @@ class MarginalGaussian(dist.Distribution):
         location = np.zeros(predictor.num_coefficients)
         location[: predictor.num_fixed] = predictor.location
         mean = predictor.evaluate(jnp.asarray(location, dtype))
+        mean = mean + jnp.asarray(predictor.offset, dtype)
         return jnp.broadcast_to(mean, self.shape())
 
     def cast(self, statistics: Statistics) -> Statistics:

@@ -1,17 +1,17 @@
-"""What an additive predictor is made of: blocks of coefficients, checked terms, local powers."""
+"""What an additive predictor is made of: blocks of coefficients and checked terms."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.bases import AbstractBasis
-from numpyro_splines.effects import SplineEffect
-from numpyro_splines.ops import piecewise
+from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
@@ -31,37 +31,47 @@ class Block(NamedTuple):
     scalar: bool = False
 
 
-def local_powers(
-    basis: AbstractBasis, x: np.ndarray, name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Table row and powers of the coordinate of each x, and the table of all basis functions."""
-    pieces: Any = basis
-    breakpoints, table, periodic = pieces.pieces()
-    points = piecewise.wrap(x, breakpoints)[0] if periodic else x
-    row, u = piecewise.locate(points, breakpoints)
-    broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
-    if broken[row].any():
-        raise ValueError(
-            f"`x of {name}` must lie where the curve is defined; got {x[broken[row]][0]:.17g} at "
-            f"index {int(np.flatnonzero(broken[row])[0])}, outside the domain {basis.domain}. "
-            "Use another extrapolation or a wider domain."
-        )
-    table = np.where(broken[:, None], 0.0, table)
-    powers = u[:, None] ** np.arange(table.shape[-1])
-    return row, powers, table.reshape(table.shape[0], -1).T
+class Own(NamedTuple):
+    """A section of an effect in the vector of all coefficients.
+
+    Attributes:
+        effect: position of the effect.
+        section: what it is.
+        start: first entry.
+        stop: one past the last.
+    """
+
+    effect: int
+    section: Section
+    start: int
+    stop: int
+
+
+def sections_of(effects: tuple[AbstractEffect, ...], start: int) -> tuple[Own, ...]:
+    """Sections of all effects, those with known priors first.
+
+    Args:
+        effects: the effects.
+        start: where the first begins.
+    """
+    every = [(j, s) for j, effect in enumerate(effects) for s in gaussian(effect).sections]
+    result = []
+    for effect, section in sorted(every, key=lambda pair: pair[1].prior is None):
+        result.append(Own(effect, section, start, start + section.size))
+        start += section.size
+    return tuple(result)
 
 
 def layout(
-    effects: tuple[SplineEffect, ...],
+    effects: tuple[AbstractEffect, ...],
+    owned: tuple[Own, ...],
     names: tuple[str, ...],
     sizes: tuple[int, ...],
     scalars: tuple[bool, ...],
 ) -> tuple[Block, ...]:
-    """The blocks of all coefficients: named terms, linear parts of the effects, modes."""
+    """The blocks of all coefficients: named terms, then sections of the effects."""
     parts = list(zip(names, sizes, scalars, strict=True))
-    linear = [(e.site("linear"), gaussian(e).num_linear, False) for e in effects]
-    parts += [part for part in linear if part[1] > 0]
-    parts += [(e.site("modes"), gaussian(e).num_modes, False) for e in effects]
+    parts += [(effects[o.effect].site(o.section.site), o.section.size, False) for o in owned]
     names = tuple(site for site, _, _ in parts)
     if len(set(names)) < len(names):
         raise ValueError(f"Names of effects and `linear` terms must differ; got sites {names}.")
@@ -72,30 +82,64 @@ def layout(
     )
 
 
-def check_pairs(smooths: tuple[Any, ...]) -> None:
-    """Refuse what is no pair (effect, x) with a prior that is Gaussian given its scale."""
-    for pair in smooths:
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], SplineEffect)):
+def check_smooths(smooths: tuple[Any, ...]) -> None:
+    """Refuse what is no tuple (effect, inputs) with a prior that is Gaussian given its scale."""
+    for own in smooths:
+        if not (isinstance(own, tuple) and len(own) > 1 and isinstance(own[0], AbstractEffect)):
             raise TypeError(
-                "`smooths` must be pairs (SplineEffect, x) of an effect and its n inputs, one for "
-                f"each effect: AdditivePredictor((f, x), (g, z), ...); got {kinds_of(pair)}."
+                "`smooths` must be tuples (effect, inputs) of an effect and its n inputs, one for "
+                f"each effect: AdditivePredictor((f, x), (g, x, z), ...); got {kinds_of(own)}."
             )
-        smooth = pair[0].smooth
-        if not isinstance(smooth, GaussianSmooth):
+        smooth = own[0].smooth
+        if not isinstance(smooth, AbstractGaussianSmooth):
             raise TypeError(
-                f"`{pair[0].name}` must have a prior that is Gaussian given its scale, "
-                f"SmoothnessPrior or RandomWalkPrior; got {type(pair[0].prior).__name__}."
+                f"`{own[0].name}` must have a prior that is Gaussian given its scale, "
+                f"SmoothnessPrior or RandomWalkPrior; got {kinds_of(getattr(own[0], 'prior'))}."
             )
-        if smooth.linear_scale is not None or smooth.mean is not None:
+        if isinstance(smooth, GaussianSmooth) and (
+            smooth.linear_scale is not None or smooth.mean is not None
+        ):
             raise TypeError(
-                f"`{pair[0].name}` must have a prior without `linear_scale` and `mean`: these "
+                f"`{own[0].name}` must have a prior without `linear_scale` and `mean`: these "
                 "need all coefficients drawn in the model, with `effect.sample()`."
             )
 
 
-def gaussian(effect: SplineEffect) -> GaussianSmooth:
-    """The smooth of an effect that `check_pairs` let pass."""
-    assert isinstance(effect.smooth, GaussianSmooth)
+def check_parts(effects: tuple[AbstractEffect, ...], inputs: tuple[Any, ...], by: Any) -> None:
+    """Refuse two effects that hold the same modes of the same input."""
+    held = []
+    for effect, own in zip(effects, inputs, strict=True):
+        for which in _main_inputs(effect):
+            for other, others, theirs, place in held:
+                several = isinstance(effect, TensorEffect) or isinstance(other, TensorEffect)
+                same = np.array_equal(own[which], others[place])
+                if several and same and effect.name not in by and theirs not in by:
+                    raise ValueError(
+                        f"`{effect.name}` and `{theirs}` must not both hold the curve of the same "
+                        "input: the data cannot tell them apart. Leave the effect of one input "
+                        "out, as the surface has it as a component; or give the surface "
+                        "components=Interaction()."
+                    )
+            held.append((effect, own, effect.name, which))
+
+
+def _main_inputs(effect: AbstractEffect) -> list[int]:
+    """Positions of inputs of which the effect holds a main effect with modes."""
+    if isinstance(effect, SplineEffect):
+        return [0]
+    assert isinstance(effect, TensorEffect)
+    margins = list(effect.margins.values())
+    starts = np.cumsum([0, *(m.num_inputs for m in margins)])
+    result = []
+    for d, margin in enumerate(margins):
+        if margin.num_inputs == 1 and effect.holds(effect.names[d]):
+            result.append(int(starts[d]))
+    return result
+
+
+def gaussian(effect: AbstractEffect) -> AbstractGaussianSmooth:
+    """The smooth of an effect that `check_smooths` let pass."""
+    assert isinstance(effect.smooth, AbstractGaussianSmooth)
     return effect.smooth
 
 
@@ -108,7 +152,26 @@ def linear_columns(name: str, values: Any, prior: Any) -> np.ndarray:
     return columns.reshape(1, 1) if columns.ndim == 0 else columns.reshape(len(columns), -1)
 
 
-def num_observations_of(inputs: tuple[np.ndarray, ...], named: dict[str, np.ndarray]) -> int:
+def multipliers(
+    effects: tuple[AbstractEffect, ...], by: Mapping[str, Any], num: int
+) -> tuple[np.ndarray | None, ...]:
+    """What multiplies each effect, or None."""
+    names = [effect.name for effect in effects]
+    if unknown := [name for name in by if name not in names]:
+        raise ValueError(f"`by` must name effects of the predictor, {names}; got {unknown}.")
+    result = []
+    for name in names:
+        values = None if name not in by else float64_array(by[name], f"by[{name!r}]", ndim=1)
+        if values is not None and values.shape != (num,):
+            raise ValueError(
+                f"`by[{name!r}]` must hold one number for each of the {num} observations; got "
+                f"shape {values.shape}."
+            )
+        result.append(values)
+    return tuple(result)
+
+
+def num_observations_of(inputs: list[np.ndarray], named: dict[str, np.ndarray]) -> int:
     """The one number of observations of all terms."""
     counts = {len(x) for x in inputs} | {len(v) for v in named.values() if len(v) != 1}
     if len(counts) != 1:

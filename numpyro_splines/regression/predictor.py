@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -13,21 +13,29 @@ import numpyro.distributions as dist
 import scipy.sparse
 from jaxtyping import Array, ArrayLike, Float
 
-from numpyro_splines.designs import AbstractPoints
-from numpyro_splines.effects import SplineEffect
+from numpyro_splines.effects import AbstractEffect
+from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
+from numpyro_splines.priors.modes import draw_anisotropies
 from numpyro_splines.regression.layout import (
     Block,
-    check_pairs,
+    Own,
+    check_parts,
+    check_smooths,
     gaussian,
     layout,
     linear_columns,
-    local_powers,
+    multipliers,
     normal_moments,
     num_observations_of,
+    sections_of,
     standardizes,
 )
+from numpyro_splines.regression.local import known_inputs, local_rows
 from numpyro_splines.validation import float64_array, float_input
+
+# Local functions whose products are kept as a full matrix.
+_DENSE = 2000
 
 
 class AdditivePredictor(eqx.Module):
@@ -44,18 +52,23 @@ class AdditivePredictor(eqx.Module):
     Sites: "intercept", those of the linear terms, and those of the effects.
 
     Args:
-        *smooths: pairs (effect, x) with x the n inputs of the effect (an array or pandas Series);
-            x must be known, not a random variable of the model.
+        *smooths: tuples (effect, x) or, for effects of several inputs, (effect, x, z, ...), with
+            the n inputs of the effect (arrays or pandas Series; of groups labels, or integers for
+            their positions); they must be known, not random variables of the model.
         intercept: prior of the intercept: a `Normal`, or an `ImproperUniform` on the real line
             for a flat one; None for no intercept. Smooth effects are centered, so most models
             need one.
         linear: by site name, pairs (values, prior): n values, or (n, k) for a vector of k
             coefficients, or one number for a constant column; the prior as for the intercept.
+        by: by name of an effect, n numbers v that multiply it: v_i f(x_i), a coefficient that
+            varies with x. f is centered, so v needs a `linear` term too.
+        offset: n known numbers that are added to eta, such as the logarithm of an exposure.
 
     Raises:
         TypeError: if x is traced, an effect's prior is not Gaussian given its scale, or the prior
             of a fixed coefficient is neither `Normal` nor `ImproperUniform`.
-        ValueError: if numbers of observations differ, names repeat, or f is not defined at an x.
+        ValueError: if numbers of observations differ, names repeat, f is not defined at an x, or
+            two effects hold the same curve of the same input.
 
     Example:
         >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
@@ -65,9 +78,11 @@ class AdditivePredictor(eqx.Module):
         [('intercept', 1), ('f.linear', 1), ('f.modes', 6)]
     """
 
-    effects: tuple[SplineEffect, ...]
-    inputs: tuple[np.ndarray, ...]
-    points: tuple[AbstractPoints, ...]
+    effects: tuple[AbstractEffect, ...]
+    inputs: tuple[tuple[np.ndarray, ...], ...]
+    multipliers: tuple[np.ndarray | None, ...]
+    offset: np.ndarray
+    points: tuple[Any, ...]
     columns: np.ndarray
     priors: tuple[dist.Distribution, ...]
     location: np.ndarray
@@ -76,23 +91,35 @@ class AdditivePredictor(eqx.Module):
     local_value: np.ndarray
     local_matrix: np.ndarray
     coordinates: tuple[Coordinates, ...]
+    owned: tuple[Own, ...]
     blocks: tuple[Block, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        *smooths: tuple[SplineEffect, Any],
+        *smooths: tuple[Any, ...],
         intercept: dist.Distribution | None,
         linear: Mapping[str, tuple[Any, dist.Distribution]] | None = None,
+        by: Mapping[str, Any] | None = None,
+        offset: Any = None,
     ):
-        check_pairs(smooths)
-        self.effects = tuple(effect for effect, _ in smooths)
-        self.inputs = tuple(float64_array(x, f"x of {e.name}", ndim=1) for e, x in smooths)
-        self.points = tuple(e.basis.at(x) for e, x in zip(self.effects, self.inputs, strict=True))
+        check_smooths(smooths)
+        self.effects = tuple(own[0] for own in smooths)
+        self.inputs = tuple(known_inputs(effect, values) for effect, *values in smooths)
+        pairs = list(zip(self.effects, self.inputs, strict=True))
         terms = dict(linear or {})
         if intercept is not None:
             terms = {"intercept": (1.0, intercept), **terms}
         named = {name: linear_columns(name, *term) for name, term in terms.items()}
-        n = num_observations_of(self.inputs, named)
+        n = num_observations_of([x for own in self.inputs for x in own], named)
+        self.multipliers = multipliers(self.effects, by or {}, n)
+        self.offset = np.zeros(n) if offset is None else float64_array(offset, "offset", ndim=1)
+        if self.offset.shape != (n,):
+            raise ValueError(
+                f"`offset` must hold one number for each of the {n} observations; got shape "
+                f"{self.offset.shape}."
+            )
+        check_parts(self.effects, self.inputs, by or {})
+        self.points = tuple(effect.at(*inputs) for effect, inputs in pairs)
         self.columns = np.concatenate(
             [np.zeros((n, 0)), *(np.broadcast_to(v, (n, v.shape[-1])) for v in named.values())],
             axis=1,
@@ -101,9 +128,10 @@ class AdditivePredictor(eqx.Module):
         scalars = tuple(np.ndim(values) < 2 for values, _ in terms.values())
         sizes = tuple(v.shape[-1] for v in named.values())
         self.coordinates = tuple(uninformed(size) for size in sizes)
-        self.blocks = layout(self.effects, tuple(terms), sizes, scalars)
+        self.owned = sections_of(self.effects, sum(sizes))
+        self.blocks = layout(self.effects, self.owned, tuple(terms), sizes, scalars)
         fixed = [(prior, size) for prior, size in zip(self.priors, sizes, strict=True)]
-        fixed += [(gaussian(e).linear_prior, gaussian(e).num_linear) for e in self.effects]
+        fixed += [(o.section.prior, o.section.size) for o in self._known()]
         moments = [normal_moments(prior) for prior, size in fixed for _ in range(size)]
         self.location, self.scale = np.array(moments).reshape(-1, 2).T
         self.local_index, self.local_value, self.local_matrix = self._localize()
@@ -155,9 +183,44 @@ class AdditivePredictor(eqx.Module):
         """
         return next(slice(b.start, b.stop) for b in self.blocks if b.site == site)
 
-    def mode_blocks(self) -> list[slice]:
-        """Where the modes of each effect lie in c."""
-        return [self.block(effect.site("modes")) for effect in self.effects]
+    def _known(self) -> tuple[Own, ...]:
+        """Sections with known priors."""
+        return tuple(own for own in self.owned if own.section.prior is not None)
+
+    def _random(self) -> tuple[Own, ...]:
+        """Sections whose standard deviations depend on hyperparameters."""
+        return tuple(own for own in self.owned if own.section.prior is None)
+
+    def random_blocks(self) -> list[slice]:
+        """Blocks of c with one standard deviation each, from hyperparameters."""
+        blocks = []
+        for own in self._random():
+            step = own.stop - own.start if own.section.common else 1
+            blocks += [slice(i, i + step) for i in range(own.start, own.stop, step)]
+        return blocks
+
+    def deviations(self, values: Sequence[Mapping[str, Any]]) -> Any:
+        """Standard deviations of the random blocks.
+
+        Args:
+            values: hyperparameters of each effect by short names; NumPy or JAX.
+
+        Returns:
+            Shape (*batch, number of random blocks), in the units of the predictor.
+        """
+        spreads = [gaussian(e).spreads(own) for e, own in zip(self.effects, values, strict=True)]
+        parts = []
+        for own in self._random():
+            spread = spreads[own.effect][own.section.site]
+            xp = array_module(spread)
+            spread = xp.asarray(spread)
+            parts.append(spread[..., None] if own.section.common else spread)
+        if not parts:
+            return jnp.zeros(0, jnp.result_type(float))
+        xp = array_module(*parts)
+        batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+        parts = [xp.broadcast_to(p, (*batch, p.shape[-1])) for p in parts]
+        return xp.concatenate(parts, axis=-1)
 
     def sample(self, scales: ArrayLike | None = None) -> Float[Array, "..."]:
         """Draw all coefficients inside a model and return eta at the n observations.
@@ -165,7 +228,9 @@ class AdditivePredictor(eqx.Module):
         The full model, for any likelihood; call it outside the plate over observations.
 
         Args:
-            scales: as in `sample_scales`, shape (..., number of effects).
+            scales: of the sites `scale_sites`, drawn elsewhere in the model (shared, or from a
+                joint prior such as `scales.variance_partition`), instead of drawing them here;
+                shape (..., number of them).
 
         Returns:
             eta, shape (..., n), in the units of the predictor.
@@ -182,45 +247,64 @@ class AdditivePredictor(eqx.Module):
                 value = numpyro.sample(block.site, prior)
             linear.append(jnp.atleast_1d(value))
         dtype = jnp.result_type(float)
-        eta = jnp.zeros(self.num_observations, dtype)
+        eta = jnp.asarray(self.offset, dtype)
         if linear:
             eta = eta + jnp.asarray(self.columns, dtype) @ jnp.concatenate(linear).astype(dtype)
-        given: list[dict[str, Array]] = [{} for _ in self.effects]
-        if scales is not None:
-            given = [{"scale": scale} for scale in jnp.moveaxis(self._check_scales(scales), -1, 0)]
-        for effect, at, values in zip(self.effects, self.points, given, strict=True):
-            eta = eta + at(effect.sample(**values))
+        parts = zip(self.effects, self.points, self._given(scales), self.multipliers, strict=True)
+        for effect, at, values, factor in parts:
+            eta = eta + _times(at(effect.sample(**values)), factor)
         return eta
 
-    def sample_scales(self, scales: ArrayLike | None = None) -> Float[Array, "*batch num_effects"]:
-        """Draw (or, where fixed, take) the scales of the effects inside a model, stacked.
+    def sample_hyperparameters(self, scales: ArrayLike | None = None) -> list[dict[str, Any]]:
+        """Draw (or, where fixed, take) the hyperparameters of all effects inside a model.
 
         Args:
-            scales: tau of each effect, shape (..., number of effects), drawn elsewhere in the model
-                (shared, or from a joint prior such as `scales.variance_partition`), instead of
-                drawing them here; recorded as deterministic sites `<effect>.scale`.
+            scales: as in `sample`, instead of drawing them here; recorded as deterministic sites.
 
         Returns:
-            tau of each effect, shape (*batch, number of effects), in the units of the predictor.
+            For each effect, by short names, in the units of the predictor.
         """
-        dtype = jnp.result_type(float)
-        if scales is not None:
-            scales = self._check_scales(scales)
-            for j, effect in enumerate(self.effects):
-                numpyro.deterministic(effect.site("scale"), scales[..., j])
-            return scales
-        drawn = [gaussian(effect).scales(effect.site) for effect in self.effects]
-        drawn = jnp.broadcast_arrays(*(jnp.asarray(s, dtype) for s in drawn))
-        return jnp.stack(drawn, axis=-1) if drawn else jnp.zeros(0, dtype)
+        given = self._given(scales)
+        values = []
+        for effect, own in zip(self.effects, given, strict=True):
+            if not own:
+                values.append(gaussian(effect).hyperparameters(effect.site))
+                continue
+            values.append(own)
+            for name, value in own.items():
+                numpyro.deterministic(effect.site(name), value)
+            for name, deviation, num in gaussian(effect).anisotropies:
+                own[name] = draw_anisotropies(effect.site(name), deviation, num)
+        return values
 
-    def _check_scales(self, scales: ArrayLike) -> Array:
+    def sample_deviations(self, scales: ArrayLike | None = None) -> Float[Array, "*batch blocks"]:
+        """`deviations` of hyperparameters drawn inside a model.
+
+        Args:
+            scales: as in `sample`.
+
+        Returns:
+            Standard deviation of each random block, shape (*batch, number of them).
+        """
+        return self.deviations(self.sample_hyperparameters(scales))
+
+    @property
+    def scale_sites(self) -> tuple[str, ...]:
+        """Full names of the sites of all scales, in the order in which they are given."""
+        return tuple(e.site(name) for e in self.effects for name in gaussian(e).scale_priors)
+
+    def _given(self, scales: ArrayLike | None) -> list[dict[str, Any]]:
+        """Given scales of each effect by short names."""
+        if scales is None:
+            return [{} for _ in self.effects]
         scales = float_input(scales, "scales")
-        if scales.shape[-1:] != (len(self.effects),):
+        if scales.shape[-1:] != (len(self.scale_sites),):
             raise ValueError(
-                f"`scales` must hold one scale for each of the {len(self.effects)} effects on its "
-                f"last axis; got shape {scales.shape}."
+                f"`scales` must hold one scale for each of {list(self.scale_sites)} on its last "
+                f"axis; got shape {scales.shape}."
             )
-        return scales
+        columns = iter(jnp.moveaxis(scales, -1, 0))
+        return [{name: next(columns) for name in gaussian(e).scale_priors} for e in self.effects]
 
     def evaluate(self, coefficients: Float[Array, "..."]) -> Float[Array, "..."]:
         """Phi c in JAX, through the spline engine: cost O(n degree).
@@ -233,9 +317,10 @@ class AdditivePredictor(eqx.Module):
         """
         dtype, num = coefficients.dtype, self.columns.shape[1]
         eta = jnp.asarray(self.columns, dtype) @ coefficients[:num]
-        for effect, at in zip(self.effects, self.points, strict=True):
-            curve = effect.basis.curve(self._effect_coefficients(effect, coefficients))
-            eta = eta + at(curve).astype(dtype)
+        parts = zip(self.effects, self.points, self.multipliers, strict=True)
+        for j, (effect, at, factor) in enumerate(parts):
+            function = effect.function(self._effect_coefficients(j, coefficients))
+            eta = eta + _times(at(function).astype(dtype), factor)
         return eta
 
     def design(self) -> scipy.sparse.csr_array:
@@ -259,7 +344,9 @@ class AdditivePredictor(eqx.Module):
         design = self.design()
         weighted = design.copy()
         weighted.data = (self.local_value * weights[:, None]).ravel()
-        local = (design.T @ weighted).toarray()
+        local: Any = design.T @ weighted
+        # Cells of surfaces are many, and each meets few others.
+        local = local.toarray() if local.shape[0] <= _DENSE else local.tocsr()
         # The matrix is one block for each effect: products of blocks are a fraction of the work,
         # and mostly below the size at which BLAS pays for handing out parts to threads.
         result, parts = np.zeros((self.num_coefficients, self.num_coefficients)), self._parts()
@@ -267,17 +354,18 @@ class AdditivePredictor(eqx.Module):
             left = self.local_matrix[np.ix_(rows, columns)].T
             for others, further in parts:
                 right = self.local_matrix[np.ix_(others, further)]
-                result[np.ix_(columns, further)] = left @ local[np.ix_(rows, others)] @ right
+                own = local[np.ix_(rows, others)]
+                sparse = scipy.sparse.issparse(own)
+                product = left @ (own @ right) if sparse else left @ own @ right
+                result[np.ix_(columns, further)] = product
         return result
 
     def _parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Rows and columns of the blocks of the local matrix: all terms, then each effect."""
         num = self.columns.shape[1]
-        owned: dict[str, list[np.ndarray]] = {}
-        for block in self.blocks:
-            if block.start >= num:
-                owner = block.site.rpartition(".")[0]
-                owned.setdefault(owner, []).append(np.arange(block.start, block.stop))
+        owned: dict[int, list[np.ndarray]] = {}
+        for own in self.owned:
+            owned.setdefault(own.effect, []).append(np.arange(own.start, own.stop))
         smooth = [np.concatenate(columns) for columns in owned.values()]
         rows = [np.flatnonzero(self.local_matrix[:, c].any(axis=1)) for c in smooth]
         return [(np.arange(num), np.arange(num)), *zip(rows, smooth, strict=True)]
@@ -295,18 +383,21 @@ class AdditivePredictor(eqx.Module):
         for block in self.blocks:
             values = coefficients[..., block.start : block.stop]
             result[block.site] = values[..., 0] if block.scalar else values
-        for effect in self.effects:
-            site = effect.site("coefficients")
-            result[site] = self._effect_coefficients(effect, coefficients)
+        for j, effect in enumerate(self.effects):
+            result[effect.site("coefficients")] = self._effect_coefficients(j, coefficients)
         return result
 
-    def _effect_coefficients(self, effect: SplineEffect, coefficients: Any) -> Any:
-        """Basis coefficients of one effect from c."""
-        smooth = gaussian(effect)
-        modes, linear = coefficients[..., self.block(effect.site("modes"))], None
-        if smooth.num_linear > 0:
-            linear = coefficients[..., self.block(effect.site("linear"))]
-        return smooth.coefficients(modes, linear)
+    def section_values(self, effect: int, coefficients: Any) -> dict[str, Any]:
+        """Coefficients of one effect, by its position, by short site name."""
+        return {
+            own.section.site: coefficients[..., own.start : own.stop]
+            for own in self.owned
+            if own.effect == effect
+        }
+
+    def _effect_coefficients(self, effect: int, coefficients: Any) -> Any:
+        """Basis coefficients of one effect, by its position, from c."""
+        return gaussian(self.effects[effect]).combined(self.section_values(effect, coefficients))
 
     def _localize(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sparse rows: powers of the normalized coordinate, one group of columns per interval."""
@@ -314,18 +405,27 @@ class AdditivePredictor(eqx.Module):
         index = [np.broadcast_to(np.arange(num, dtype=np.int32), (n, num))]
         value, rows = [self.columns], num
         tables = []
-        for effect, x in zip(self.effects, self.inputs, strict=True):
-            row, powers, table = local_powers(effect.basis, x, effect.name)
-            degree = np.arange(powers.shape[1], dtype=np.int32)
-            index.append(rows + row[:, None] * np.int32(len(degree)) + degree)
-            value.append(powers)
-            tables.append((rows, table))
-            rows += table.shape[0]
+        for effect, own, factor in zip(self.effects, self.inputs, self.multipliers, strict=True):
+            part = local_rows(effect, own)
+            width = np.int32(part.values.shape[1])
+            index.append(rows + part.index[:, None] * width + np.arange(width, dtype=np.int32))
+            value.append(_times(part.values, None if factor is None else factor[:, None]))
+            tables.append((rows, part))
+            rows += len(part.cells) * int(width)
         matrix = np.zeros((rows, self.num_coefficients))
         matrix[:num, :num] = np.eye(num)
         identity = np.eye(self.num_coefficients)
-        for effect, (start, table) in zip(self.effects, tables, strict=True):
-            columns = self._effect_coefficients(effect, identity).T
-            matrix[start : start + table.shape[0]] = table @ columns
+        for j, (start, part) in enumerate(tables):
+            chosen = [np.arange(o.start, o.stop) for o in self.owned if o.effect == j]
+            columns = np.concatenate(chosen)
+            local = part.matrix(self._effect_coefficients(j, identity[columns]))
+            matrix[start : start + len(local), columns] = local
         index = np.concatenate(index, axis=1).astype(np.int32)
         return index, np.concatenate(value, axis=1), matrix
+
+
+def _times(values: Any, factor: Any) -> Any:
+    """Values times those of a `by` variable, if there is one."""
+    if factor is None:
+        return values
+    return values * array_module(values).asarray(factor, dtype=values.dtype)

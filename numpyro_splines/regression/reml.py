@@ -20,6 +20,7 @@ import scipy.optimize
 
 from numpyro_splines.regression.families import AbstractCanonicalFamily
 from numpyro_splines.regression.predictor import AdditivePredictor
+from numpyro_splines.regression.theta import Theta
 
 # Rows of the dense design that are formed at once.
 _ROWS = 8192
@@ -77,6 +78,7 @@ class GaussianLikelihood(AbstractLikelihood):
         design, matrix = predictor.design(), predictor.local_matrix
         self.gram = gram
         inverse = np.linalg.pinv(gram, rcond=1e-14, hermitian=True)
+        y = y - predictor.offset
         estimate = inverse @ (matrix.T @ (design.T @ (weights * y)))
         residual = y - design @ (matrix @ estimate)
         estimate = estimate + inverse @ (matrix.T @ (design.T @ (weights * residual)))
@@ -162,7 +164,7 @@ class CanonicalLikelihood(AbstractLikelihood):
         return 0.0
 
     def _eta(self, coefficients: np.ndarray) -> np.ndarray:
-        return self.design @ (self.matrix @ coefficients)
+        return self.predictor.offset + self.design @ (self.matrix @ coefficients)
 
     def _transpose(self, residual: np.ndarray) -> np.ndarray:
         return self.matrix.T @ (self.design.T @ residual)
@@ -178,7 +180,8 @@ class CanonicalLikelihood(AbstractLikelihood):
         eta = self.family.start(self.y)
         variance = self.family.cumulants(eta)[1]
         inverse, _ = _invert(self.predictor.gram(variance) + np.diag(precision))
-        return inverse @ (self._transpose(variance * eta) + precision * mean)
+        centered = eta - self.predictor.offset
+        return inverse @ (self._transpose(variance * centered) + precision * mean)
 
     def _line_search(
         self,
@@ -200,60 +203,48 @@ class CanonicalLikelihood(AbstractLikelihood):
 
 
 class Criterion:
-    """-log p(y | scales) and its gradient in theta = (log tau^2 of the free scales, log sigma^2).
+    """-log p(y | scales) and its gradient in (theta, log sigma^2).
 
     Args:
         likelihood: of the data.
-        mean: prior means of the coefficients, shape (p,).
-        precision: prior precisions of the fixed coefficients, then anything for modes, shape (p,).
-        blocks: where the modes of each effect lie.
-        fixed: the scale of each effect where it is fixed, else NaN.
+        theta: the free hyperparameters.
     """
 
-    def __init__(
-        self,
-        likelihood: AbstractLikelihood,
-        mean: np.ndarray,
-        precision: np.ndarray,
-        blocks: list[slice],
-        fixed: np.ndarray,
-    ):
-        self.likelihood, self.mean, self.blocks = likelihood, mean, blocks
-        self.precision, self.fixed = precision, fixed
-        self.free = np.flatnonzero(np.isnan(fixed))
+    def __init__(self, likelihood: AbstractLikelihood, theta: Theta):
+        self.likelihood, self.theta = likelihood, theta
+        predictor = theta.predictor
+        self.num_fixed = predictor.num_fixed
+        self.mean, self.precision = np.zeros((2, predictor.num_coefficients))
+        self.mean[: self.num_fixed] = predictor.location
+        self.precision[: self.num_fixed] = predictor.scale**-2.0
 
-    def scales(self, theta: np.ndarray) -> np.ndarray:
-        """tau of every effect."""
-        scales = self.fixed.copy()
-        scales[self.free] = np.exp(0.5 * theta[: self.free.size])
-        return scales
-
-    def mode(self, theta: np.ndarray) -> tuple[Mode, np.ndarray]:
+    def mode(self, point: np.ndarray) -> tuple[Mode, np.ndarray]:
         """The penalized estimate and the prior precision."""
         precision = self.precision.copy()
-        for block, scale in zip(self.blocks, self.scales(theta), strict=True):
-            precision[block] = scale**-2
-        dispersion = float(theta[-1]) if self.likelihood.has_dispersion else 0.0
+        precision[self.num_fixed :] = self.theta.precisions(point)
+        dispersion = float(point[-1]) if self.likelihood.has_dispersion else 0.0
         return self.likelihood.mode(precision, self.mean, dispersion), precision
 
-    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient."""
-        mode, precision = self.mode(theta)
-        pull = precision * (mode.coefficients - self.mean)
-        squares = float((pull * (mode.coefficients - self.mean)).sum())
+        mode, precision = self.mode(point)
+        deviation = mode.coefficients - self.mean
+        pull = precision * deviation
+        squares = float((pull * deviation).sum())
         positive = precision > 0
         value = mode.loss + 0.5 * (squares + mode.log_determinant)
         value -= 0.5 * (np.log(precision[positive]).sum() + np.log(2 * np.pi) * (~positive).sum())
-        gradient, changes = np.zeros_like(theta), np.zeros((pull.size, self.free.size))
-        for j, effect in enumerate(self.free):
-            block = self.blocks[effect]
-            own = pull[block] @ (mode.coefficients[block] - self.mean[block])
-            trace = (precision[block] * np.diag(mode.inverse)[block]).sum()
-            gradient[j] = 0.5 * (block.stop - block.start - own - trace)
-            changes[:, j] = mode.inverse[:, block] @ pull[block]
-        gradient[: self.free.size] += 0.5 * self.likelihood.log_determinant_slopes(mode, changes)
+        random, num = slice(self.num_fixed, None), self.theta.size
+        slopes = self.theta.slopes(point)
+        # d(-log p) / d log v_i, half of one minus what the data make of the coefficient.
+        own = 1.0 - pull[random] * deviation[random]
+        own = own - precision[random] * np.diag(mode.inverse)[random]
+        gradient = np.zeros_like(point)
+        gradient[:num] = 0.5 * slopes @ own
+        changes = mode.inverse[:, random] @ (slopes * pull[random]).T
+        gradient[:num] += 0.5 * self.likelihood.log_determinant_slopes(mode, changes)
         if self.likelihood.has_dispersion:
-            gradient[-1] = self.likelihood.dispersion_slope(mode, float(theta[-1]))
+            gradient[-1] = self.likelihood.dispersion_slope(mode, float(point[-1]))
         return value, gradient
 
 

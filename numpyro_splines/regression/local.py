@@ -1,0 +1,166 @@
+"""Sparse rows of effects at known inputs: local polynomials of the cell of each observation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
+from numpyro_splines.functions import IndexAxis
+from numpyro_splines.margins import GroupMargin
+from numpyro_splines.margins.graph import GraphMargin
+from numpyro_splines.ops import piecewise
+from numpyro_splines.validation import float64_array, kinds_of
+
+_COLUMNS = 128  # of the local matrix that are worked out at once
+
+
+class Axis(NamedTuple):
+    """One input of an effect at the observations: which cell, and the local functions there.
+
+    Attributes:
+        cell: of each observation, shape (n,).
+        values: of the w local functions, powers of the coordinate, shape (n, w).
+        table: each function of the basis in terms of those of each cell, shape (K, cells, w).
+    """
+
+    cell: np.ndarray
+    values: np.ndarray
+    table: np.ndarray
+
+
+class LocalRows(NamedTuple):
+    """f at the observations: f_i = sum_k values[i, k] T[index[i], k], T linear in coefficients.
+
+    Attributes:
+        index: the cell of each observation among those visited, shape (n,).
+        values: of the local functions, shape (n, w).
+        axes: the inputs, one by one.
+        cells: of each input, for each visited cell, shape (number of cells, inputs).
+    """
+
+    index: np.ndarray
+    values: np.ndarray
+    axes: tuple[Axis, ...]
+    cells: np.ndarray
+
+    def matrix(self, columns: np.ndarray) -> np.ndarray:
+        """T for several sets of coefficients.
+
+        Args:
+            columns: shape (p, K_1, K_2, ...).
+
+        Returns:
+            Shape (number of cells * w, p).
+        """
+        num, width = len(self.cells), self.values.shape[1]
+        result = np.empty((num * width, len(columns)))
+        for start in range(0, len(columns), _COLUMNS):
+            chosen = slice(start, start + _COLUMNS)
+            # Cells, local functions of the axes done, axes to do, sets.
+            part = np.moveaxis(columns[chosen], 0, -1)[None, None]
+            for axis, own in zip(self.axes, self.cells.T, strict=True):
+                table = axis.table[:, own].transpose(1, 2, 0)[:, None]
+                shape = part.shape
+                flat = part.reshape(shape[0], shape[1], shape[2], -1)
+                part = table @ flat
+                part = part.reshape(num, -1, *shape[3:])
+            result[:, chosen] = part.reshape(num * width, -1)
+        return result
+
+
+def local_rows(effect: AbstractEffect, inputs: Sequence[np.ndarray]) -> LocalRows:
+    """The sparse rows of an effect.
+
+    Args:
+        effect: the effect.
+        inputs: as `known_inputs` returns them.
+
+    Raises:
+        ValueError: if f is not defined at an input.
+    """
+    if isinstance(effect, SplineEffect):
+        bases: list[tuple[str, Any]] = [(f"x of {effect.name}", effect.basis)]
+    else:
+        assert isinstance(effect, TensorEffect)
+        bases = [(f"{axis.name} of {effect.name}", axis) for axis in effect.axes]
+    axes = tuple(_axis(own, x, n) for (n, own), x in zip(bases, inputs, strict=True))
+    sizes = tuple(axis.table.shape[1] for axis in axes)
+    flat = np.ravel_multi_index(tuple(axis.cell for axis in axes), sizes)
+    visited, index = np.unique(flat, return_inverse=True)
+    values = np.ones((flat.size, 1))
+    for axis in axes:
+        values = (values[:, :, None] * axis.values[:, None, :]).reshape(flat.size, -1)
+    cells = np.stack(np.unravel_index(visited, sizes), axis=1)
+    return LocalRows(index.reshape(-1), values, axes, cells)
+
+
+def _axis(own: Any, x: np.ndarray, name: str) -> Axis:
+    if isinstance(own, IndexAxis):
+        return Axis(x, np.ones((x.size, 1)), np.eye(own.size)[:, :, None])
+    if hasattr(own, "functions"):
+        breakpoints, table, periodic = own.breakpoints, np.asarray(own.functions), own.periodic
+    elif hasattr(own, "pieces"):
+        breakpoints, table, periodic = own.pieces()
+    else:
+        # Functions of a basis of the user's own are their own local functions, in one cell.
+        basis = getattr(own, "basis", own)
+        values = basis.collocation(x)
+        return Axis(np.zeros(x.size, int), values, np.eye(values.shape[1])[:, None])
+    breakpoints = np.asarray(breakpoints)
+    points = piecewise.wrap(x, breakpoints)[0] if periodic else x
+    row, u = piecewise.locate(points, breakpoints)
+    broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
+    if broken[row].any():
+        raise ValueError(
+            f"`{name}` must lie where the curve is defined; got {x[broken[row]][0]:.17g} at "
+            f"index {int(np.flatnonzero(broken[row])[0])}, outside the domain "
+            f"({breakpoints[0]}, {breakpoints[-1]}). Use another extrapolation or a wider domain."
+        )
+    return Axis(row, u[:, None] ** np.arange(table.shape[-1]), table)
+
+
+def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """The inputs of an effect on the host: numbers, and positions of levels.
+
+    Args:
+        effect: the effect.
+        values: one array for each input; labels of levels, or integers for their positions.
+
+    Raises:
+        TypeError: if inputs are traced or no numbers.
+        ValueError: if their number is wrong, or a label is none of the levels.
+    """
+    if isinstance(effect, SplineEffect):
+        margins: list[tuple[str, Any]] = [("x", None)]
+    else:
+        assert isinstance(effect, TensorEffect)
+        margins = [(n, m) for n, m in effect.margins.items() for _ in range(m.num_inputs)]
+    if len(values) != len(margins):
+        raise ValueError(
+            f"`{effect.name}` must come with {len(margins)} input(s), "
+            f"{[name for name, _ in margins]}; got {len(values)}."
+        )
+    result = []
+    for (name, margin), own in zip(margins, values, strict=True):
+        if isinstance(margin, GroupMargin | GraphMargin):
+            result.append(_positions(margin, own, f"{name} of {effect.name}"))
+        else:
+            result.append(float64_array(own, f"{name} of {effect.name}", ndim=1))
+    return tuple(result)
+
+
+def _positions(margin: GroupMargin | GraphMargin, labels: Any, name: str) -> np.ndarray:
+    dtype = getattr(labels, "dtype", None)
+    array = np.asarray(labels)
+    if hasattr(dtype, "categories") or array.dtype.kind not in "iu":
+        return margin.index(labels)
+    num = len(margin.levels)
+    if array.ndim != 1 or (array.size and not 0 <= array.min() <= array.max() < num):
+        raise ValueError(
+            f"`{name}` must hold positions in [0, {num}), one for each observation; got shape "
+            f"{array.shape}, {kinds_of(labels)}. margin.index(labels) makes them from labels."
+        )
+    return array.astype(np.int32)
