@@ -39,9 +39,10 @@ class SurfaceMargin(AbstractMargin):
 
     Widen the domains by a quarter of the range of the data on each side, as in the example: the
     thin-plate spline of the whole plane is flat far away, and a rectangle that ends with the data
-    lets the ends bend more freely. So fits are near those of mgcv's `s(x, z)`, not the same: with
-    the same smoothing parameter they differ by 17 % of max|f| on the range itself, by 10 % with a
-    quarter and by 6 % with all of it on each side; with each its own, far less than that.
+    lets the ends bend more freely. So fits are near those of mgcv's `s(x, z)`, not the same: in an
+    example with 30 observations and one smoothing parameter for both they differ by 16 % of max|f|
+    on the range itself, by 10 % with a quarter of it more on each side, and by 6 % with all of it.
+    Errors against a known surface are as small.
 
     Args:
         basis_x: a piecewise polynomial basis of this package, of degree 2 or more; at most 900
