@@ -8,3 +8,5 @@ from numpyro_splines.functions.combination import Combination as Combination
 from numpyro_splines.functions.curve import Curve as Curve
 from numpyro_splines.functions.solving import Extrema as Extrema
 from numpyro_splines.functions.surface import Surface as Surface
+from numpyro_splines.functions.surface_points import SurfacePoints as SurfacePoints
+from numpyro_splines.functions.surface_points import local_table as local_table

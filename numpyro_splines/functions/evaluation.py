@@ -118,7 +118,7 @@ def _check_index(index: ArrayLike, batch_shape: tuple[int, ...]) -> np.ndarray |
 
 def _placed(curve: Pieces, x: Any) -> tuple[Any, Any, piecewise.Grid]:
     """Points inside the domain if periodic, by how many periods they were moved, the grid."""
-    dtype = jnp.promote_types(float_dtype(x), curve.table.dtype)
+    dtype = jnp.promote_types(float_dtype(x), float_dtype(curve.table))
     return piecewise.place(x, curve.breakpoints, dtype, periodic=curve.periodic)
 
 

@@ -25,8 +25,23 @@ from jaxtyping import Array
 from numpyro_splines.ops import piecewise
 from numpyro_splines.ops.arrays import array_module, one_program, take
 
-# How many numbers of the table there may be for each point.
-_TABLE_PER_POINT = 4
+# The table pays from as many products of points and functions on, for each of its numbers. Value
+# and gradient in (C, x, z), float32, cubic, time of the rows as a multiple of that of the table:
+#
+#     K x K        n = 100   1e3   1e4   1e5         K x K x K    n = 100   1e3   1e4   1e5
+#     10               0.9   1.3   2.3   4.0         6                1.0   1.1   1.6   1.1
+#     20               0.9   3.5   3.4   5.8         10               0.7   1.4   2.7   2.1
+#     30               0.9   3.1   4.7   8.4         20               0.3   1.3   9.7
+#
+# that is, products per number: 7 to 8 at n = 100 in two dimensions, 2 to 3 in three (20 at 1e3).
+_PRODUCTS = 8
+
+# Batches share the rows, which become matrix products: n = 1e4, batch of 4, 16, 64:
+#
+#     10 x 10   1.5   0.3   0.1         30 x 30   2.0   3.6   0.6
+#     20 x 20   2.1   2.0   0.3         10 x 10 x 10   0.8   0.2   0.4
+#
+# The table pays while the batch times its powers is less than the functions, K_1 ... K_D.
 
 
 class Located(NamedTuple):
@@ -98,11 +113,19 @@ def evaluate(coefficients: Any, places: Sequence[Place], *, dtype: Any) -> Array
     coefficients = jnp.asarray(coefficients, dtype)
     located = [_locate(place) for place in places]
     shape = jnp.broadcast_shapes(*(place.shape for place in places))
-    if _by_table(coefficients, places, math.prod(shape)):
-        value = _from_table(coefficients, places, located)
+    batch = coefficients.shape[: coefficients.ndim - len(places)]
+    # Inputs that are the same for all points first: what is left has fewer inputs.
+    many = [d for d, place in enumerate(places) if math.prod(place.shape) != 1]
+    if 0 < len(many) < len(places):
+        once = [None if d in many else place for d, place in enumerate(places)]
+        rest = _from_rows(coefficients, once, located)
+        coefficients = rest.reshape(*batch, *rest.shape[rest.ndim - len(many) :])
+        inner, at = [places[d] for d in many], [located[d] for d in many]
     else:
-        value = _from_rows(coefficients, places, located)
-    return _without_gaps(value, places, located, 0)
+        inner, at = places, located
+    way = _from_table if _by_table(coefficients, inner) else _from_rows
+    value = way(coefficients, inner, at)
+    return _without_gaps(value.reshape(*batch, *shape), places, located, 0)
 
 
 @one_program("dtype")
@@ -195,15 +218,28 @@ def _locate(place: Place) -> tuple[Any, Any]:
     return (jnp.asarray(place.index) if isinstance(place, Chosen) else None), None
 
 
-def _by_table(coefficients: Any, places: Sequence[Place], num_points: int) -> bool:
-    """Whether to make the table."""
+def _by_table(coefficients: Any, places: Sequence[Place]) -> bool:
+    """Whether to make the table, from shapes alone."""
+    shapes = [place.shape for place in places]
+    points = math.prod(jnp.broadcast_shapes(*shapes))
     if any(isinstance(place, Rows) for place in places):
         return False
-    sizes = coefficients.shape[coefficients.ndim - len(places) :]
-    numbers = 1
-    for place, size in zip(places, sizes, strict=True):
-        numbers *= math.prod(place.functions.shape[1:]) if isinstance(place, Located) else size
-    return numbers <= _TABLE_PER_POINT * num_points
+    if len(places) > 1 and math.prod(map(math.prod, shapes)) == points:
+        return False  # A grid: as many rows as it has lines.
+    first = coefficients.ndim - len(places)
+    functions, numbers, powers = 1, 1, 1
+    for place, size in zip(places, coefficients.shape[first:], strict=True):
+        if isinstance(place, Located):
+            functions *= size
+            numbers *= math.prod(place.functions.shape[1:])
+            powers *= place.functions.shape[2]
+        else:
+            numbers *= size
+    if points * functions < _PRODUCTS * numbers:
+        return False
+    # Points of groups have coefficients of their own: there rows are no matrix products.
+    grouped = any(isinstance(place, Chosen) for place in places)
+    return grouped or math.prod(coefficients.shape[:first]) * powers <= functions
 
 
 def _from_table(coefficients: Any, places: Sequence[Any], located: Sequence[Any]) -> Array:
