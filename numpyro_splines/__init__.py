@@ -32,7 +32,9 @@ from numpyro_splines.effects import TensorEffect as TensorEffect
 from numpyro_splines.functions import Curve as Curve
 from numpyro_splines.functions import Surface as Surface
 from numpyro_splines.margins import CurveMargin as CurveMargin
+from numpyro_splines.margins import GraphMargin as GraphMargin
 from numpyro_splines.margins import GroupMargin as GroupMargin
+from numpyro_splines.margins import SurfaceMargin as SurfaceMargin
 from numpyro_splines.ops.bspline import bspline as bspline
 from numpyro_splines.ops.bspline import bspline_basis as bspline_basis
 from numpyro_splines.ops.callback import scipy_bspline_basis as scipy_bspline_basis

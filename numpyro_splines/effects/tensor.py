@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike
 from numpyro_splines.components import AbstractComponents, FunctionalAnova
 from numpyro_splines.effects.base import AbstractEffect
 from numpyro_splines.effects.levels import levels_apart, new_level
-from numpyro_splines.functions import Curve, Surface
+from numpyro_splines.functions import BasisAxis, Curve, Surface, SurfacePoints
 from numpyro_splines.margins import AbstractMargin, CurveMargin, GroupMargin
 from numpyro_splines.priors.assembly import assemble
 from numpyro_splines.priors.rows import information
@@ -125,7 +125,9 @@ class TensorEffect(AbstractEffect):
 
     def at(self, *inputs: ArrayLike) -> Any:
         """Known inputs prepared once: at(surface) is surface(*inputs); see `AbstractBasis.at`."""
-        return jax.tree_util.Partial(_evaluated, inputs)
+        if any(isinstance(axis, BasisAxis) for axis in self.axes):
+            return jax.tree_util.Partial(_evaluated, inputs)
+        return SurfacePoints(self.axes, *inputs)
 
     def __call__(self, *inputs: ArrayLike, **named: ArrayLike) -> Any:
         """Short for `effect.sample()(...)`: draw the one surface of the model, evaluate it.
