@@ -1,6 +1,7 @@
-"""After inference: curves of draws as labeled arrays, their functionals, bands, tables and files.
+"""After inference: functions of draws as labeled arrays, functionals, bands, tables and files.
 
 curve(effect, draws)               the curves of all draws, with the names of their axes
+surface(effect, draws)             the same of several inputs and of groups
 values, integral, inverse, ...     what one asks of curves, as xarray with chain and draw
 bands, excludes                    what the draws say together
 table                              any of it as a tidy pandas table
@@ -12,6 +13,7 @@ from numpyro_splines.posterior.bands import excludes as excludes
 from numpyro_splines.posterior.bands import table as table
 from numpyro_splines.posterior.draws import curve as curve
 from numpyro_splines.posterior.draws import dataset as dataset
+from numpyro_splines.posterior.draws import surface as surface
 from numpyro_splines.posterior.freedom import degrees_of_freedom as degrees_of_freedom
 from numpyro_splines.posterior.keeping import Kept as Kept
 from numpyro_splines.posterior.keeping import load as load
@@ -26,6 +28,7 @@ from numpyro_splines.posterior.solutions import extrema as extrema
 from numpyro_splines.posterior.solutions import inflections as inflections
 from numpyro_splines.posterior.solutions import inverse as inverse
 from numpyro_splines.posterior.solutions import peak as peak
+from numpyro_splines.posterior.surfaces import LabeledSurface as LabeledSurface
 from numpyro_splines.posterior.values import integral as integral
 from numpyro_splines.posterior.values import partial_sum as partial_sum
 from numpyro_splines.posterior.values import values as values

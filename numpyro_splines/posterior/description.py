@@ -36,7 +36,7 @@ def described(value: Any, arrays: list[np.ndarray], place: str) -> Any:
             return {"empty": list(array.shape), "dtype": array.dtype.name}
         arrays.append(array)
         return {"array": len(arrays) - 1}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and fields_of(value) is None:
         return {type(value).__name__: list(inner(dict(enumerate(value))).values())}
     if isinstance(value, Mapping):
         return {"dict": inner(value)}

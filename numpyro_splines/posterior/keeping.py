@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from numpyro_splines.effects import SplineEffect
+from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.posterior.description import described, restored
 from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.posterior.vocabulary import path_of
@@ -36,11 +36,11 @@ class Kept(NamedTuple):
         >>> effects, draws = kept
     """
 
-    effects: dict[str, SplineEffect]
+    effects: dict[str, AbstractEffect]
     draws: xr.Dataset
 
 
-def save(path: Any, effects: SplineEffect | Sequence[SplineEffect], draws: Any) -> None:
+def save(path: Any, effects: AbstractEffect | Sequence[AbstractEffect], draws: Any) -> None:
     """Write effects and draws to one netCDF file, to be read by `load`, on any machine.
 
     Basis, prior, decomposition and draws come back to the last bit; nothing is computed again. So
@@ -67,10 +67,13 @@ def save(path: Any, effects: SplineEffect | Sequence[SplineEffect], draws: Any) 
         >>> print(float(kept.effects["f"].curve(kept.draws)(0.5).mean()))
         1.0
     """
-    several = [effects] if isinstance(effects, SplineEffect) else list(effects)
+    several = [effects] if isinstance(effects, AbstractEffect) else list(effects)
     for effect in several:
-        if not isinstance(effect, SplineEffect):
-            raise TypeError(f"`effects` must be SplineEffects; got {type(effect).__name__}.")
+        if not isinstance(effect, AbstractEffect):
+            raise TypeError(
+                "`effects` must be SplineEffects or TensorEffects; got "
+                f"{type(effect).__name__}."
+            )
     names = [effect.name for effect in several]
     if len(set(names)) < len(names):
         raise ValueError(f"`effects` must have different names; got {names}.")

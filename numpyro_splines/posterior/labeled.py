@@ -1,9 +1,10 @@
-"""Curves of draws with the names of their axes."""
+"""Curves of draws with the names of their axes, and what they share with surfaces."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +24,195 @@ RESERVED = {
 }  # fmt: skip
 
 
-class LabeledCurve:
+class AbstractLabeled(abc.ABC):
+    """A batch of functions, one for each draw (and group), whose axes have names.
+
+    They add, subtract and scale exactly, by the names of their axes: `f - g` for a difference,
+    `f + level` with an intercept. An array has the leading axes (chain, draw, ...), a `DataArray`
+    the axes that it names; in sums put the function first.
+
+    Attributes:
+        dims: names of the batch axes, chain and draw first.
+        coords: coordinates along them, by name.
+        name: of the function.
+    """
+
+    # So that NumPy arrays leave `array + curve` to the curve.
+    __array_ufunc__ = None
+    noun: ClassVar[str]
+
+    dims: tuple[str, ...]
+    coords: dict[str, np.ndarray]
+    name: str
+
+    @property
+    @abc.abstractmethod
+    def function(self) -> Any:
+        """The batch of functions without the names of its axes."""
+
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+
+    @abc.abstractmethod
+    def exact(self, name: str) -> Any:
+        """The functions themselves, for what only piecewise polynomials can do.
+
+        Args:
+            name: what is to be done, for the message.
+        """
+
+    @abc.abstractmethod
+    def _made(
+        self, function: Any, name: str, dims: Sequence[str], coords: Mapping[str, Any]
+    ) -> Self:
+        """The like of this with another batch of functions of the same inputs."""
+
+    @abc.abstractmethod
+    def _mapped(self, change: Callable[[Any], Any]) -> Any:
+        """The functions with a change of the batch axes of their arrays."""
+
+    def _name_axes(self, dims: Sequence[str], coords: Mapping[str, Any] | None, name: str) -> None:
+        self.dims, self.name = tuple(dims), name
+        shape = self.function.batch_shape
+        if self.dims[:2] != SAMPLE or len(self.dims) != len(shape):
+            raise ValueError(
+                f"`dims` must name the batch axes of the {self.noun}, ('chain', 'draw', ...), one "
+                f"for each axis of its shape {shape}; got {self.dims}. Draws of a single chain "
+                "need a first axis of length one: get_samples(group_by_chain=True), or array[None]."
+            )
+        every = (*self.inputs, *self.dims)
+        if RESERVED.intersection(self.inputs) or len(set(every)) < len(every):
+            which = "`input_name`" if len(self.inputs) == 1 else "inputs"
+            raise ValueError(
+                f"{which} and `dims` must be different names and none of {sorted(RESERVED)}; "
+                f"got {', '.join(map(repr, self.inputs))} and {self.dims}."
+            )
+        given = coords or {}
+        self.coords = {d: np.asarray(given.get(d, np.arange(s))) for d, s in self.sizes.items()}
+        for dim, size in self.sizes.items():
+            if self.coords[dim].shape != (size,):
+                raise ValueError(
+                    f"`coords[{dim!r}]` must have {size} entries, one for each {self.noun} along "
+                    f"that axis; got shape {self.coords[dim].shape}."
+                )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each batch axis by name."""
+        return dict(zip(self.dims, self.function.batch_shape, strict=True))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{dim}: {size}" for dim, size in self.sizes.items())
+        inputs = ", ".join(map(repr, self.inputs))
+        return f"{type(self).__name__} {self.name!r} of {inputs} with ({sizes})"
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        # xarray would make an array of objects of `labeled array + curve`.
+        raise TypeError(
+            f"the {self.noun} {self.name!r} is no array: evaluate it with values({self.noun}, "
+            f"{', '.join(self.inputs)}); in sums with a labeled array put the {self.noun} first."
+        )
+
+    def sel(self, **labels: Any) -> Self:
+        """The functions at one label of each of the named axes.
+
+        Args:
+            **labels: coordinate by name of the axis, such as `group="a"`.
+
+        Returns:
+            Functions without these axes.
+
+        Raises:
+            KeyError: if there is no such axis, or no such coordinate.
+        """
+        index: list[Any] = [slice(None)] * len(self.dims)
+        for dim, label in labels.items():
+            if dim not in self.dims or dim in SAMPLE:
+                raise KeyError(f"`sel` selects along {self.dims[2:]}; got {dim!r}.")
+            found = np.flatnonzero(self.coords[dim] == label)
+            if not found.size:
+                raise KeyError(f"`{dim}` must be one of {list(self.coords[dim])}; got {label!r}.")
+            index[self.dims.index(dim)] = int(found[0])
+        dims = tuple(dim for dim in self.dims if dim not in labels)
+        name = f"{self.name}[{', '.join(map(str, labels.values()))}]" if labels else self.name
+        return self._with(self._mapped(lambda rows: rows[tuple(index)]), name, dims)
+
+    def array(self, values: Any, dims: Sequence[str] = (), **coords: Any) -> xr.DataArray:
+        """Numbers for each function as a labeled array.
+
+        Args:
+            values: shape (*batch axes, *further axes).
+            dims: names of the further axes.
+            **coords: their coordinates.
+
+        Returns:
+            The numbers with the axes of the functions, then the further ones.
+        """
+        names = (*self.dims, *dims)
+        return xr.DataArray(np.asarray(values), {**self.coords, **coords}, names, name=self.name)
+
+    def __add__(self, other: Any) -> Self:
+        """The sum with other functions, or with a number for each function."""
+        if not isinstance(other, AbstractLabeled):
+            return self._with(self.exact("+") + self._factor(other), self.name)
+        if type(other) is not type(self):
+            raise TypeError(
+                f"functions of the same inputs can be combined; got {self!r} and {other!r}. Add "
+                "their values()."
+            )
+        dims = self.dims + tuple(dim for dim in other.dims if dim not in self.dims)
+        coords = {**other.coords, **self.coords}
+        for dim in set(self.dims) & set(other.dims):
+            if not np.array_equal(self.coords[dim], other.coords[dim]):
+                raise ValueError(
+                    f"{self.noun}s can be combined if they agree on the axes that both have; "
+                    f"{dim!r} has {_short(self.coords[dim])} and {_short(other.coords[dim])}. Take as many "
+                    f"draws of both, or one {self.noun} of each with sel()."
+                )
+        first, second = (f._spread(dims) for f in (self, other))
+        name = f"{self.name} + {other.name}".replace("+ -", "- ")
+        return self._made(first + second, name, dims, coords)
+
+    def __mul__(self, other: Any) -> Self:
+        """The product with a number, or with one for each function."""
+        return self._with(self.exact("*") * self._factor(other), self.name)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Self:
+        """The functions -f."""
+        return self._with(-self.exact("-"), f"-{self.name}")
+
+    def __sub__(self, other: Any) -> Self:
+        """The difference f - g."""
+        return self + (-other if isinstance(other, AbstractLabeled) else -self._factor(other))
+
+    def _with(self, function: Any, name: str, dims: Sequence[str] | None = None) -> Self:
+        return self._made(function, name, self.dims if dims is None else dims, self.coords)
+
+    def _spread(self, dims: Sequence[str]) -> Any:
+        """The functions with the batch axes `dims`, of length one where they have none."""
+        self.exact("+")
+        return self._mapped(lambda rows: spread(rows, self.dims, dims))
+
+    def _factor(self, other: Any) -> Any:
+        if isinstance(other, xr.DataArray):
+            names = [str(dim) for dim in other.dims]
+            if set(names) - set(self.dims):
+                raise ValueError(
+                    f"a labeled array must have axes of the {self.noun}, {self.dims}; got "
+                    f"{other.dims}."
+                )
+            return spread(jnp.asarray(other.values), names, self.dims)
+        if isinstance(other, int | float):
+            return other
+        other = jnp.asarray(real_array(other, "other"))
+        return other.reshape(*other.shape, *(1,) * (len(self.dims) - other.ndim))
+
+
+class LabeledCurve(AbstractLabeled):
     """A batch of curves, one for each draw (and group), whose axes have names.
 
     Usually made by `curve(effect, draws)`. Curves add, subtract and scale exactly, by the names of
@@ -50,8 +239,7 @@ class LabeledCurve:
         LabeledCurve 'f[0] - f[2]' of 'x' with (chain: 4, draw: 100)
     """
 
-    # So that NumPy arrays leave `array + curve` to the curve.
-    __array_ufunc__ = None
+    noun: ClassVar[str] = "curve"
 
     def __init__(
         self,
@@ -64,44 +252,16 @@ class LabeledCurve:
     ):
         if not isinstance(curve, Curve | Combination):
             raise TypeError(f"`curve` must be a Curve; got {type(curve).__name__}.")
-        self.curve, self.dims = curve, tuple(dims)
-        shape = curve.batch_shape
-        if self.dims[:2] != SAMPLE or len(self.dims) != len(shape):
-            raise ValueError(
-                f"`dims` must name the batch axes of the curve, ('chain', 'draw', ...), one for "
-                f"each axis of its shape {shape}; got {self.dims}. Draws of a single chain need a "
-                "first axis of length one: get_samples(group_by_chain=True), or array[None]."
-            )
-        if input_name in RESERVED or input_name in self.dims or len(set(self.dims)) < len(shape):
-            raise ValueError(
-                f"`input_name` and `dims` must be different names and none of {sorted(RESERVED)}; "
-                f"got {input_name!r} and {self.dims}."
-            )
-        given = coords or {}
-        self.coords = {d: np.asarray(given.get(d, np.arange(s))) for d, s in self.sizes.items()}
-        for dim, size in self.sizes.items():
-            if self.coords[dim].shape != (size,):
-                raise ValueError(
-                    f"`coords[{dim!r}]` must have {size} entries, one for each curve along that "
-                    f"axis; got shape {self.coords[dim].shape}."
-                )
-        self.name, self.input_name = name, input_name
+        self.curve, self.input_name = curve, input_name
+        self._name_axes(dims, coords, name)
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Length of each batch axis by name."""
-        return dict(zip(self.dims, self.curve.batch_shape, strict=True))
+    def function(self) -> Any:
+        return self.curve
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{dim}: {size}" for dim, size in self.sizes.items())
-        return f"{type(self).__name__} {self.name!r} of {self.input_name!r} with ({sizes})"
-
-    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        # xarray would make an array of objects of `labeled array + curve`.
-        raise TypeError(
-            f"the curve {self.name!r} is no array: evaluate it with values(curve, x); in sums with "
-            "a labeled array put the curve first."
-        )
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input_name,)
 
     def derivative(self, order: int = 1) -> Self:
         """The exact derivative d^order f / dx^order; see `Curve.derivative`.
@@ -129,30 +289,6 @@ class LabeledCurve:
         """
         return self._with(self.exact("restrict").restrict(lower, upper), self.name)
 
-    def sel(self, **labels: Any) -> Self:
-        """The curves at one label of each of the named axes.
-
-        Args:
-            **labels: coordinate by name of the axis, such as `group="a"`.
-
-        Returns:
-            Curves without these axes.
-
-        Raises:
-            KeyError: if there is no such axis, or no such coordinate.
-        """
-        index: list[Any] = [slice(None)] * len(self.dims)
-        for dim, label in labels.items():
-            if dim not in self.dims or dim in SAMPLE:
-                raise KeyError(f"`sel` selects along {self.dims[2:]}; got {dim!r}.")
-            found = np.flatnonzero(self.coords[dim] == label)
-            if not found.size:
-                raise KeyError(f"`{dim}` must be one of {list(self.coords[dim])}; got {label!r}.")
-            index[self.dims.index(dim)] = int(found[0])
-        dims = tuple(dim for dim in self.dims if dim not in labels)
-        name = f"{self.name}[{', '.join(map(str, labels.values()))}]" if labels else self.name
-        return self._with(self._mapped(lambda rows: rows[tuple(index)]), name, dims)
-
     def exact(self, name: str) -> Curve:
         """The curve itself, for what only piecewise polynomials can do.
 
@@ -172,89 +308,19 @@ class LabeledCurve:
             )
         return self.curve
 
-    def array(self, values: Any, dims: Sequence[str] = (), **coords: Any) -> xr.DataArray:
-        """Numbers for each curve as a labeled array.
+    def _made(
+        self, function: Any, name: str, dims: Sequence[str], coords: Mapping[str, Any]
+    ) -> Self:
+        return type(self)(function, dims=dims, coords=coords, name=name, input_name=self.input_name)
 
-        Args:
-            values: shape (*batch axes, *further axes).
-            dims: names of the further axes.
-            **coords: their coordinates.
-
-        Returns:
-            The numbers with the axes of the curves, then the further ones.
-        """
-        names = (*self.dims, *dims)
-        return xr.DataArray(np.asarray(values), {**self.coords, **coords}, names, name=self.name)
-
-    def __add__(self, other: Any) -> Self:
-        """The sum with other curves, or with a number for each curve."""
-        if not isinstance(other, LabeledCurve):
-            return self._with(self.exact("+") + self._factor(other), self.name)
-        dims = self.dims + tuple(dim for dim in other.dims if dim not in self.dims)
-        coords = {**other.coords, **self.coords}
-        for dim in set(self.dims) & set(other.dims):
-            if not np.array_equal(self.coords[dim], other.coords[dim]):
-                raise ValueError(
-                    f"curves can be combined if they agree on the axes that both have; {dim!r} "
-                    f"has {_short(self.coords[dim])} and {_short(other.coords[dim])}. Take as many "
-                    "draws of both, or one curve of each with sel()."
-                )
-        first, second = (f._spread(dims) for f in (self, other))
-        name = f"{self.name} + {other.name}".replace("+ -", "- ")
-        return type(self)(
-            first + second, dims=dims, coords=coords, name=name, input_name=self.input_name
-        )
-
-    def __mul__(self, other: Any) -> Self:
-        """The product with a number, or with one for each curve."""
-        return self._with(self.exact("*") * self._factor(other), self.name)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __neg__(self) -> Self:
-        """The curves -f."""
-        return self._with(-self.exact("-"), f"-{self.name}")
-
-    def __sub__(self, other: Any) -> Self:
-        """The difference f - g."""
-        return self + (-other if isinstance(other, LabeledCurve) else -self._factor(other))
-
-    def _with(self, curve: Any, name: str, dims: tuple[str, ...] | None = None) -> Self:
-        return type(self)(
-            curve,
-            dims=self.dims if dims is None else dims,
-            coords=self.coords,
-            name=name,
-            input_name=self.input_name,
-        )
-
-    def _mapped(self, function: Callable[[Any], Any]) -> Any:
-        """The curve with a function applied to the batch axes of its arrays."""
+    def _mapped(self, change: Callable[[Any], Any]) -> Any:
         curve = self.curve
         if isinstance(curve, Combination):
-            return Combination(curve.basis, function(curve.coefficients), curve.order)
+            return Combination(curve.basis, change(curve.coefficients), curve.order)
         if curve.breakpoints.ndim > 1:
             raise TypeError("`dims` can be selected or combined only if all curves share knots.")
-        increment = None if curve.increment is None else function(curve.increment)
-        return Curve(curve.breakpoints, function(curve.table), increment, curve.periodic)
-
-    def _spread(self, dims: Sequence[str]) -> Curve:
-        """The curve with the batch axes `dims`, of length one where it has none of that name."""
-        self.exact("+")
-        return self._mapped(lambda rows: spread(rows, self.dims, dims))
-
-    def _factor(self, other: Any) -> Any:
-        if isinstance(other, xr.DataArray):
-            names = [str(dim) for dim in other.dims]
-            if set(names) - set(self.dims):
-                raise ValueError(
-                    f"a labeled array must have axes of the curve, {self.dims}; got {other.dims}."
-                )
-            return spread(jnp.asarray(other.values), names, self.dims)
-        if isinstance(other, int | float):
-            return other
-        other = jnp.asarray(real_array(other, "other"))
-        return other.reshape(*other.shape, *(1,) * (len(self.dims) - other.ndim))
+        increment = None if curve.increment is None else change(curve.increment)
+        return Curve(curve.breakpoints, change(curve.table), increment, curve.periodic)
 
 
 def spread(values: Array, dims: Sequence[str], target: Sequence[str]) -> Array:

@@ -1,19 +1,19 @@
-"""Values of curves, their derivatives and integrals, as labeled arrays."""
+"""Values of curves and surfaces, their derivatives and integrals, as labeled arrays."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array
 
+from numpyro_splines.posterior.grids import surface_values
 from numpyro_splines.posterior.labeled import LabeledCurve
+from numpyro_splines.posterior.responses import response
+from numpyro_splines.posterior.surfaces import LabeledSurface
 from numpyro_splines.validation import (
     float64_array,
     integer_at_least,
@@ -23,34 +23,41 @@ from numpyro_splines.validation import (
 
 
 def values(
-    curve: LabeledCurve,
+    curve: LabeledCurve | LabeledSurface,
     x: Any = None,
     *,
-    derivative: int = 0,
+    derivative: int | Mapping[str, int] = 0,
     inverse_link: Callable[[Any], Any] | None = None,
     dim: str | None = None,
-    num_points: int = 100,
+    num_points: int | None = None,
+    **inputs: Any,
 ) -> xr.DataArray:
-    r"""Values of every curve at x, or of a derivative: d^m / dx^m h(f(x)), exact.
+    r"""Values of every function at x, or of a derivative: d^m / dx^m h(f(x)), exact.
+
+    Inputs of surfaces go by name, groups by label: `values(growth, age=grid, boy=["Ann", "Tom"])`.
+    Lists span a grid; rows of data take `dim="obs"`, or are arrays that share an axis.
 
     Args:
         curve: f, in the units of the predictor: add intercepts before, `f + level`.
         x: points, one axis (a pandas Series keeps its index with `dim`); or a `DataArray` with any
-            axes, which may be those of the draws: then each curve is evaluated at its own points,
-            such as the draws of a latent input. An even grid over the domain if omitted.
-        derivative: m.
+            axes, which may be those of the draws: then each function is evaluated at its own
+            points, such as the draws of a latent input. If omitted an even grid over the domain,
+            and all levels of groups.
+        derivative: m; of surfaces by input, as `{"x": 1, "z": 1}`.
         inverse_link: h, from the predictor to the response, elementwise in JAX operations, such as
             `jax.numpy.exp`; the identity if omitted. By the chain rule where m > 0.
         dim: name of the axis of x. Omitted, it is the name of the input and x the coordinate along
             it, which is right for a grid; name it ("obs") where x are rows of data.
-        num_points: of the grid.
+        num_points: of each grid: 100 for a curve, 40 for a surface if omitted.
+        **inputs: all inputs by name, each as x.
 
     Returns:
         Axes chain, draw, those of the groups, then those of x; in the units of f (of the response
         with `inverse_link`), over units of x to the power m.
 
     Raises:
-        ValueError: if x has several axes without names or does not fit the draws, or the order is
+        TypeError: if an input is unknown or given twice, or the order of a surface is a number.
+        ValueError: if x has several axes without names or does not fit the draws, or an order is
             negative.
 
     Example:
@@ -61,13 +68,22 @@ def values(
         >>> print(slope.dims, slope.values[0, 0].round(4))
         ('chain', 'draw', 'x') [0.5    1.3591]
     """
-    points = _points(curve, x, dim, num_points)
-    order = integer_at_least(derivative, 0, "derivative")
-    own = set(map(str, points.dims)) & set(curve.dims)
+    given = _by_name(curve, x, inputs)
+    orders = _orders(curve, derivative)
+    if isinstance(curve, LabeledSurface):
+        return surface_values(curve, given, orders, inverse_link, dim, num_points or 40)
+    points = _points(curve, given.get(curve.input_name), dim, num_points or 100)
+    order = orders.get(curve.input_name, 0)
+    own = bool(set(map(str, points.dims)) & set(curve.dims))
     points = _of_curves(points, curve) if own else points
     # On the host: known points keep their float64 until the engine has moved them near zero.
     at = real_array(points.values, "x")
-    result = _response(curve.curve, at, order, inverse_link, own=bool(own))
+
+    def slope(orders: tuple[int, ...]) -> Any:
+        made = curve.curve.derivative(*orders)
+        return made.each(at) if own else made(at)
+
+    result = response(slope, (order,), inverse_link)
     name = curve.name if inverse_link is None else f"h({curve.name})"
     if own:
         dims, coords = points.dims, points.coords
@@ -111,15 +127,15 @@ def integral(curve: LabeledCurve, lower: Any = None, upper: Any = None) -> xr.Da
 
 
 def partial_sum(
-    *terms: tuple[LabeledCurve, Any],
+    *terms: tuple[Any, ...],
     inverse_link: Callable[[Any], Any] | None = None,
     dim: str = "obs",
 ) -> xr.DataArray:
     """Sum of several effects, each of its own input, at rows of data: h(f(x) + g(z) + ...).
 
     Args:
-        *terms: pairs of a curve and its input at the rows, all of one length; pandas Series keep
-            their index.
+        *terms: tuples (curve, x) or (surface, x, z, ...) with the inputs at the rows, all of one
+            length; pandas Series keep their index.
         inverse_link: h, as in `values`.
         dim: name of the axis of the rows.
 
@@ -128,7 +144,7 @@ def partial_sum(
         response with `inverse_link`.
 
     Raises:
-        TypeError: if a term is no such pair.
+        TypeError: if a term is no such tuple.
         ValueError: if the inputs differ in their numbers of rows or their labels.
 
     Example:
@@ -138,12 +154,18 @@ def partial_sum(
         [2. 2. 2.]
     """
     for term in terms or (None,):
-        if not (isinstance(term, tuple) and len(term) == 2 and isinstance(term[0], LabeledCurve)):
+        own = isinstance(term, tuple) and isinstance(term[0], LabeledCurve | LabeledSurface)
+        if not own or len(term) != 1 + len(term[0].inputs):
             raise TypeError(
-                "`terms` must be pairs (curve, x) of a LabeledCurve and its input, one for each "
-                f"effect; got {kinds_of(term)}."
+                "`terms` must be pairs (curve, x) of a LabeledCurve and its input, or (surface, x, "
+                f"z, ...), one for each effect; got {kinds_of(term)}."
             )
-    parts = [values(f, x, dim=dim) for f, x in terms]
+    parts = [
+        values(f, *x, dim=dim)
+        if len(x) == 1
+        else values(f, dim=dim, **dict(zip(f.inputs, x, strict=True)))
+        for f, *x in terms
+    ]
     rows = [part.sizes.get(dim) for part in parts]
     if len(set(rows)) > 1 or rows[0] is None:
         raise ValueError(
@@ -151,19 +173,54 @@ def partial_sum(
             "axes needs one of that name."
         )
     # Plain arrays have no labels of their own: they take those of the others.
-    labeled = [part[dim] for part, (_, x) in zip(parts, terms, strict=True) if _has_labels(x)]
+    has = [any(map(_has_labels, x)) for _, *x in terms]
+    labeled = [part[dim] for part, own in zip(parts, has, strict=True) if own]
     if labeled:
         parts = [
-            part if _has_labels(x) else part.assign_coords({dim: labeled[0].values})
-            for part, (_, x) in zip(parts, terms, strict=True)
+            part if own else part.assign_coords({dim: labeled[0].values})
+            for part, own in zip(parts, has, strict=True)
         ]
     with xr.set_options(arithmetic_join="exact"):
         total = sum(parts[1:], parts[0])
-    name = " + ".join(f.name for f, _ in terms)
+    name = " + ".join(f.name for f, *_ in terms)
     if inverse_link is None:
         return total.rename(name)
     response = np.asarray(inverse_link(jnp.asarray(total.values)))
     return total.copy(data=response).rename(f"h({name})")
+
+
+def _by_name(curve: Any, x: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given of the inputs, by their names."""
+    if not isinstance(curve, LabeledCurve | LabeledSurface):
+        raise TypeError(
+            "`curve` must be a LabeledCurve or a LabeledSurface, as curve(effect, draws) and "
+            f"surface(effect, draws) give; got {type(curve).__name__}."
+        )
+    if unknown := [name for name in inputs if name not in curve.inputs]:
+        raise TypeError(f"the inputs of {curve.name!r} are {curve.inputs}; got {unknown}.")
+    if x is None:
+        return dict(inputs)
+    name = curve.inputs[0] if len(curve.inputs) == 1 else "x"
+    if name in inputs or name not in curve.inputs:
+        raise TypeError(
+            f"each of the inputs {curve.inputs} must be given once, by its name; got one without."
+        )
+    return {name: x, **inputs}
+
+
+def _orders(curve: LabeledCurve | LabeledSurface, derivative: Any) -> dict[str, int]:
+    """Orders of the derivative by input."""
+    if not isinstance(derivative, Mapping):
+        order = integer_at_least(derivative, 0, "derivative")
+        if order and len(curve.inputs) > 1:
+            raise TypeError(
+                f"`derivative` must be orders by input, such as {{{curve.inputs[0]!r}: 1}}; got "
+                f"{derivative}."
+            )
+        return dict.fromkeys(curve.inputs[:1], order)
+    if unknown := [name for name in derivative if name not in curve.inputs]:
+        raise TypeError(f"the inputs of {curve.name!r} are {curve.inputs}; got {unknown}.")
+    return {name: integer_at_least(k, 0, "derivative") for name, k in derivative.items()}
 
 
 def _points(curve: LabeledCurve, x: Any, dim: str | None, num_points: int) -> xr.DataArray:
@@ -204,37 +261,3 @@ def _of_curves(points: xr.DataArray, curve: LabeledCurve) -> xr.DataArray:
             f"{dict(points.sizes)}, or other coordinates."
         ) from error
     return points.broadcast_like(template).transpose(*curve.dims, ...)
-
-
-def _response(f: Any, x: Any, order: int, inverse_link: Any, *, own: bool) -> np.ndarray:
-    """d^order / dx^order h(f(x)), each curve at its own points or all at all of them."""
-
-    def slope(k: int) -> Array:
-        derivative = f.derivative(k)
-        return derivative.each(x) if own else derivative(x)
-
-    if inverse_link is None:
-        return np.asarray(slope(order))
-    # f(x + t) to the order asked for: x itself, which a tracer would round, is not differentiated.
-    terms = [slope(k) / math.factorial(k) for k in range(order + 1)]
-    function = _composed(inverse_link, lambda t: _horner(terms, t))
-    for _ in range(order):
-        function = _slope(function)
-    return np.asarray(function(jnp.zeros_like(terms[0])))
-
-
-def _horner(terms: list[Array], t: Array) -> Array:
-    """sum_k terms[k] t^k, elementwise."""
-    *lower, value = terms
-    for term in reversed(lower):
-        value = value * t + term
-    return value
-
-
-def _composed(outer: Callable[[Any], Any], inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda x: outer(inner(x))
-
-
-def _slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Derivative of what acts on each entry by itself: one pass of forward mode."""
-    return lambda t: jax.jvp(function, (t,), (jnp.ones_like(t),))[1]

@@ -12,14 +12,24 @@ import numpyro.distributions as dist
 from numpyro.distributions.constraints import Constraint
 from numpyro.distributions.transforms import Transform
 
-from numpyro_splines import bases, extrapolation, penalties, priors
-from numpyro_splines.effects import SplineEffect
-from numpyro_splines.functions import Combination, Curve
+from numpyro_splines import bases, components, extrapolation, margins, penalties, priors
+from numpyro_splines.effects import SplineEffect, TensorEffect
+from numpyro_splines.functions import (
+    BasisAxis,
+    Combination,
+    Curve,
+    IndexAxis,
+    PolynomialAxis,
+    Surface,
+)
+from numpyro_splines.measure import Measure
 from numpyro_splines.priors.adaptive import AdaptiveSmooth, HorseshoeSmooth
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.positive import PositiveSmooth, SimplexSmooth
+from numpyro_splines.priors.profiles import Balanced, Known, Scaled, Separate
 from numpyro_splines.priors.shape import ConvexSmooth, MonotoneSmooth
+from numpyro_splines.priors.tensor import Block, TensorSmooth
 from numpyro_splines.spectrum import Spectrum
 from numpyro_splines.transforms import SplineTransform
 
@@ -67,6 +77,31 @@ KINDS: dict[str, type] = {
     "Curve": Curve,
     "Combination": Combination,
     "SplineTransform": SplineTransform,
+    "TensorEffect": TensorEffect,
+    "CurveMargin": margins.CurveMargin,
+    "GraphMargin": margins.GraphMargin,
+    "GroupMargin": margins.GroupMargin,
+    "SurfaceMargin": margins.SurfaceMargin,
+    "Measure": Measure,
+    "BlockTensor": components.BlockTensor,
+    "Component": components.Component,
+    "Custom": components.Custom,
+    "FullTensor": components.FullTensor,
+    "FunctionalAnova": components.FunctionalAnova,
+    "Interaction": components.Interaction,
+    "Precision": components.Precision,
+    "Product": components.Product,
+    "Sum": components.Sum,
+    "TensorSmooth": TensorSmooth,
+    "Block": Block,
+    "Balanced": Balanced,
+    "Known": Known,
+    "Scaled": Scaled,
+    "Separate": Separate,
+    "BasisAxis": BasisAxis,
+    "IndexAxis": IndexAxis,
+    "PolynomialAxis": PolynomialAxis,
+    "Surface": Surface,
 }
 _NAMES = {cls: kind for kind, cls in KINDS.items()}
 
@@ -149,6 +184,8 @@ def fields_of(value: Any) -> dict[str, Any] | None:
     if isinstance(value, eqx.Module):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: getattr(value, name) for name in names}
+    if isinstance(value, Measure):
+        return value._asdict()
     if isinstance(value, dist.Distribution):
         pairs = zip(_names(type(value)), value.tree_flatten(), strict=True)
         named = [item for names, parts in pairs for item in zip(names, parts, strict=True)]
@@ -170,7 +207,8 @@ def made_of(cls: Any, fields: Mapping[str, Any]) -> Any:
     elif issubclass(cls, dist.Distribution):
         known = {name for names in _names(cls) for name in names}
     else:
-        known = {field.name for field in dataclasses.fields(cls)}
+        named = cls._fields if issubclass(cls, Measure) else [f.name for f in dataclasses.fields(cls)]
+        known = set(named)
         if missing := sorted(known - fields.keys()):
             raise ValueError(f"{cls.__name__} of this version needs fields {missing}")
     if unknown := sorted(fields.keys() - known):
@@ -180,6 +218,8 @@ def made_of(cls: Any, fields: Mapping[str, Any]) -> Any:
         return cls.tree_unflatten(rest, data)
     if issubclass(cls, Transform | Constraint):
         return cls.tree_unflatten((tuple(fields), {}), tuple(fields.values()))
+    if issubclass(cls, Measure):
+        return cls(**fields)
     made = object.__new__(cls)
     # As when JAX puts a tree together.
     for name, value in fields.items():
