@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +10,9 @@ import numpy as np
 from jaxtyping import Array, ArrayLike
 from numpyro.infer import Predictive
 
-from numpyro_splines.effects import SplineEffect
+from numpyro_splines.effects import SplineEffect, TensorEffect
 from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.sizes import typical_size
 from numpyro_splines.validation import float64_array, integer_at_least, positive_number
 
 
@@ -135,6 +137,114 @@ def degrees_of_freedom(
     n = float(positive_number(num_observations, "num_observations"))
     spread = None if linear_scale is None else _positive(linear_scale, "linear_scale")
     return smooth.degrees_of_freedom(tau, noise, n, spread)
+
+
+def component_sizes(
+    effect: TensorEffect, key: Array, *, num_draws: int = 500
+) -> dict[str, np.ndarray]:
+    """Prior draws of the size of each component: its root mean square over the measures.
+
+    The functions of the margins are orthonormal, so this is the norm of the coefficients.
+
+    Args:
+        effect: an effect of several inputs, with proper priors.
+        key: random key.
+        num_draws: number of draws.
+
+    Returns:
+        By component, and "linear", shape (draws,), in the units of f.
+
+    Example:
+        >>> import jax, numpyro_splines as ns
+        >>> margin = ns.CurveMargin(ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 4)))
+        >>> f = ns.TensorEffect("f", x=margin, z=margin)
+        >>> sizes = component_sizes(f, jax.random.key(0), num_draws=200)
+        >>> sorted(sizes), bool(np.median(sizes["x:z"]) < np.median(sizes["x"]))
+        (['linear', 'x', 'x:z', 'z'], True)
+    """
+    num_draws = integer_at_least(num_draws, 1, "num_draws")
+    draws = jax.jit(Predictive(effect.sample, num_samples=num_draws))(key)
+    return {
+        component_name(block.site): np.linalg.norm(
+            np.asarray(draws[effect.site(block.site)], np.float64) * block.sizes, axis=-1
+        )
+        for block in effect.smooth.blocks
+    }
+
+
+def component_degrees_of_freedom(
+    effect: TensorEffect,
+    values: Mapping[str, ArrayLike],
+    *,
+    sigma: ArrayLike,
+    num_observations: float,
+) -> dict[str, np.ndarray]:
+    r"""Effective degrees of freedom of each component given the scales, before data.
+
+        sum_m n v_m / (n v_m + sigma^2)
+
+    over the coefficients of the component, with prior variances v_m: as `degrees_of_freedom`, for
+    inputs that are independent of each other, each with the distribution of its measure. Where they
+    are not, or levels have different numbers of observations, components share some of the data,
+    and `penalized_fit` tells the degrees of freedom of a fit.
+
+    Args:
+        effect: an effect of several inputs.
+        values: scales and anisotropies by short name, "x.scale" or "x:z.anisotropy", with common
+            leading axes; those that are left out are at the typical size of their prior.
+        sigma: noise standard deviation, in the units of f; broadcast against the scales.
+        num_observations: n.
+
+    Returns:
+        By component, and "linear", the common shape of scales and `sigma`.
+
+    Raises:
+        ValueError: if a number is not positive, or a value is of no such site.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> margin = ns.CurveMargin(ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 4)))
+        >>> f = ns.TensorEffect("f", x=margin, z=margin)
+        >>> scales = {"x.scale": 1.0, "z.scale": 0.1, "x:z.scale": 0.1}
+        >>> found = component_degrees_of_freedom(f, scales, sigma=0.5, num_observations=200)
+        >>> {name: float(value.round(1)) for name, value in found.items()}
+        {'x': 3.7, 'z': 1.5, 'x:z': 3.4, 'linear': 3.0}
+    """
+    smooth = effect.smooth
+    known: dict[str, Any] = {n: typical_size(prior) for n, prior in smooth.scale_priors.items()}
+    known |= {name: np.zeros(num) for name, _, num in smooth.anisotropies}
+    if unknown := [name for name in values if name not in known]:
+        raise ValueError(f"`values` must be of the sites {list(known)}; got {unknown}.")
+    noise = _positive(sigma, "sigma") ** 2 / float(
+        positive_number(num_observations, "num_observations")
+    )
+    for name, value in values.items():
+        scale = name in smooth.scale_priors
+        known[name] = _positive(value, name) if scale else float64_array(value, name)
+    result = {}
+    for block in smooth.blocks:
+        spread = np.asarray(smooth.spread_known(block, known))
+        signal = ((spread[..., None] if block.common else spread) * block.sizes) ** 2
+        with np.errstate(invalid="ignore"):
+            share = np.where(np.isinf(signal), 1.0, signal / (signal + noise[..., None]))
+        result[component_name(block.site)] = share.sum(axis=-1)
+    return result
+
+
+def component_name(site: str) -> str:
+    """The component that a site of an effect of several inputs belongs to.
+
+    Args:
+        site: its short name, such as "x:z.modes".
+
+    Returns:
+        "x:z"; "modes" where there is one component only.
+
+    Example:
+        >>> component_name("x:z.modes")
+        'x:z'
+    """
+    return site.removesuffix(".modes")
 
 
 def gaussian_smooth(effect: SplineEffect) -> GaussianSmooth:

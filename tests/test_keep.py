@@ -22,8 +22,13 @@ from cases import CASES
 
 import numpyro_splines as ns
 from numpyro_splines import posterior as po
+from numpyro_splines.effects import AbstractEffect
+from numpyro_splines.functions.axes import AbstractAxis
+from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.posterior.description import described, restored
 from numpyro_splines.posterior.vocabulary import KINDS, class_of, fields_of, kind_of
+from numpyro_splines.priors.profiles import AbstractProfile
+from numpyro_splines.priors.tensor import Block
 
 BASIS = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
 X = np.random.default_rng(0).beta(2.0, 3.0, 40)
@@ -132,6 +137,26 @@ def test_every_prior_survives(prior):
         np.testing.assert_array_equal(a, b)
 
 
+C = ns.components
+CURVE = ns.CurveMargin(BASIS, measure=X)
+SEVERAL = {
+    "anova": ({"x": CURVE, "z": ns.CurveMargin(BASIS)}, C.FunctionalAnova()),
+    "full": ({"x": CURVE, "z": ns.CurveMargin(BASIS)}, C.FullTensor()),
+    "custom": ({"x": CURVE, "z": CURVE}, C.Custom(C.Component("x", {"x": "modes"}))),
+    "space": ({"place": ns.SurfaceMargin(BASIS, BASIS, num_modes=3)}, C.Interaction(C.Product())),
+    "groups": ({"x": CURVE, "boy": ns.GroupMargin(["a", "b", "c"])}, C.BlockTensor()),
+    "areas": ({"area": ns.GraphMargin([(1, 2), (2, 3)], mixing=0.5)}, C.FunctionalAnova()),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_every_effect_of_several_inputs_survives(case):
+    margins, components = SEVERAL[case]
+    original = ns.TensorEffect("f", components=components, **margins)
+    # All that is not an array is in the structure: names, levels, rules.
+    same(again(original), original)
+
+
 def test_a_file_gives_the_same_predictions(x64, tmp_path):
     g = effect("monotone", "g")
     weights = np.random.default_rng(2).normal(size=(2, 5, 3, 8)).astype(np.float32)
@@ -153,6 +178,9 @@ def test_another_process_predicts_the_same(x64, tmp_path):
     script = f"""
 import jax, numpy as np
 from numpyro_splines import posterior as po
+from numpyro_splines.effects import AbstractEffect
+from numpyro_splines.functions.axes import AbstractAxis
+from numpyro_splines.margins import AbstractMargin
 jax.config.update("jax_enable_x64", True)
 effects, draws = po.load({str(path)!r})
 print(np.asarray(effects["f"].curve(draws)(np.linspace(-0.3, 1.2, 50))).tobytes().hex())
@@ -286,6 +314,7 @@ def test_a_class_of_another_package_is_not_imported(tmp_path):
 # FORMAT_VERSION.
 COMBINED = "spline matrix"
 SHAPED = "prior smooth matrix functionals line constant"
+MARGIN = "functions variances observed num_observations rows num_constant num_linear"
 SMOOTHNESS = "penalty scale linear linear_scale mean"
 VOCABULARY = {
     "SplineEffect": "name smooth basis prior",
@@ -331,6 +360,31 @@ VOCABULARY = {
     "Curve": "breakpoints table increment periodic",
     "Combination": "basis coefficients order",
     "SplineTransform": "curve bounded",
+    "TensorEffect": "name smooth names components axes",
+    "CurveMargin": f"{MARGIN} basis penalty mu spectrum",
+    "GraphMargin": f"{MARGIN} penalty components levels mixing",
+    "GroupMargin": f"{MARGIN} levels kind",
+    "SurfaceMargin": f"{MARGIN} bases mu spectrum",
+    "Measure": "points weights num_observations observed",
+    "BlockTensor": "full",
+    "Component": "name tuples rule",
+    "Custom": "components linear",
+    "FullTensor": "",
+    "FunctionalAnova": "rule",
+    "Interaction": "rule",
+    "Precision": "",
+    "Product": "",
+    "Sum": "anisotropy",
+    "TensorSmooth": "margins scale_names priors ratios linear_prior blocks position",
+    "Block": "site entries sizes profile shared ratios coordinates",
+    "Balanced": "scale anisotropy penalties",
+    "Known": "deviation",
+    "Scaled": "scale",
+    "Separate": "scales penalties",
+    "BasisAxis": "name basis order points weights constants",
+    "IndexAxis": "name size weights",
+    "PolynomialAxis": "name breakpoints functions periodic weights",
+    "Surface": "coefficients axes",
 }
 
 
@@ -338,6 +392,7 @@ def test_the_vocabulary_is_frozen():
     transform = WARPED.transforms[0]
     made = {kind: [f.name for f in fields(c)] for kind, c in KINDS.items() if is_dataclass(c)}
     made[kind_of(type(transform))] = list(fields_of(transform))
+    made["Measure"] = list(KINDS["Measure"]._fields)
     assert {kind: " ".join(names) for kind, names in made.items()} == VOCABULARY
 
 
@@ -345,8 +400,16 @@ ABSTRACT = (
     ns.AbstractBasis,
     ns.AbstractPrior,
     ns.AbstractSmooth,
-    ns.SplineEffect,
+    AbstractEffect,
     ns.Curve,
+    ns.Surface,
+    AbstractMargin,
+    ns.components.AbstractComponents,
+    ns.components.AbstractRule,
+    ns.components.Component,
+    AbstractAxis,
+    AbstractProfile,
+    Block,
     ns.penalties.AbstractPenalty,
     ns.extrapolation.AbstractExtrapolation,
 )
@@ -424,7 +487,7 @@ def test_other_files_are_refused(tmp_path):
     ("effects", "draws", "error", "message"),
     [
         (BASIS, {}, TypeError, "not iterable|`effects` must be SplineEffects"),
-        ([BASIS], {}, TypeError, "`effects` must be SplineEffects; got BSplineBasis"),
+        ([BASIS], {}, TypeError, "`effects` must be SplineEffects or Tensor.*; got BSpline"),
         ([effect(), effect()], {}, ValueError, r"different names; got \['f', 'f'\]"),
         (effect(), {"a/b": np.ones((2, 5))}, ValueError, r"without '/' to be saved; got \['a/b'\]"),
         (

@@ -3,6 +3,7 @@
 curve(effect, draws)               the curves of all draws, with the names of their axes
 surface(effect, draws)             the same of several inputs and of groups
 values, integral, inverse, ...     what one asks of curves, as xarray with chain and draw
+population, new_levels             levels of a group that were not seen
 bands, excludes                    what the draws say together
 table                              any of it as a tidy pandas table
 save, load                         effects and draws in one file
@@ -11,6 +12,7 @@ save, load                         effects and draws in one file
 from numpyro_splines.posterior.bands import bands as bands
 from numpyro_splines.posterior.bands import excludes as excludes
 from numpyro_splines.posterior.bands import table as table
+from numpyro_splines.posterior.concurvity import concurvity as concurvity
 from numpyro_splines.posterior.draws import curve as curve
 from numpyro_splines.posterior.draws import dataset as dataset
 from numpyro_splines.posterior.draws import surface as surface
@@ -23,6 +25,8 @@ from numpyro_splines.posterior.kinds import HighestDensity as HighestDensity
 from numpyro_splines.posterior.kinds import Simultaneous as Simultaneous
 from numpyro_splines.posterior.labeled import LabeledCurve as LabeledCurve
 from numpyro_splines.posterior.labels import labels as labels
+from numpyro_splines.posterior.populations import new_levels as new_levels
+from numpyro_splines.posterior.populations import population as population
 from numpyro_splines.posterior.solutions import crossings as crossings
 from numpyro_splines.posterior.solutions import extrema as extrema
 from numpyro_splines.posterior.solutions import inflections as inflections

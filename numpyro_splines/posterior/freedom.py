@@ -8,14 +8,14 @@ import numpy as np
 import xarray as xr
 
 from numpyro_splines import prior_checks
-from numpyro_splines.effects import SplineEffect
+from numpyro_splines.effects import SplineEffect, TensorEffect
 from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.validation import float64_array
 
 
 def degrees_of_freedom(
-    effect: SplineEffect,
+    effect: SplineEffect | TensorEffect,
     draws: Any,
     *,
     sigma: Any,
@@ -24,17 +24,19 @@ def degrees_of_freedom(
     """Effective degrees of freedom of a smooth for every draw of its scale and of the noise.
 
     See `prior_checks.degrees_of_freedom` for the formula, which is for Gaussian responses whose x
-    have the distribution of the effect's measure.
+    have the distribution of the effect's measure, and `component_degrees_of_freedom` for effects of
+    several inputs.
 
     Args:
-        effect: an effect with a smoothness prior.
+        effect: an effect with a smoothness prior, or of several inputs.
         draws: as in `dataset`.
         sigma: noise standard deviation, in the units of f: the name of a site, a labeled array, an
             array with leading axes (chain, draw), or a number.
         num_observations: n.
 
     Returns:
-        One number for each draw: axes chain, draw, and those of plates around the effect.
+        One number for each draw: axes chain, draw, and those of plates around the effect; and
+        "component" for effects of several inputs.
 
     Raises:
         KeyError: if the draws lack the scale or `sigma`.
@@ -49,6 +51,8 @@ def degrees_of_freedom(
         [[2.7 1.4]]
     """
     data = dataset(draws)
+    if isinstance(effect, TensorEffect):
+        return _of_components(effect, data, sigma, num_observations)
     prior = prior_checks.gaussian_smooth(effect)
     parts = [_effect_site(data, effect, "scale", prior.scale), _noise(data, sigma)]
     if prior.linear_scale is not None:
@@ -66,6 +70,31 @@ def degrees_of_freedom(
         linear_scale=linear_scale[0] if linear_scale else None,
     )
     return every.copy(data=values).rename(f"degrees of freedom of {effect.name}")
+
+
+def _of_components(
+    effect: TensorEffect, data: xr.Dataset, sigma: Any, num_observations: float
+) -> xr.DataArray:
+    smooth = effect.smooth
+    drawn = [n for n, prior in smooth.scale_priors.items() if not isinstance(prior, np.ndarray)]
+    drawn += [name for name, _, _ in smooth.anisotropies]
+    values = {name: _site(data, effect.site(name)).values for name in drawn}
+    noise = _noise(data, sigma)
+    shape = tuple(data.sizes[dim] for dim in SAMPLE)
+    found = prior_checks.component_degrees_of_freedom(
+        effect,
+        values,
+        sigma=np.broadcast_to(noise.values, shape),
+        num_observations=num_observations,
+    )
+    rows = np.stack([np.broadcast_to(own, shape) for own in found.values()], axis=-1)
+    coords = {dim: data[dim] for dim in SAMPLE if dim in data.coords}
+    return xr.DataArray(
+        rows,
+        {**coords, "component": list(found)},
+        [*SAMPLE, "component"],
+        name=f"degrees of freedom of {effect.name}",
+    )
 
 
 def _effect_site(data: xr.Dataset, effect: SplineEffect, short: str, fixed: Any) -> xr.DataArray:

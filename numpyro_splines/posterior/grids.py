@@ -56,6 +56,7 @@ def surface_values(
     coords: dict[Any, Any] = dict(surface.coords)
     for one in inputs.values():
         coords |= dict(one.coords)
+        coords = {**{d: np.arange(one.sizes[d]) for d in one.dims if d == dim}, **coords}
     name = surface.name if inverse_link is None else f"h({surface.name})"
     return xr.DataArray(result, coords, [*surface.dims, *further], name=partial_name(name, orders))
 
@@ -71,7 +72,8 @@ def _input(
         points = surface.levels.get(name)
         if points is None:
             num = integer_at_least(num_points, 2, "num_points")
-            points = np.linspace(*map(float, axis.domain), num)
+            lower, upper = axis.domain
+            points = np.linspace(float(lower), float(upper), num)
         points, dim = np.asarray(points), None
     elif name in surface.levels:
         points = np.asarray(given)
@@ -86,22 +88,23 @@ def _input(
         return xr.DataArray(points, {name: points})
     if dim is None:
         return xr.DataArray(points, {name: points}, [name])
-    rows = given.index.to_numpy() if isinstance(given, pd.Series) else np.arange(points.size)
-    return xr.DataArray(points, {dim: rows}, [dim])
+    labeled = isinstance(given, pd.Series)
+    return xr.DataArray(points, {dim: given.index.to_numpy()} if labeled else {}, [dim])
 
 
 def _aligned(surface: LabeledSurface, inputs: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     """The inputs, if they and the surfaces agree on the axes that they share."""
     template = xr.Dataset(coords=surface.coords)
     try:
-        found = xr.align(template, *inputs.values(), join="exact")[1:]
+        _, *found = xr.align(template, *inputs.values(), join="exact")
     except ValueError as error:
         raise ValueError(
             f"inputs must agree on the axes that they share with each other and with the surfaces, "
             f"{surface.sizes}; got { {name: dict(one.sizes) for name, one in inputs.items()} }, or "
             "other coordinates."
         ) from error
-    return dict(zip(inputs, found, strict=True))
+    aligned: Any = found
+    return dict(zip(inputs, aligned, strict=True))
 
 
 def _spread(values: xr.DataArray, target: Sequence[str]) -> np.ndarray:

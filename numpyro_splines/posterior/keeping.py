@@ -71,8 +71,7 @@ def save(path: Any, effects: AbstractEffect | Sequence[AbstractEffect], draws: A
     for effect in several:
         if not isinstance(effect, AbstractEffect):
             raise TypeError(
-                "`effects` must be SplineEffects or TensorEffects; got "
-                f"{type(effect).__name__}."
+                f"`effects` must be SplineEffects or TensorEffects; got {type(effect).__name__}."
             )
     names = [effect.name for effect in several]
     if len(set(names)) < len(names):

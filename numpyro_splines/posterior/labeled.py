@@ -168,8 +168,8 @@ class AbstractLabeled(abc.ABC):
             if not np.array_equal(self.coords[dim], other.coords[dim]):
                 raise ValueError(
                     f"{self.noun}s can be combined if they agree on the axes that both have; "
-                    f"{dim!r} has {_short(self.coords[dim])} and {_short(other.coords[dim])}. Take as many "
-                    f"draws of both, or one {self.noun} of each with sel()."
+                    f"{dim!r} has {_short(self.coords[dim])} and {_short(other.coords[dim])}. Take "
+                    f"as many draws of both, or one {self.noun} of each with sel()."
                 )
         first, second = (f._spread(dims) for f in (self, other))
         name = f"{self.name} + {other.name}".replace("+ -", "- ")

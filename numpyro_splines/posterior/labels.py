@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numpyro_splines.effects import SplineEffect
-from numpyro_splines.posterior.draws import dataset, site_names
+from numpyro_splines.effects import AbstractEffect, TensorEffect
+from numpyro_splines.posterior.draws import dataset, levels_of, site_names
 from numpyro_splines.posterior.labeled import SAMPLE
 
 # The last axis of each kind of site, and its first coordinate: modes count from the smoothest as
@@ -16,21 +16,22 @@ from numpyro_splines.posterior.labeled import SAMPLE
 _AXES = {
     "coefficients": ("coefficient", 0),
     "linear": ("polynomial", 1),
-    "linear_coordinates": ("polynomial", 1),
     "modes": ("mode", 1),
-    "modes_coordinates": ("mode", 1),
+    "anisotropy": ("anisotropy", 1),
 }
 
 
 def labels(
-    draws: Any, *effects: SplineEffect, plates: Mapping[str, Mapping[str, Any]] | None = None
+    draws: Any, *effects: AbstractEffect, plates: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Names and coordinates of the axes of effects' sites, for ArviZ.
 
     `az.from_numpyro(mcmc, **labels(mcmc, f, g))` gives them to summaries and plots.
     Coefficients are counted along `<effect>.coefficient`, modes from the smoothest along
-    `<effect>.mode`, polynomials by degree along `<effect>.polynomial`. Add names of your own sites
-    to the two dictionaries.
+    `<effect>.mode`, polynomials by degree along `<effect>.polynomial`. Effects of several inputs
+    have modes of each component, `<effect>.<component>.mode`, coefficients along an axis for each
+    input, `<effect>.<input>`, with the labels of groups, and name polynomials by their inputs. Add
+    names of your own sites to the two dictionaries.
 
     Args:
         draws: as in `dataset`.
@@ -71,10 +72,47 @@ def labels(
                     f"{shape}; got { {name: c.size for name, c in plate.items()} }."
                 )
             own = [f"{site}_dim_{i}" for i in range(len(plate), len(shape))]
-            short = site.removeprefix(effect.site(""))
-            if own and short in _AXES:
-                axis, first = _AXES[short]
-                own[-1] = effect.site(axis)
-                coords[own[-1]] = np.arange(first, first + shape[-1])
+            named = _axes_of(effect, site.removeprefix(effect.site("")), shape[len(plate) :])
+            own[len(own) - len(named) :] = named
+            coords |= named
             dims[site] = [*plate, *own]
     return {"coords": coords, "dims": {site: names for site, names in dims.items() if names}}
+
+
+def _axes_of(effect: AbstractEffect, short: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Names and coordinates of the last axes of a site."""
+    if not shape:
+        return {}
+    several = isinstance(effect, TensorEffect)
+    if several and short == "coefficients":
+        levels = levels_of(effect)
+        sizes = {axis.name: axis.num_functions for axis in effect.axes}
+        return {
+            effect.site(name): np.asarray(levels.get(name, range(size)))
+            for name, size in sizes.items()
+        }
+    short = short.removesuffix("_coordinates")
+    component, _, kind = short.rpartition(".")
+    if kind not in _AXES:
+        return {}
+    axis, first = _AXES[kind]
+    if several and short == "linear":
+        return {effect.site(axis): np.array(_polynomials(effect))}
+    prefix = f"{component}." if component else ""
+    return {effect.site(prefix + axis): np.arange(first, first + shape[-1])}
+
+
+def _polynomials(effect: TensorEffect) -> list[str]:
+    """Names of unpenalized functions: "x" and "x:z"; with a degree where an input has several."""
+    smooth = effect.smooth
+    (entries,) = (block.entries for block in smooth.blocks if block.site == "linear")
+    shape = tuple(margin.num_functions for margin in smooth.margins)
+    names = []
+    for places in zip(*np.unravel_index(entries, shape), strict=True):
+        parts = []
+        for name, margin, place in zip(effect.names, smooth.margins, places, strict=True):
+            degree = int(place) - margin.num_constant + 1
+            if place >= margin.num_constant:
+                parts.append(name if margin.num_linear == 1 else f"{name}{degree}")
+        names.append(":".join(parts))
+    return names

@@ -153,9 +153,10 @@ def partial_sum(
         >>> print(partial_sum((f, [0.0, 1.0, 2.0]), (f, [0.5, 0.5, 0.5])).values[0, 0])
         [2. 2. 2.]
     """
-    for term in terms or (None,):
-        own = isinstance(term, tuple) and isinstance(term[0], LabeledCurve | LabeledSurface)
-        if not own or len(term) != 1 + len(term[0].inputs):
+    for term in terms or ((),):
+        first = term[0] if isinstance(term, tuple) and term else None
+        own = isinstance(first, LabeledCurve | LabeledSurface)
+        if not own or len(term) != 1 + len(first.inputs):
             raise TypeError(
                 "`terms` must be pairs (curve, x) of a LabeledCurve and its input, or (surface, x, "
                 f"z, ...), one for each effect; got {kinds_of(term)}."

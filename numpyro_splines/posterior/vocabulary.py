@@ -207,7 +207,9 @@ def made_of(cls: Any, fields: Mapping[str, Any]) -> Any:
     elif issubclass(cls, dist.Distribution):
         known = {name for names in _names(cls) for name in names}
     else:
-        named = cls._fields if issubclass(cls, Measure) else [f.name for f in dataclasses.fields(cls)]
+        named = (
+            cls._fields if issubclass(cls, Measure) else [f.name for f in dataclasses.fields(cls)]
+        )
         known = set(named)
         if missing := sorted(known - fields.keys()):
             raise ValueError(f"{cls.__name__} of this version needs fields {missing}")
