@@ -3,6 +3,7 @@
 import io
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from matplotlib.testing.compare import compare_images
 
 import numpyro_splines as ns
 from numpyro_splines import plotting
+from numpyro_splines import posterior as po
 from numpyro_splines.posterior import LabeledCurve, Simultaneous, bands, excludes, values
 
 BASELINE = Path(__file__).parent / "pictures" / "effect.png"
@@ -51,7 +53,61 @@ def check():
     return ns.prior_checks.check_prior(EFFECT, jax.random.key(0), num_draws=50)
 
 
+@cache
+def surface():
+    """Draws of a surface around a wave, of inputs in different units."""
+    bases = {"heat": BASIS, "time": ns.BSplineBasis(ns.knots.uniform(0.0, 60.0, 4))}
+    made = ns.TensorEffect("growth", **{name: ns.CurveMargin(b) for name, b in bases.items()})
+    x, z = (np.linspace(-1.0, 1.0, b.num_coefficients) for b in bases.values())
+    noise = np.random.default_rng(2).normal(size=(2, 20, x.size, z.size))
+    draws = {"growth.coefficients": np.sin(2.0 * x)[:, None] * np.cos(z) + 0.1 * noise}
+    return po.surface(made, draws)
+
+
+@cache
+def by_group(num=4, *, area=False):
+    """Draws of a number for each of several groups, and of a curve for each of them."""
+    labels = [f"g{i}" for i in range(num)]
+    group = ns.GroupMargin(labels)
+    margins = {"area": group} if area else {"dose": ns.CurveMargin(BASIS), "boy": group}
+    made = ns.TensorEffect("growth", **margins)
+    noise = np.random.default_rng(3).normal(size=(2, 20, *made.coefficient_shape))
+    return po.surface(made, {"growth.coefficients": noise})
+
+
+def pair_of_groups():
+    made = ns.TensorEffect("growth", a=ns.GroupMargin(["u", "v"]), b=ns.GroupMargin(14))
+    return po.surface(made, {"growth.coefficients": rng.normal(size=(2, 20, 2, 14))})
+
+
+def square(x, size=1.0):
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+    return SimpleNamespace(coords=x + size * corners)
+
+
+def geometries(num=4):
+    """What GeoPandas has: squares with a hole, the last one in two parts."""
+    holed = [SimpleNamespace(exterior=square(i), interiors=[square(i, 0.3)]) for i in range(num)]
+    several = SimpleNamespace(geoms=[holed[-1], SimpleNamespace(exterior=square(7), interiors=())])
+    return pd.Series([*holed[:-1], several], index=[f"g{i}" for i in range(num)])
+
+
+FRAME = SimpleNamespace(geometry=geometries())
 CASES = {
+    "surface": lambda: plotting.surface(surface()),
+    "surface_with_data": lambda: plotting.surface(
+        surface() + 9.0, observed=(X, 30.0 * X), num_points=20
+    ),
+    "sd_of_surface": lambda: plotting.surface(surface(), sd=True, inverse_link=jnp.exp),
+    "slices": lambda: plotting.slices(surface(), observed=X),
+    "slices_of_groups": lambda: plotting.slices(by_group()),
+    "groups_of_surface": lambda: plotting.groups(by_group()),
+    "anova": lambda: plotting.anova(surface(), observed={"heat": X, "time": 30.0 * X}),
+    "anova_of_groups": lambda: plotting.anova(by_group(6)),
+    "anova_of_pairs_of_groups": lambda: plotting.anova(pair_of_groups()),
+    "levels": lambda: plotting.levels(by_group(area=True)),
+    "areas": lambda: plotting.areas(by_group(area=True), FRAME),
+    "areas_as_dots": lambda: plotting.areas(by_group(area=True), rng.uniform(size=(4, 2)), sd=True),
     "bands": lambda: plotting.bands(values(fitted())),
     "bands_of_arrays": lambda: plotting.bands(rng.normal(size=(2, 50, 40)), X),
     "effect": lambda: plotting.effect(fitted()),
@@ -93,6 +149,72 @@ def test_makes_a_picture_in_one_line(case):
     assert np.mean(np.any(picture < 0.9, axis=-1)) > 0.01  # not blank
     named = all(axes.get_xlabel() for axes in panels[-1:])
     assert named or case in ("bands_of_arrays", "latent_inputs")
+
+
+def test_cells_far_from_data_are_left_out():
+    """As mgcv's exclude.too.far: farther than a tenth of the grid from all data."""
+    grids = {"heat": np.linspace(0.0, 2.0, 11), "time": np.linspace(0.0, 60.0, 11)}
+    axes = plotting.surface(surface(), grids, observed=([1.0, np.nan], [30.0, 3.0]), too_far=0.11)
+    shown = ~np.ma.getmaskarray(axes.collections[0].get_array()).reshape(11, 11)
+    expected = np.zeros((11, 11), bool)
+    expected[5, 4:7] = expected[4:7, 5] = True
+    np.testing.assert_array_equal(shown, expected)
+    turned = plotting.surface(surface(), {"time": None}, num_points=5)
+    assert (turned.get_xlabel(), turned.get_ylabel()) == ("time", "heat")
+
+
+def test_maps_color_each_area_by_its_number():
+    draws = values(by_group(area=True))
+    dots = plotting.areas(draws, {f"g{i}": (i, 0.0) for i in (3, 2, 1, 0)}).collections[0]
+    mean = draws.mean(["chain", "draw"])
+    np.testing.assert_allclose(dots.get_array(), mean)
+    np.testing.assert_allclose(dots.get_offsets()[:, 0], [0, 1, 2, 3])
+    axes = plotting.areas(draws, FRAME)
+    polygons = axes.collections[0]
+    np.testing.assert_allclose(polygons.get_array(), [*mean, mean[-1]])  # of two parts
+    canvas = axes.figure.canvas
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1]
+
+    def white(x, y):
+        column, row = axes.transData.transform((x, y)).astype(int)
+        return bool((pixels[row, column] == 255).all())
+
+    # Both rings turn the same way, as in some files: the hole is one nevertheless.
+    assert [white(*point) for point in ((0.15, 0.15), (0.6, 0.6), (5.0, 0.5))] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "message"),
+    [
+        (lambda: plotting.surface(fitted()), TypeError, "`surface` must be a LabeledSurface"),
+        (lambda: plotting.surface(by_group()), ValueError, "must have two numeric inputs"),
+        (lambda: plotting.surface(surface(), observed=X), ValueError, "`observed` must be a pair"),
+        (
+            lambda: plotting.surface(surface(), observed=(X, X[1:])),
+            ValueError,
+            "`observed` must be of one length",
+        ),
+        (lambda: plotting.slices(surface(), "dose"), ValueError, "`along` must be a numeric input"),
+        (lambda: plotting.groups(surface()), ValueError, "one numeric input and one group"),
+        (lambda: plotting.levels(by_group()), ValueError, "`draws` must be of one group"),
+        (lambda: plotting.levels(X), TypeError, "`draws` must be a LabeledSurface of one group"),
+        (lambda: plotting.areas(values(fitted((("a", "b"),))), []), ValueError, "one more axis"),
+        (
+            lambda: plotting.areas(by_group(area=True), {"g0": (0.0, 0.0)}),
+            ValueError,
+            r"must hold a place for each area; got none for \['g1', 'g2', 'g3'\]",
+        ),
+        (
+            lambda: plotting.areas(by_group(area=True), [[0.0, 1.0]]),
+            ValueError,
+            r"a pair \(x, y\) for each of the 4 areas",
+        ),
+    ],
+)
+def test_pictures_of_several_inputs_refuse(draw, error, message):
+    with pytest.raises(error, match=message):
+        draw()
 
 
 def test_axes_in_axes_out():

@@ -15,6 +15,7 @@ from numpyro_splines.plotting.style import BLUE, GRAY, canvases
 from numpyro_splines.posterior import values
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
+from numpyro_splines.posterior.surfaces import LabeledSurface
 from numpyro_splines.validation import float64_rows, integer_at_least
 
 _WIDEST = 26  # characters that fit over a small panel
@@ -78,12 +79,12 @@ def effects(
             data = {"observed": observed[name], "residuals": residuals}
         effect(curve, axes=panel, **data, **options)
         panel.set(title=curve.name if title is None else title, ylabel="")
-    _same_scale(panels)
+    same_scale(panels)
     return panels
 
 
 def groups(
-    curve: LabeledCurve,
+    curve: LabeledCurve | LabeledSurface,
     at: Any = None,
     *,
     inverse_link: Callable[[Any], Any] | None = None,
@@ -98,7 +99,8 @@ def groups(
     """A curve by group, one panel for each on common axes, beside the mean of all (dashed).
 
     Args:
-        curve: f, with one more axis than chain and draw.
+        curve: f, with one more axis than chain and draw; or a surface of a numeric input and a
+            group.
         at: grid, shape (g,); an even one over the domain if omitted.
         inverse_link: from the predictor to the response, as in `posterior.values`.
         observed: inputs of the data, shape (n,), drawn as a rug; NaN where missing.
@@ -125,6 +127,7 @@ def groups(
         >>> [panel.get_title() for panel in groups(f, axes=axes)]
         ['boy 0', 'boy 1']
     """
+    curve = _by_level(curve)
     labels = members(curve)
     if not labels:
         raise ValueError(
@@ -154,8 +157,21 @@ def groups(
         panel.set_title("\n".join(wrap(title, _WIDEST)), fontsize="small")
         if axes is None:
             _outer(panel, left=index % columns == 0, bottom=index + columns >= num)
-    _same_scale(panels)
+    same_scale(panels)
     return panels
+
+
+def _by_level(curve: Any) -> LabeledCurve:
+    """The curves of each level of a surface of a numeric input and a group; others as they are."""
+    if not isinstance(curve, LabeledSurface):
+        return curve
+    if len(curve.levels) != 1 or len(curve.inputs) != 2:
+        raise ValueError(
+            f"`curve` must be of one numeric input and one group; got {curve.inputs} with groups "
+            f"{list(curve.levels)}. Fix others by curve.slice(...)."
+        )
+    curves: LabeledCurve = curve.slice(**curve.levels)
+    return curves
 
 
 def effect_and_derivative(
@@ -238,8 +254,14 @@ def _outer(panel: Any, *, left: bool, bottom: bool) -> None:
     panel.set_ylabel("\n".join(wrap(y, _WIDEST - 6)) if left else "", fontsize="small")
 
 
-def _same_scale(panels: np.ndarray) -> None:
-    """One vertical scale: axes that were given may not be shared."""
+def same_scale(panels: Any) -> None:
+    """One vertical scale: axes that were given may not be shared.
+
+    Args:
+        panels: the axes; nothing is done if there are none.
+    """
+    if not len(panels):
+        return
     lowest, highest = zip(*(panel.get_ylim() for panel in panels), strict=True)
     for panel in panels:
         panel.set_ylim(min(lowest), max(highest))
