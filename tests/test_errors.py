@@ -551,7 +551,7 @@ BAD = {
         "`f` must have a prior that is Gaussian given its scale.*got NotGaussian",
     ),
     "smooth_of_random_x": (
-        lambda: jax.jit(lambda x: ns.AdditivePredictor((F, x), intercept=None).inputs[0])(X),
+        lambda: jax.jit(lambda x: ns.AdditivePredictor((F, x), intercept=None).inputs[0][0])(X),
         TypeError,
         "`x of f` must be concrete numbers; got a traced value",
     ),

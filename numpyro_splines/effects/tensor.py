@@ -77,7 +77,7 @@ class TensorEffect(AbstractEffect):
 
     name: str = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
-    smooth: TensorSmooth
+    smooth: TensorSmooth  # pyright: ignore
     components: AbstractComponents
     axes: tuple[Any, ...]
 
@@ -124,7 +124,6 @@ class TensorEffect(AbstractEffect):
         return _function(self.smooth.margins, self.axes, coefficients)
 
     def at(self, *inputs: ArrayLike) -> Any:
-        """Known inputs prepared once: at(surface) is surface(*inputs); see `AbstractBasis.at`."""
         if any(isinstance(axis, BasisAxis) for axis in self.axes):
             return jax.tree_util.Partial(_evaluated, inputs)
         return SurfacePoints(self.axes, *inputs)
@@ -249,7 +248,7 @@ class TensorEffect(AbstractEffect):
             margin = own[0]
         if margin not in own:
             raise ValueError(
-                f"`margin` must name a GroupMargin of the kind \"population\", one of {own}; got "
+                f'`margin` must name a GroupMargin of the kind "population", one of {own}; got '
                 f"{margin!r}."
             )
         return self.names.index(margin)

@@ -32,16 +32,16 @@ class Axis(NamedTuple):
 
 
 class LocalRows(NamedTuple):
-    """f at the observations: f_i = sum_k values[i, k] T[index[i], k], T linear in coefficients.
+    """f at the observations: f_i = sum_k values[i, k] T[cell[i], k], T linear in coefficients.
 
     Attributes:
-        index: the cell of each observation among those visited, shape (n,).
+        cell: of each observation among those visited, shape (n,).
         values: of the local functions, shape (n, w).
         axes: the inputs, one by one.
         cells: of each input, for each visited cell, shape (number of cells, inputs).
     """
 
-    index: np.ndarray
+    cell: np.ndarray
     values: np.ndarray
     axes: tuple[Axis, ...]
     cells: np.ndarray
