@@ -77,7 +77,7 @@ class TensorEffect(AbstractEffect):
 
     name: str = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
-    smooth: TensorSmooth  # pyright: ignore
+    smooth: TensorSmooth
     components: AbstractComponents
     axes: tuple[Any, ...]
 
@@ -95,7 +95,7 @@ class TensorEffect(AbstractEffect):
         _check(name, components, margins)
         self.name, self.names, self.components = name, tuple(margins), components
         smooth = assemble(margins, components, scales, linear)
-        self.smooth = _informed(smooth, noise)
+        self.smooth = _informed(smooth, noise)  # pyright: ignore
         axes = [margin.axes(_inputs(name, margin)) for name, margin in margins.items()]
         self.axes = tuple(axis for own in axes for axis in own)
 
