@@ -140,7 +140,7 @@ def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndar
         margins = [(n, m) for n, m in effect.margins.items() for _ in range(m.num_inputs)]
     if len(values) != len(margins):
         raise ValueError(
-            f"`{effect.name}` must come with {len(margins)} input(s), "
+            f"`smooths` must have {len(margins)} input(s) for {effect.name!r}, "
             f"{[name for name, _ in margins]}; got {len(values)}."
         )
     result = []
