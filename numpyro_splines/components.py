@@ -78,7 +78,7 @@ class Component(eqx.Module):
         name: prefix of its sites, `<effect>.<name>.scale`; the inputs joined by ":" by convention.
         *tuples: each a mapping from margins to their part or parts: {"x": "modes", "z": ("linear",
             "modes")} stands for two tuples; margins that are not named contribute their constant.
-        rule: `Product()`, `Sum()` or `Precision()`.
+        rule: `Product()`, the default, `Sum()` or `Precision()`.
 
     Example:
         >>> Component("x:z", {"x": "modes", "z": ("linear", "modes")}, rule=Sum()).name
@@ -90,8 +90,12 @@ class Component(eqx.Module):
     rule: AbstractRule
 
     def __init__(
-        self, name: str, *tuples: Mapping[str, str | Sequence[str]], rule: AbstractRule = Product()
+        self,
+        name: str,
+        *tuples: Mapping[str, str | Sequence[str]],
+        rule: AbstractRule | None = None,
     ):
+        rule = Product() if rule is None else rule
         if not isinstance(rule, AbstractRule):
             raise TypeError(f"`rule` must be Product(), Sum() or Precision(); got {rule!r}.")
         self.name, self.rule = name, rule
@@ -261,7 +265,9 @@ def _inputs(parts: Parts) -> tuple[bool, ...]:
 
 def _tuples(margins: Mapping[str, AbstractMargin]) -> list[Parts]:
     """All tuples of parts that these margins have."""
-    kinds = [[p for p in ("constant", "linear", "modes") if len(m.part(p))] for m in margins.values()]
+    kinds = [
+        [p for p in ("constant", "linear", "modes") if len(m.part(p))] for m in margins.values()
+    ]
     return list(product(*kinds))
 
 

@@ -530,18 +530,17 @@ BAD = {
     "smooths_without_x": (
         lambda: ns.AdditivePredictor(F, intercept=None),
         TypeError,
-        r"`smooths` must be pairs \(SplineEffect, x\) of an effect and .*; got SplineEffect",
+        r"`smooths` must be tuples \(effect, inputs\) of an effect and .*; got SplineEffect",
     ),
     "smooth_of_three": (
         lambda: ns.AdditivePredictor((F, X, X), intercept=None),
-        TypeError,
-        r"AdditivePredictor\(\(f, x\), \(g, z\), \.\.\.\); got a tuple of 3 "
-        r"\(SplineEffect, ndarray, ndarray\)",
+        ValueError,
+        r"`smooths` must have 1 input\(s\) for 'f', \['x'\]; got 2\.",
     ),
     "smooth_the_wrong_way_round": (
         lambda: ns.AdditivePredictor((X, F), intercept=None),
         TypeError,
-        r"`smooths` must be pairs .*; got a tuple of 2 \(ndarray, SplineEffect\)",
+        r"`smooths` must be tuples .*; got a tuple of 2 \(ndarray, SplineEffect\)",
     ),
     "smooth_not_gaussian": (
         lambda: ns.AdditivePredictor(
@@ -551,7 +550,7 @@ BAD = {
         "`f` must have a prior that is Gaussian given its scale.*got NotGaussian",
     ),
     "smooth_of_random_x": (
-        lambda: jax.jit(lambda x: ns.AdditivePredictor((F, x), intercept=None).inputs[0])(X),
+        lambda: jax.jit(lambda x: ns.AdditivePredictor((F, x), intercept=None).inputs[0][0])(X),
         TypeError,
         "`x of f` must be concrete numbers; got a traced value",
     ),

@@ -78,7 +78,7 @@ def parts(predictor, scales):
     mean, variance = np.zeros((2, predictor.num_coefficients))
     mean[: predictor.num_fixed] = predictor.location
     variance[: predictor.num_fixed] = predictor.scale**2
-    for block, scale in zip(predictor.mode_blocks(), scales, strict=False):
+    for block, scale in zip(predictor.random_blocks(), scales, strict=False):
         variance[block] = scale**2
     return design, mean, variance
 
@@ -279,7 +279,7 @@ def test_draws_of_coefficients_have_the_conditional_moments(name, x64):
     result = regression.draw(jax.random.key(1), draws, y, np.full(NUM_DRAWS, sigma))
     few = {name: value[:5] for name, value in result.items()}
     pairs = zip(predictor.effects, predictor.inputs, strict=True)
-    curves = [effect.curve(few)(x) for effect, x in pairs]
+    curves = [effect.curve(few)(x) for effect, (x,) in pairs]
     sites = [np.asarray(result[b.site]).reshape(NUM_DRAWS, -1) for b in predictor.blocks]
     sample = np.concatenate(sites, axis=1)
     design, mean, variance = parts(predictor, scales)

@@ -59,7 +59,7 @@ def posterior_predictor(predictor, y, family, marginal, grid):
 def with_scales(predictor, y, gaussian):
     spread = float(np.std(y)) if gaussian else 1.0
     pairs = []
-    for effect, x in zip(predictor.effects, predictor.inputs, strict=True):
+    for effect, (x,) in zip(predictor.effects, predictor.inputs, strict=True):
         prior = type(effect.prior)(
             effect.prior.penalty.order, ns.scales.half_student_t(spread), effect.prior.linear
         )

@@ -35,6 +35,14 @@ class AbstractEffect(eqx.Module):
         """Shape of the coefficients of one function, at site `<name>.coefficients`."""
 
     @abc.abstractmethod
+    def at(self, *inputs: ArrayLike) -> Any:
+        """Prepare inputs that are known in advance, for functions of this effect.
+
+        Args:
+            *inputs: known arrays, one for each input; see `AbstractBasis.at`.
+        """
+
+    @abc.abstractmethod
     def function(self, coefficients: ArrayLike) -> Any:
         """The function that has these coefficients.
 
@@ -59,8 +67,8 @@ class AbstractEffect(eqx.Module):
     def sample(self, **given: ArrayLike) -> Any:
         """Draw the coefficients inside a model and return the function.
 
-        Inside plates it draws one function for each of their members: call it *outside* the plate over
-        observations, inside one over groups.
+        Inside plates it draws one function for each of their members: call it *outside* the plate
+        over observations, inside one over groups.
 
         Args:
             **given: values for sites of the prior, by short name, in place of drawing them here:
@@ -73,8 +81,8 @@ class AbstractEffect(eqx.Module):
 
         Raises:
             ValueError: if the prior draws no site of a given name, or values put in place of its
-                sites (those of `Predictive`, of a guide) are for another number of functions than the
-                surrounding plates have members.
+                sites (those of `Predictive`, of a guide) are for another number of functions than
+                the surrounding plates have members.
 
         Example:
             >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns

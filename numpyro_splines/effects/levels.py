@@ -56,7 +56,7 @@ def levels_apart(
     mean = _mean(smooth, shape, position)
     noise = np.asarray(jax.random.normal(key, average.shape))
     population = mean + omega * (average - mean) + np.sqrt(omega * kappa) * noise
-    return population, np.sqrt(len(getattr(margins[position], "levels")) * kappa)
+    return population, np.sqrt(margins[position].shape[0] * kappa)
 
 
 def _mean(smooth: TensorSmooth, shape: tuple[int, ...], position: int) -> np.ndarray:

@@ -115,9 +115,8 @@ class SplineEffect(AbstractEffect):
     def function(self, coefficients: ArrayLike) -> Any:
         return self.basis.curve(coefficients)
 
-    def at(self, x: ArrayLike) -> AbstractPoints:
-        """Known points prepared once; see `AbstractBasis.at`."""
-        return self.basis.at(x)
+    def at(self, *inputs: ArrayLike) -> AbstractPoints:
+        return self.basis.at(*inputs)
 
     def __call__(self, x: ArrayLike) -> Float[Array, "*points"]:
         """Short for `effect.sample()(x)`: draw the one curve of the model, evaluate it at x.

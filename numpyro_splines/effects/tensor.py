@@ -95,7 +95,7 @@ class TensorEffect(AbstractEffect):
         _check(name, components, margins)
         self.name, self.names, self.components = name, tuple(margins), components
         smooth = assemble(margins, components, scales, linear)
-        self.smooth = _informed(smooth, noise)
+        self.smooth = _informed(smooth, noise)  # pyright: ignore
         axes = [margin.axes(_inputs(name, margin)) for name, margin in margins.items()]
         self.axes = tuple(axis for own in axes for axis in own)
 
@@ -124,7 +124,6 @@ class TensorEffect(AbstractEffect):
         return _function(self.smooth.margins, self.axes, coefficients)
 
     def at(self, *inputs: ArrayLike) -> Any:
-        """Known inputs prepared once: at(surface) is surface(*inputs); see `AbstractBasis.at`."""
         if any(isinstance(axis, BasisAxis) for axis in self.axes):
             return jax.tree_util.Partial(_evaluated, inputs)
         return SurfacePoints(self.axes, *inputs)
@@ -249,7 +248,7 @@ class TensorEffect(AbstractEffect):
             margin = own[0]
         if margin not in own:
             raise ValueError(
-                f"`margin` must name a GroupMargin of the kind \"population\", one of {own}; got "
+                f'`margin` must name a GroupMargin of the kind "population", one of {own}; got '
                 f"{margin!r}."
             )
         return self.names.index(margin)

@@ -32,7 +32,6 @@ class AbstractMargin(eqx.Module):
             of shape (n,) for each input; None where they are not known.
         num_constant: 1, or 0 where the margin has no constant.
         num_linear: the number of linear functions.
-        discrete: whether the input is a position among levels rather than a number.
     """
 
     functions: eqx.AbstractVar[Float[Array, "..."] | np.ndarray]
@@ -42,7 +41,11 @@ class AbstractMargin(eqx.Module):
     rows: eqx.AbstractVar[tuple[np.ndarray, ...] | None]
     num_constant: eqx.AbstractVar[int]
     num_linear: eqx.AbstractVar[int]
-    discrete: eqx.AbstractClassVar[bool]
+
+    @property
+    @abc.abstractmethod
+    def discrete(self) -> bool:
+        """Whether the input is a position among levels rather than a number."""
 
     @property
     def num_functions(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -59,7 +59,6 @@ class CurveMargin(AbstractMargin):
     num_observations: float = eqx.field(static=True)
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
-    discrete: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -116,6 +115,10 @@ class CurveMargin(AbstractMargin):
     def constant(self) -> np.ndarray:
         """Coefficients of the constant, shape (K, 1 or 0)."""
         return np.take(self.functions, self.part("constant"), axis=1)
+
+    @property
+    def discrete(self) -> bool:
+        return False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import numpy as np
@@ -85,7 +85,6 @@ class GraphMargin(AbstractMargin):
     num_observations: float = eqx.field(static=True)
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
-    discrete: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -137,6 +136,10 @@ class GraphMargin(AbstractMargin):
             ValueError: if a label is none of the areas.
         """
         return positions(labels, self.levels, "labels")
+
+    @property
+    def discrete(self) -> bool:
+        return True
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import numpy as np
@@ -65,7 +65,6 @@ class GroupMargin(AbstractMargin):
     num_observations: float = eqx.field(static=True)
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
-    discrete: ClassVar[bool] = True
 
     def __init__(self, labels: Any, kind: Kind = "population"):
         self.levels, self.kind = levels_of(labels, "labels"), kind
@@ -106,6 +105,10 @@ class GroupMargin(AbstractMargin):
             ValueError: if a label is none of the levels.
         """
         return positions(labels, self.levels, "labels")
+
+    @property
+    def discrete(self) -> bool:
+        return True
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -87,7 +87,6 @@ class SurfaceMargin(AbstractMargin):
     num_observations: float = eqx.field(static=True)
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
-    discrete: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -124,6 +123,10 @@ class SurfaceMargin(AbstractMargin):
         self.variances[free.shape[1] :] = variances[:kept] / variances[:kept].sum()
         self.num_constant = min(basis.null_space(1).shape[1] for basis in self.bases)
         self.num_linear = free.shape[1] - self.num_constant
+
+    @property
+    def discrete(self) -> bool:
+        return False
 
     @property
     def shape(self) -> tuple[int, ...]:

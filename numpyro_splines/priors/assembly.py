@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import chain, combinations
 from typing import Any
@@ -12,9 +13,10 @@ import numpyro.distributions as dist
 from numpyro_splines.components import AbstractComponents, Parts, Precision, Product, Sum
 from numpyro_splines.margins import AbstractMargin, GroupMargin
 from numpyro_splines.priors.arguments import check_coefficient, check_scale
+from numpyro_splines.priors.block import Block
 from numpyro_splines.priors.coordinates import uninformed
 from numpyro_splines.priors.profiles import AbstractProfile, Balanced, Known, Scaled, Separate
-from numpyro_splines.priors.tensor import Block, TensorSmooth
+from numpyro_splines.priors.tensor import TensorSmooth
 
 # Priors of scales: half as large for interactions, which are smaller as a rule.
 _SCALE, _INTERACTION = 1.0, 0.5
@@ -128,7 +130,9 @@ def _spread(
         variances = _over(margins, tuples, _variances).prod(axis=0)
         # As many as if the variances of the modes of each margin summed to one.
         total = sum(
-            np.prod([m.num_linear for m, p in zip(margins.values(), t, strict=True) if p == "linear"])
+            np.prod(
+                [m.num_linear for m, p in zip(margins.values(), t, strict=True) if p == "linear"]
+            )
             for t in tuples
         )
         return np.sqrt(variances / total), Scaled(f"{prefix}scale")
@@ -146,6 +150,12 @@ def _spread(
         weights = 1.0 / penalties[seen][0]
         return np.sqrt(weights / weights.sum()), Scaled(f"{prefix}scale")
     return ones, Balanced(f"{prefix}scale", f"{prefix}anisotropy", penalties[seen])
+
+
+def _mass(margins: Mapping[str, AbstractMargin], parts: Parts) -> int:
+    """Sum of the variances of a tuple's products, if those of all modes sum to one."""
+    pairs = zip(margins.values(), parts, strict=True)
+    return math.prod(m.num_linear for m, part in pairs if part == "linear")
 
 
 def _scale_names(profile: AbstractProfile) -> tuple[str, ...]:
@@ -219,9 +229,7 @@ def _with_shares(block: Block, ratios: dict[str, np.ndarray], linear_prior: Any)
     names, shares = tuple(n for n, _ in pairs), tuple(own for _, own in pairs)
     common = block.profile.common and all(np.ndim(own) == 0 for own in shares)
     coordinates = uninformed(block.entries.size, turned=common)
-    return Block(
-        block.site, block.entries, block.sizes, block.profile, names, shares, coordinates
-    )
+    return Block(block.site, block.entries, block.sizes, block.profile, names, shares, coordinates)
 
 
 def _equal(values: np.ndarray) -> bool:

@@ -64,7 +64,7 @@ class Coordinates(eqx.Module):
         turned = b if self.rotation is None else b @ jnp.asarray(self.rotation, mean.dtype)
         return (turned - mean) / deviation
 
-    def variances(self, covariance: np.ndarray, scale: float) -> np.ndarray:
+    def variances(self, covariance: np.ndarray, scale: Any) -> np.ndarray:
         """Variances of xi where b has this covariance; on the host, shape (m,)."""
         _, deviation = self._moments(np.asarray(scale, np.float64))
         turned = np.diag(covariance)
@@ -113,6 +113,35 @@ def informed(information: np.ndarray, score: np.ndarray | None = None) -> Coordi
     rotation = canonical(vectors[:, ::-1], values)
     turned = np.zeros(values.size) if score is None else rotation.T @ score
     return Coordinates(rotation, values, turned, bool(np.any(values > 0.0)))
+
+
+def seen_apart(
+    covariance: np.ndarray, estimate: np.ndarray, precision: np.ndarray, *, turned: bool
+) -> Coordinates:
+    """Coordinates of a block from its posterior when all others are unknown.
+
+    Args:
+        covariance: of the block, shape (m, m).
+        estimate: its mean, less that of the prior, shape (m,).
+        precision: of its prior, one number or shape (m,).
+        turned: whether it may be turned; else each coefficient is contracted as the data do.
+    """
+    if not turned:
+        variances = np.diag(covariance)
+        seen = np.maximum(1.0 / variances - precision, 0.0)
+        return Coordinates(None, seen, estimate / variances, True)
+    within = inverse_of(covariance)
+    prior = np.diag(np.broadcast_to(precision, estimate.shape))
+    return informed(within - prior, within @ estimate)
+
+
+def inverse_of(matrix: np.ndarray) -> np.ndarray:
+    """Of a symmetric matrix, positive definite but for rounding."""
+    size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    scaled = matrix / np.outer(size, size)
+    values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
+    values = np.maximum(values, 1e-14 * values[-1])
+    return (vectors / values) @ vectors.T / np.outer(size, size)
 
 
 @one_program()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,78 +14,10 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.ops.arrays import array_module, one_program
-from numpyro_splines.priors.coordinates import Coordinates, informed
+from numpyro_splines.priors.block import Block
+from numpyro_splines.priors.coordinates import Coordinates, informed, inverse_of, seen_apart
 from numpyro_splines.priors.modes import combine, draw, draw_anisotropies, draw_vector
-from numpyro_splines.priors.profiles import AbstractProfile
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
-
-class Block(eqx.Module):
-    r"""Coefficients of one site: independent Normal(0, spread) numbers times known sizes.
-
-    Attributes:
-        site: short name of the site: "linear", "x:z.modes".
-        entries: their places among all coefficients of products of functions, shape (m,).
-        sizes: what takes them to coefficients of products of functions, shape (m,).
-        profile: their standard deviations.
-        shared: hyperparameters that add variance ratio * value^2, as the average of levels has from
-            a population of them.
-        ratios: the ratio of each, a number or shape (m,).
-        coordinates: how samplers see them.
-    """
-
-    site: str = eqx.field(static=True)
-    entries: np.ndarray
-    sizes: np.ndarray
-    profile: AbstractProfile
-    shared: tuple[str, ...] = eqx.field(static=True)
-    ratios: tuple[np.ndarray, ...]
-    coordinates: Coordinates
-
-    @property
-    def common(self) -> bool:
-        """Whether all have the same standard deviation."""
-        return self.profile.common and all(np.ndim(ratio) == 0 for ratio in self.ratios)
-
-    def spread(self, values: Mapping[str, Any]) -> Any:
-        """Their standard deviations given the hyperparameters.
-
-        Args:
-            values: by short site name, with any common leading axes; NumPy or JAX.
-
-        Returns:
-            Shape (*batch,) where it is common, else (*batch, m).
-        """
-        own = self.profile.deviations(values)
-        if not self.shared:
-            return own
-        xp = array_module(own, *(values[name] for name in self.shared))
-        own = xp.asarray(own)
-        if self.profile.common and not self.common:
-            own = own[..., None]
-        return xp.sqrt(self._variance(own, values))
-
-    def _variance(self, own: Any, values: Mapping[str, Any]) -> Any:
-        variance = own**2
-        xp = array_module(own)
-        for name, ratio in zip(self.shared, self.ratios, strict=True):
-            scale = xp.asarray(values[name])
-            if not self.common:
-                scale = scale[..., None]
-            variance = variance + xp.asarray(ratio, dtype=variance.dtype) * scale**2
-        return variance
-
-    def log_variance_slopes(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Derivatives of the logarithm of the variances; see `AbstractGaussianSmooth`."""
-        slopes = self.profile.log_variance_slopes(values)
-        if not self.shared:
-            return slopes
-        total = np.asarray(self.spread(values)) ** 2
-        own = np.asarray(self.profile.deviations(values)) ** 2 / total
-        slopes = {name: slope * own for name, slope in slopes.items()}
-        for name, ratio in zip(self.shared, self.ratios, strict=True):
-            added = ratio * np.asarray(values[name]) ** 2 / total
-            slopes[name] = slopes.get(name, 0.0) + added
-        return slopes
 
 
 class TensorSmooth(AbstractGaussianSmooth):
@@ -251,12 +184,12 @@ class TensorSmooth(AbstractGaussianSmooth):
             return self._informed_one_by_one(information)
         own = information[np.ix_(entries, entries)] * np.outer(sizes, sizes)
         stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
-        places = [np.arange(a, b) for a, b in zip(stops[:-1], stops[1:], strict=True)]
+        places = [np.arange(a, b) for a, b in itertools.pairwise(stops)]
         pull = np.zeros(sizes.size) if score is None else sizes * score[entries]
         spreads = [self.spread_known(block, typical) for block in self.blocks]
         pairs = zip(spreads, self.blocks, strict=True)
         precision = np.concatenate([np.broadcast_to(s**-2.0, b.entries.shape) for s, b in pairs])
-        covariance = _inverse(own + np.diag(precision))
+        covariance = inverse_of(own + np.diag(precision))
         blocks = []
         for block, place in zip(self.blocks, places, strict=True):
             coordinates = seen_apart(
@@ -315,38 +248,11 @@ class TensorSmooth(AbstractGaussianSmooth):
         return np.asarray(block.spread(values))
 
 
-def seen_apart(
-    covariance: np.ndarray, estimate: np.ndarray, precision: np.ndarray, *, turned: bool
-) -> Coordinates:
-    """Coordinates of a block from its posterior when all others are unknown.
-
-    Args:
-        covariance: of the block, shape (m, m).
-        estimate: its mean, less that of the prior, shape (m,).
-        precision: of its prior, one number or shape (m,).
-        turned: whether it may be turned; else each coefficient is contracted as the data do.
-    """
-    if not turned:
-        variances = np.diag(covariance)
-        seen = np.maximum(1.0 / variances - precision, 0.0)
-        return Coordinates(None, seen, estimate / variances, True)
-    within = _inverse(covariance)
-    prior = np.diag(np.broadcast_to(precision, estimate.shape))
-    return informed(within - prior, within @ estimate)
-
-
-def _inverse(matrix: np.ndarray) -> np.ndarray:
-    """Of a symmetric matrix, positive definite but for rounding."""
-    size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-    scaled = matrix / np.outer(size, size)
-    values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
-    values = np.maximum(values, 1e-14 * values[-1])
-    return (vectors / values) @ vectors.T / np.outer(size, size)
-
-
 def _raw(smooth: TensorSmooth, drawn: list[Any]) -> Any:
     xp = array_module(*drawn)
-    sized = [v * xp.asarray(b.sizes, dtype=v.dtype) for b, v in zip(smooth.blocks, drawn, strict=True)]
+    sized = [
+        v * xp.asarray(b.sizes, dtype=v.dtype) for b, v in zip(smooth.blocks, drawn, strict=True)
+    ]
     batch = jnp.broadcast_shapes(*(v.shape[:-1] for v in sized))
     none = xp.zeros((*batch, 1), dtype=sized[0].dtype)
     sized = [xp.broadcast_to(v, (*batch, v.shape[-1])) for v in sized]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import equinox as eqx
 import jax
@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
-from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
+from numpyro_splines.effects import AbstractEffect, TensorEffect
+from numpyro_splines.priors.coordinates import Coordinates, informed, seen_apart, uninformed
 from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.tensor import TensorSmooth, seen_apart
+from numpyro_splines.priors.tensor import TensorSmooth
 from numpyro_splines.regression import reml
 from numpyro_splines.regression.families import (
     AbstractCanonicalFamily,
@@ -23,6 +23,8 @@ from numpyro_splines.regression.families import (
 from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.theta import Theta
+
+AnyEffect = TypeVar("AnyEffect", bound=AbstractEffect)
 
 
 class PenalizedFit(eqx.Module):
@@ -129,10 +131,7 @@ class PenalizedFit(eqx.Module):
         return {(name,): jnp.asarray(variances[name], jnp.result_type(float)) for name in names}
 
     @overload
-    def adapted(self, effect: SplineEffect) -> SplineEffect: ...
-
-    @overload
-    def adapted(self, effect: TensorEffect) -> TensorEffect: ...
+    def adapted(self, effect: AnyEffect) -> AnyEffect: ...
 
     @overload
     def adapted(self, effect: AdditivePredictor) -> AdditivePredictor: ...

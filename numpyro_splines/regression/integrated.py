@@ -260,7 +260,9 @@ class MarginalGaussian(dist.Distribution):
         # Of a known design nothing is traced or stacked. One that came through jit has to be.
         known = not any(map(is_traced, jax.tree.leaves(regression)))
         self._regression = Constant(regression) if known else regression
-        self.sigma, self.scales = _of_one_batch(sigma, scales, len(regression.predictor.random_blocks()))
+        self.sigma, self.scales = _of_one_batch(
+            sigma, scales, len(regression.predictor.random_blocks())
+        )
         event = (regression.predictor.num_observations,)
         super().__init__(self.sigma.shape, event, validate_args=validate_args)
 
@@ -341,18 +343,19 @@ class MarginalGaussian(dist.Distribution):
         return Statistics(*(jnp.asarray(part, self.sigma.dtype) for part in statistics))
 
 
-def _of_one_batch(sigma: Any, scales: Any, num_effects: int) -> tuple[Array, Array]:
+def _of_one_batch(sigma: Any, scales: Any, num_blocks: int) -> tuple[Array, Array]:
     """Both parameters in one dtype, with one batch shape; their numbers also within jit."""
     with jax.ensure_compile_time_eval():
         sigma, scales = float_input(sigma, "sigma"), float_input(scales, "scales")
-        if scales.shape[-1:] != (num_effects,):
+        if scales.shape[-1:] != (num_blocks,):
             raise ValueError(
-                f"`scales` must hold one scale for each of the {num_effects} effects, shape (..., "
-                f"{num_effects}); got shape {scales.shape}."
+                f"`scales` must hold one scale for each of the {num_blocks} blocks of "
+                f"coefficients, shape (..., {num_blocks}); got shape {scales.shape}. An effect of "
+                "one input has one block."
             )
         batch = jnp.broadcast_shapes(sigma.shape, scales.shape[:-1])
         dtype = jnp.promote_types(sigma.dtype, scales.dtype)
         return (
             jnp.broadcast_to(sigma, batch).astype(dtype),
-            jnp.broadcast_to(scales, (*batch, num_effects)).astype(dtype),
+            jnp.broadcast_to(scales, (*batch, num_blocks)).astype(dtype),
         )

@@ -92,9 +92,10 @@ def check_smooths(smooths: tuple[Any, ...]) -> None:
             )
         smooth = own[0].smooth
         if not isinstance(smooth, AbstractGaussianSmooth):
+            kind = type(getattr(own[0], "prior", smooth)).__name__
             raise TypeError(
                 f"`{own[0].name}` must have a prior that is Gaussian given its scale, "
-                f"SmoothnessPrior or RandomWalkPrior; got {kinds_of(getattr(own[0], 'prior'))}."
+                f"SmoothnessPrior or RandomWalkPrior; got {kind}."
             )
         if isinstance(smooth, GaussianSmooth) and (
             smooth.linear_scale is not None or smooth.mean is not None

@@ -32,16 +32,16 @@ class Axis(NamedTuple):
 
 
 class LocalRows(NamedTuple):
-    """f at the observations: f_i = sum_k values[i, k] T[index[i], k], T linear in coefficients.
+    """f at the observations: f_i = sum_k values[i, k] T[cell[i], k], T linear in coefficients.
 
     Attributes:
-        index: the cell of each observation among those visited, shape (n,).
+        cell: of each observation among those visited, shape (n,).
         values: of the local functions, shape (n, w).
         axes: the inputs, one by one.
         cells: of each input, for each visited cell, shape (number of cells, inputs).
     """
 
-    index: np.ndarray
+    cell: np.ndarray
     values: np.ndarray
     axes: tuple[Axis, ...]
     cells: np.ndarray
@@ -140,7 +140,7 @@ def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndar
         margins = [(n, m) for n, m in effect.margins.items() for _ in range(m.num_inputs)]
     if len(values) != len(margins):
         raise ValueError(
-            f"`{effect.name}` must come with {len(margins)} input(s), "
+            f"`smooths` must have {len(margins)} input(s) for {effect.name!r}, "
             f"{[name for name, _ in margins]}; got {len(values)}."
         )
     result = []

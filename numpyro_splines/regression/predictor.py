@@ -32,10 +32,8 @@ from numpyro_splines.regression.layout import (
     standardizes,
 )
 from numpyro_splines.regression.local import known_inputs, local_rows
+from numpyro_splines.regression.sparse import SparseDesign, sparse_design
 from numpyro_splines.validation import float64_array, float_input
-
-# Local functions whose products are kept as a full matrix.
-_DENSE = 2000
 
 
 class AdditivePredictor(eqx.Module):
@@ -87,9 +85,7 @@ class AdditivePredictor(eqx.Module):
     priors: tuple[dist.Distribution, ...]
     location: np.ndarray
     scale: np.ndarray
-    local_index: np.ndarray
-    local_value: np.ndarray
-    local_matrix: np.ndarray
+    sparse: SparseDesign
     coordinates: tuple[Coordinates, ...]
     owned: tuple[Own, ...]
     blocks: tuple[Block, ...] = eqx.field(static=True)
@@ -134,7 +130,7 @@ class AdditivePredictor(eqx.Module):
         fixed += [(o.section.prior, o.section.size) for o in self._known()]
         moments = [normal_moments(prior) for prior, size in fixed for _ in range(size)]
         self.location, self.scale = np.array(moments).reshape(-1, 2).T
-        self.local_index, self.local_value, self.local_matrix = self._localize()
+        self.sparse = self._design()
 
     @property
     def num_observations(self) -> int:
@@ -324,13 +320,13 @@ class AdditivePredictor(eqx.Module):
         return eta
 
     def design(self) -> scipy.sparse.csr_array:
-        """The n rows in local coordinates: Phi = design @ local_matrix; float64 on the host."""
-        n, entries = self.local_index.shape
-        pointer = np.arange(n + 1) * entries
-        shape = (n, self.local_matrix.shape[0])
-        return scipy.sparse.csr_array(
-            (self.local_value.ravel(), self.local_index.ravel(), pointer), shape=shape
-        )
+        """The n rows in local functions: Phi = design @ local_matrix; float64 on the host."""
+        return self.sparse.rows()
+
+    @property
+    def local_matrix(self) -> np.ndarray:
+        """Each local function in terms of c."""
+        return self.sparse.matrix
 
     def gram(self, weights: np.ndarray) -> np.ndarray:
         """Phi' diag(weights) Phi in one pass over the data.
@@ -341,34 +337,7 @@ class AdditivePredictor(eqx.Module):
         Returns:
             Symmetric matrix, shape (p, p), float64.
         """
-        design = self.design()
-        weighted = design.copy()
-        weighted.data = (self.local_value * weights[:, None]).ravel()
-        local: Any = design.T @ weighted
-        # Cells of surfaces are many, and each meets few others.
-        local = local.toarray() if local.shape[0] <= _DENSE else local.tocsr()
-        # The matrix is one block for each effect: products of blocks are a fraction of the work,
-        # and mostly below the size at which BLAS pays for handing out parts to threads.
-        result, parts = np.zeros((self.num_coefficients, self.num_coefficients)), self._parts()
-        for rows, columns in parts:
-            left = self.local_matrix[np.ix_(rows, columns)].T
-            for others, further in parts:
-                right = self.local_matrix[np.ix_(others, further)]
-                own = local[np.ix_(rows, others)]
-                sparse = scipy.sparse.issparse(own)
-                product = left @ (own @ right) if sparse else left @ own @ right
-                result[np.ix_(columns, further)] = product
-        return result
-
-    def _parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Rows and columns of the blocks of the local matrix: all terms, then each effect."""
-        num = self.columns.shape[1]
-        owned: dict[int, list[np.ndarray]] = {}
-        for own in self.owned:
-            owned.setdefault(own.effect, []).append(np.arange(own.start, own.stop))
-        smooth = [np.concatenate(columns) for columns in owned.values()]
-        rows = [np.flatnonzero(self.local_matrix[:, c].any(axis=1)) for c in smooth]
-        return [(np.arange(num), np.arange(num)), *zip(rows, smooth, strict=True)]
+        return self.sparse.gram(weights)
 
     def sites(self, coefficients: Any) -> dict[str, Any]:
         """Values by site name of coefficients c, `<effect>.coefficients` too.
@@ -399,29 +368,16 @@ class AdditivePredictor(eqx.Module):
         """Basis coefficients of one effect, by its position, from c."""
         return gaussian(self.effects[effect]).combined(self.section_values(effect, coefficients))
 
-    def _localize(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sparse rows: powers of the normalized coordinate, one group of columns per interval."""
-        n, num = self.columns.shape
-        index = [np.broadcast_to(np.arange(num, dtype=np.int32), (n, num))]
-        value, rows = [self.columns], num
-        tables = []
-        for effect, own, factor in zip(self.effects, self.inputs, self.multipliers, strict=True):
-            part = local_rows(effect, own)
-            width = np.int32(part.values.shape[1])
-            index.append(rows + part.index[:, None] * width + np.arange(width, dtype=np.int32))
-            value.append(_times(part.values, None if factor is None else factor[:, None]))
-            tables.append((rows, part))
-            rows += len(part.cells) * int(width)
-        matrix = np.zeros((rows, self.num_coefficients))
-        matrix[:num, :num] = np.eye(num)
+    def _design(self) -> SparseDesign:
         identity = np.eye(self.num_coefficients)
-        for j, (start, part) in enumerate(tables):
-            chosen = [np.arange(o.start, o.stop) for o in self.owned if o.effect == j]
-            columns = np.concatenate(chosen)
-            local = part.matrix(self._effect_coefficients(j, identity[columns]))
-            matrix[start : start + len(local), columns] = local
-        index = np.concatenate(index, axis=1).astype(np.int32)
-        return index, np.concatenate(value, axis=1), matrix
+        blocks = []
+        for j, effect in enumerate(self.effects):
+            rows = local_rows(effect, self.inputs[j])
+            own = [np.arange(o.start, o.stop) for o in self.owned if o.effect == j]
+            places = np.concatenate(own)
+            matrix = rows.matrix(self._effect_coefficients(j, identity[places]))
+            blocks.append((rows, matrix, places, self.multipliers[j]))
+        return sparse_design(self.columns, blocks)
 
 
 def _times(values: Any, factor: Any) -> Any:

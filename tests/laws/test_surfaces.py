@@ -392,6 +392,9 @@ def test_a_closed_over_index_is_looked_at_under_jit(x64):
     surface, points, expected = example("groups")
     index = jnp.asarray(points["z"])
     beyond = index + 1
+    beyond = index + 1
+    beyond = index + 1
+    beyond = index + 1
     values = jax.jit(lambda x: surface(x, index))(points["x"])
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
     with pytest.raises(ValueError, match=r"`z` must lie in \[0, 3\), the groups there are; got"):
