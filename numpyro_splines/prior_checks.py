@@ -64,6 +64,7 @@ def check_prior(
         The draws and what they look like.
 
     Raises:
+        TypeError: if the effect is of several inputs.
         ValueError: if a number is too small.
 
     Example:
@@ -76,6 +77,11 @@ def check_prior(
     References:
         Gabry et al., Visualization in Bayesian workflow (2019), section 3.
     """
+    if not isinstance(effect, SplineEffect):
+        raise TypeError(
+            f"`effect` must be a SplineEffect; got {type(effect).__name__}. component_sizes(...) "
+            "tells the sizes of effects of several inputs."
+        )
     num_draws = integer_at_least(num_draws, 1, "num_draws")
     grid = np.linspace(*effect.basis.domain, integer_at_least(num_points, 3, "num_points"))
     draws = jax.jit(Predictive(effect.sample, num_samples=num_draws))(key)

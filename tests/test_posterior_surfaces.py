@@ -127,6 +127,13 @@ def test_verbs_of_surfaces_keep_names(f):
     )
 
 
+def test_inputs_can_have_units(f, growth):
+    renamed = f.rename(x="dose (mg)")
+    assert po.values(renamed, z=0.1, num_points=3).dims == ("chain", "draw", "dose (mg)")
+    close(po.values(renamed, z=0.1, **{"dose (mg)": GRID}), po.values(f, x=GRID, z=0.1))
+    assert growth.rename(boy="child").levels == {"child": list(BOYS)}
+
+
 def test_bands_hold_whole_surfaces(f):
     draws = po.values(f, num_points=5)
     wide = po.bands(draws, 0.5, po.Simultaneous())
@@ -281,6 +288,12 @@ def test_plates_around_surfaces_keep_their_names():
         (lambda f, g: po.values(f, x=[[0.1]]), ValueError, "`x` must have one axis"),
         (lambda f, g: po.values(g, boy=["Eve"]), ValueError, "`boy` must hold levels of 'growth'"),
         (lambda f, g: po.values(f, x=[0.1], z=[0.1, 0.2], dim="obs"), ValueError, "must agree on"),
+        (lambda f, g: f.rename(y="b"), ValueError, r"inputs of 'f' are .*; got \['y'\]"),
+        (
+            lambda f, g: ns.prior_checks.check_prior(F, jax.random.key(0)),
+            TypeError,
+            r"`effect` must be a SplineEffect; got TensorEffect\. component_sizes",
+        ),
         (lambda f, g: f.slice(z=[[0.1]]), ValueError, "`z` must be a value or a list"),
         (lambda f, g: f + f.slice(z=0.1), TypeError, "functions of the same inputs"),
         (lambda f, g: po.LabeledSurface(f), TypeError, "`surface` must be a Surface"),

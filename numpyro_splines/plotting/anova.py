@@ -70,6 +70,7 @@ def anova(
     options: dict[str, Any] = {"probability": probability, "kind": kind}
     for panel, own in zip(panels, names, strict=True):
         part = surface.component(":".join(own)) if len(surface.inputs) > 1 else surface
+        part.name = surface.name  # The title tells of which inputs.
         data = [observed[name] for name in own if observed is not None and name in observed]
         _panel(part, own, data, panel, options)
         panel.set_title(":".join(own), fontsize="medium")

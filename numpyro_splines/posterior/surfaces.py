@@ -91,6 +91,29 @@ class LabeledSurface(AbstractLabeled):
         """
         return self._with(self.surface.derivative(**orders), partial_name(self.name, orders))
 
+    def rename(self, **names: str) -> Self:
+        """The same surfaces with other names of inputs, such as ones with units for pictures.
+
+        Args:
+            **names: new names by old ones: `f.rename(dose="dose (mg)")`.
+
+        Returns:
+            Surfaces that take their inputs by the new names.
+
+        Raises:
+            ValueError: if there is no such input, or names are not different.
+        """
+        if unknown := [name for name in names if name not in self.inputs]:
+            raise ValueError(f"the inputs of {self.name!r} are {self.inputs}; got {unknown}.")
+        axes = [replace(axis, name=names.get(axis.name, axis.name)) for axis in self.surface.axes]
+        return type(self)(
+            replace(self.surface, axes=tuple(axes)),
+            dims=self.dims,
+            coords=self.coords,
+            name=self.name,
+            levels={names.get(name, name): own for name, own in self.levels.items()},
+        )
+
     def slice(self, /, **values: Any) -> Any:
         """The functions of the other inputs, with some fixed; see `Surface.slice`.
 
