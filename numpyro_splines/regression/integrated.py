@@ -87,6 +87,7 @@ class IntegratedGaussian(eqx.Module):
             predictor.scale,
             predictor.random_blocks(),
             predictor.num_observations,
+            lambda directions: predictor.sparse.inner(directions, self.weights),
         )
 
     def distribution(self, sigma: ArrayLike, scales: ArrayLike | None = None) -> MarginalGaussian:

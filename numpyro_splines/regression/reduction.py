@@ -25,6 +25,12 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.ops.piecewise import array_module
 
+# Relative strength of a direction below which a Gram matrix does not resolve it.
+_RESOLVED = 1e-6
+
+# Relative length of a direction that moves no y by more than rounding.
+_NEGLIGIBLE = 1e-10
+
 
 class Statistics(NamedTuple):
     """All that the likelihood needs of y.
@@ -131,8 +137,9 @@ def reduce(
     scale: np.ndarray,
     blocks: Sequence[slice],
     num_observations: int,
+    inner: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> Reduction:
-    """Work out the rotation of a design from its weighted Gram matrix.
+    """Work out the rotation of a design.
 
     Args:
         gram: Phi' W Phi, shape (p, p); may be rank deficient where the prior is proper.
@@ -140,6 +147,8 @@ def reduce(
         scale: their prior standard deviations, infinite where flat.
         blocks: where the mode blocks lie.
         num_observations: n.
+        inner: D -> D' Phi' W Phi D and D' Phi' W Phi in a pass over the rows, for the directions
+            that the Gram matrix does not resolve.
 
     Returns:
         The reduction.
@@ -149,9 +158,11 @@ def reduce(
     """
     num, num_fixed = gram.shape[0], scale.shape[0]
     gram = _without_unseen_modes(gram, blocks)
+    directions, strength, design = _directions(gram, inner)
     flat, known = np.flatnonzero(np.isinf(scale)), np.flatnonzero(np.isfinite(scale))
-    flat_rows, flat_inverse, log_flat = _flat_rows(gram, flat)
-    projected = gram - flat_rows.T @ flat_rows
+    axes, flat_inverse, log_flat = _flat_axes(gram, design, flat)
+    flat_rows = axes.T @ design
+    projected = design - axes @ flat_rows
     unit = np.ones(num)
     unit[known] = scale[known]
     sizes = [block.stop - block.start for block in blocks]
@@ -162,22 +173,18 @@ def reduce(
     back = np.concatenate([_rotated(projected, unit, group) for _, group in groups], axis=1)
     owners = [owner for owner, group in groups for _ in group]
     size = sizes[main] if sizes else 0
-    rotated = back.T @ projected @ back
-    eigenvalues, others, triangle = _triangle(rotated, size)
+    eigenvalues, others, rotation = _triangle(projected @ back, size)
     # u = (unit V)^-1 c = back' c / unit^2, as V is orthogonal.
     forward = back.T / unit**2
-    rotation = triangle @ forward
-    directions, strength = _principal_axes(gram)
-    turn = np.concatenate([flat_rows, rotation]) @ directions
     own, _ = _principal_axes(gram[:num_fixed, :num_fixed])
-    reference = own @ own.T @ gram[:num_fixed] @ directions
+    reference = own @ own.T @ design[:, :num_fixed].T
     return Reduction(
         eigenvalues,
         others,
         directions,
         strength,
-        turn,
-        rotation[:, :num_fixed],
+        np.concatenate([axes.T, rotation]),
+        rotation @ design[:, :num_fixed],
         back,
         forward[size:, :num_fixed],
         flat_rows,
@@ -190,6 +197,53 @@ def reduce(
         tuple(int(j) for j in flat),
         num_observations,
     )
+
+
+def _directions(
+    gram: np.ndarray, inner: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """D such that the columns of sqrt(W) Phi D are orthonormal, and the design in these.
+
+    In a direction of relative strength s the Gram matrix is right to eps / s. Where that is not
+    enough, as with surfaces of correlated inputs, inner products of the columns themselves make
+    them orthonormal to rounding: "Cholesky QR twice" (Yamamoto et al. 2015).
+
+    Returns:
+        D, shape (p, p), zero columns for what is beyond the numerical range; relative eigenvalues;
+        and R with sqrt(W) Phi = (sqrt(W) Phi D) R.
+    """
+    directions, strength = _principal_axes(gram)
+    seen = strength > 0.0
+    if not np.any(strength[seen] < _RESOLVED):
+        return directions, strength, directions.T @ gram
+    order = np.argsort(-strength)[: int(seen.sum())]
+    own, cross = inner(directions[:, order])
+    kept, factor = _independent(own)
+    turn = scipy.linalg.solve_triangular(factor, np.eye(len(kept)), lower=True)
+    better, sizes, design = np.zeros_like(gram), np.zeros_like(strength), np.zeros_like(gram)
+    better[:, : len(kept)] = directions[:, order[kept]] @ turn.T
+    sizes[: len(kept)] = strength[order[kept]]
+    design[: len(kept)] = turn @ cross[kept]
+    return better, sizes, design
+
+
+def _independent(gram: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Which of nearly orthonormal columns, one after the other, add one, and their factor.
+
+    Columns that were taken for directions by rounding alone are combinations of those before them.
+    """
+    kept: list[int] = []
+    factor = np.zeros_like(gram)
+    for j in range(len(gram)):
+        num = len(kept)
+        row = gram[j, kept]
+        if num:
+            row = scipy.linalg.solve_triangular(factor[:num, :num], row, lower=True)
+        rest = gram[j, j] - row @ row
+        if rest > 0.25:
+            factor[num, :num], factor[num, num] = row, np.sqrt(rest)
+            kept.append(j)
+    return kept, factor[: len(kept), : len(kept)]
 
 
 def _without_unseen_modes(gram: np.ndarray, blocks: Sequence[slice]) -> np.ndarray:
@@ -205,8 +259,10 @@ def _without_unseen_modes(gram: np.ndarray, blocks: Sequence[slice]) -> np.ndarr
     return np.where(unseen[:, None] | unseen, 0.0, gram)
 
 
-def _flat_rows(gram: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Orthonormal directions of the flat columns in terms of c, their inverse, log determinant."""
+def _flat_axes(
+    gram: np.ndarray, design: np.ndarray, flat: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Orthonormal axes of the flat columns, the inverse of their coordinates, log determinant."""
     inner = gram[np.ix_(flat, flat)]
     size = np.sqrt(np.diag(inner))
     scaled = inner / np.outer(size, size) if np.all(size > 0) else np.zeros_like(inner)
@@ -215,31 +271,36 @@ def _flat_rows(gram: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarr
             "Coefficients with flat priors must be identified by the data; the columns of "
             f"coefficients {flat.tolist()} are linearly dependent. Give them Normal priors."
         )
-    factor = np.linalg.cholesky(inner) if flat.size else inner
-    rows = scipy.linalg.solve_triangular(factor, gram[flat], lower=True) if flat.size else gram[:0]
-    inverse = np.linalg.inv(factor).T if flat.size else inner
-    return rows, inverse, 2.0 * float(np.log(np.diag(factor)).sum())
+    axes, triangle = np.linalg.qr(design[:, flat])
+    log_determinant = 2.0 * float(np.log(np.abs(np.diag(triangle))).sum())
+    return axes, np.linalg.inv(triangle) if flat.size else inner, log_determinant
 
 
-def _rotated(gram: np.ndarray, unit: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _rotated(design: np.ndarray, unit: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Columns of c in which the Gram matrix of one group of coefficients is diagonal."""
-    own = gram[np.ix_(group, group)] * np.outer(unit[group], unit[group])
-    columns = np.zeros((gram.shape[0], group.size))
-    columns[group] = unit[group, None] * np.linalg.eigh(own)[1][:, ::-1]
+    columns = np.zeros((design.shape[1], group.size))
+    turn = np.linalg.svd(design[:, group] * unit[group])[2].T
+    columns[group] = unit[group, None] * turn
     return columns
 
 
-def _triangle(gram: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lambda, A and T = [[sqrt(Lambda), A_1], [0, A_2]] with T' T = gram."""
-    diagonal = np.diag(gram)[:size]
-    negligible = gram.shape[0] * np.finfo(float).eps * diagonal.max(initial=0.0)
-    eigenvalues = np.where(diagonal > negligible, diagonal, 0.0)
-    upper = _inverse_root(eigenvalues)[:, None] * gram[:size, size:]
-    variances, vectors = np.linalg.eigh(gram[size:, size:] - upper.T @ upper)
-    lower = np.sqrt(np.maximum(variances, 0.0))[:, None] * vectors.T
-    others = np.concatenate([upper, lower])
-    left = np.concatenate([np.diag(np.sqrt(eigenvalues)), np.zeros((lower.shape[0], size))])
-    return eigenvalues, others, np.concatenate([left, others], axis=1)
+def _triangle(design: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lambda, A and an orthogonal Q with Q design = [[sqrt(Lambda), A_1], [0, A_2]].
+
+    Rows of Q are zero where the design has nothing: there all of y is residual.
+    """
+    first, rest = design[:, :size], design[:, size:]
+    length = np.linalg.norm(first, axis=0)
+    length = np.where(length > _NEGLIGIBLE * length.max(initial=0.0), length, 0.0)
+    # The columns are orthogonal but for rounding, which is not small for short ones.
+    axes, triangle = np.linalg.qr(first)
+    axes = axes * np.where(length > 0.0, np.sign(np.diag(triangle)), 0.0)
+    upper = axes.T @ rest
+    left, lengths, right = np.linalg.svd(rest - axes @ upper, full_matrices=False)
+    seen = lengths > _NEGLIGIBLE * np.linalg.norm(rest)
+    lower = np.where(seen, lengths, 0.0)[:, None] * right
+    rotation = np.concatenate([axes.T, (left * seen).T])
+    return length**2, np.concatenate([upper, lower]), rotation
 
 
 def _principal_axes(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,9 @@ import scipy.sparse
 # Local functions whose products are kept as a full matrix.
 _DENSE = 2000
 
+# Rows whose products with all directions are formed at once.
+_ROWS = 8192
+
 
 class SparseDesign(eqx.Module):
     """Phi = rows @ matrix: few entries for each observation, one matrix for all of them.
@@ -54,6 +57,23 @@ class SparseDesign(eqx.Module):
                 product = left @ (own @ right) if sparse else left @ own @ right
                 result[np.ix_(columns, further)] = product
         return result
+
+    def inner(self, directions: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """D' Phi' W Phi D and D' Phi' W Phi, from the columns of Phi D themselves.
+
+        Args:
+            directions: D, shape (p, r).
+            weights: W, shape (n,).
+        """
+        columns = self.matrix @ directions
+        own, cross = np.zeros((directions.shape[1],) * 2), np.zeros(columns.shape)
+        every = self.rows(np.sqrt(weights))
+        for start in range(0, len(weights), _ROWS):
+            rows = every[start : start + _ROWS]
+            values = rows @ columns
+            own += values.T @ values
+            cross += rows.T @ values
+        return own, cross.T @ self.matrix
 
 
 def sparse_design(

@@ -60,7 +60,9 @@ class Theta:
         values = [dict(fixed) for fixed in self.fixed]
         for entry in self.entries:
             own = theta[entry.start : entry.stop]
-            values[entry.effect][entry.name] = np.asarray(np.exp(0.5 * own[0])) if entry.scale else own
+            values[entry.effect][entry.name] = (
+                np.asarray(np.exp(0.5 * own[0])) if entry.scale else own
+            )
         return values
 
     def sites(self, theta: np.ndarray) -> dict[str, np.ndarray]:
