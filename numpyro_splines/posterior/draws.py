@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from numpyro_splines.effects import SplineEffect, TensorEffect
+from numpyro_splines.margins import CurveMargin
 from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
 from numpyro_splines.posterior.surfaces import LabeledSurface
