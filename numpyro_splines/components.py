@@ -30,7 +30,12 @@ Parts = tuple[str, ...]
 
 
 class AbstractRule(eqx.Module):
-    """How prior variance is spread over the coefficients of a component."""
+    """How prior variance is spread over the coefficients of a component.
+
+    Example:
+        >>> isinstance(Product(), AbstractRule)
+        True
+    """
 
 
 class Product(AbstractRule):
@@ -38,6 +43,9 @@ class Product(AbstractRule):
 
     Groups, space and time, three margins and more. Twice as smooth in both directions is rare: the
     variances of smooth functions of two numbers fall as (i j)^-4.
+
+    Example:
+        >>> rough = FunctionalAnova(rule=Product())  # for interactions of two numbers too
     """
 
 
@@ -68,6 +76,10 @@ class Precision(AbstractRule):
 
     tau_d is the root mean square of the main effect of margin d, and all larger components follow
     from these.
+
+    Example:
+        >>> Component("", {"x": "modes", "z": ("linear", "modes")}, rule=Precision()).rule
+        Precision()
     """
 
 
@@ -79,6 +91,9 @@ class Component(eqx.Module):
         *tuples: each a mapping from margins to their part or parts: {"x": "modes", "z": ("linear",
             "modes")} stands for two tuples; margins that are not named contribute their constant.
         rule: `Product()`, the default, `Sum()` or `Precision()`.
+
+    Raises:
+        TypeError: if `rule` is none of these.
 
     Example:
         >>> Component("x:z", {"x": "modes", "z": ("linear", "modes")}, rule=Sum()).name
@@ -105,7 +120,17 @@ class Component(eqx.Module):
         )
 
     def over(self, margins: Mapping[str, AbstractMargin]) -> Iterator[Parts]:
-        """The tuples that these margins have functions for, one part for each of them."""
+        """The tuples that these margins have functions for, one part for each of them.
+
+        Args:
+            margins: of the effect, by name.
+
+        Returns:
+            An iterator over them.
+
+        Raises:
+            ValueError: if the component names what is no margin.
+        """
         for one in self.tuples:
             parts = dict(one)
             if unknown := [m for m in parts if m not in margins]:
@@ -125,6 +150,10 @@ class Partition(NamedTuple):
     Attributes:
         components: name, tuples and rule of each.
         linear: tuples of constant and linear parts only, with a known prior.
+
+    Example:
+        >>> Partition(components=(("x", (("modes",),), Product()),), linear=(("linear",),)).linear
+        (('linear',),)
     """
 
     components: tuple[tuple[str, tuple[Parts, ...], AbstractRule], ...]
@@ -132,7 +161,14 @@ class Partition(NamedTuple):
 
 
 class AbstractComponents(eqx.Module):
-    """A choice of components for any margins."""
+    """A choice of components for any margins.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> line = ns.CurveMargin(ns.BSplineBasis([0.0, 1.0]))
+        >>> [name for name, _, _ in BlockTensor().partition({"x": line, "z": line}).components]
+        ['z', 'x', 'x:z']
+    """
 
     @abc.abstractmethod
     def partition(self, margins: Mapping[str, AbstractMargin]) -> Partition:
@@ -140,6 +176,9 @@ class AbstractComponents(eqx.Module):
 
         Args:
             margins: by name.
+
+        Returns:
+            Their tuples of parts, and those with a known prior.
         """
 
 
@@ -154,6 +193,13 @@ class FunctionalAnova(AbstractComponents):
     Args:
         rule: of interactions; `Sum()` for two numeric inputs and `Product()` for all others if
             omitted.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> age = ns.CurveMargin(ns.BSplineBasis([0.0, 1.0]))
+        >>> parts = FunctionalAnova().partition({"age": age, "boy": ns.GroupMargin(5)})
+        >>> [name for name, _, _ in parts.components]
+        ['age', 'boy', 'age.linear:boy', 'age:boy']
 
     References:
         Gu, Smoothing Spline ANOVA Models (2013); Wood (2006) on tensor products.
@@ -171,6 +217,12 @@ class Interaction(AbstractComponents):
 
     Args:
         rule: as in `FunctionalAnova`.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> line = ns.CurveMargin(ns.BSplineBasis([0.0, 1.0]))
+        >>> [name for name, _, _ in Interaction().partition({"x": line, "z": line}).components]
+        ['x:z']
     """
 
     rule: AbstractRule | None = None
@@ -183,6 +235,13 @@ class FullTensor(AbstractComponents):
     """All products under one penalty for each margin, mgcv's `te`: sites `<effect>.<margin>.scale`.
 
     The scales are the sizes of the main effects; that of the interaction follows from them.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> line = ns.CurveMargin(ns.BSplineBasis([0.0, 1.0]))
+        >>> f = ns.TensorEffect("f", x=line, z=line, components=FullTensor())
+        >>> list(f.smooth.scale_priors)
+        ['x.scale', 'z.scale']
     """
 
     def partition(self, margins: Mapping[str, AbstractMargin]) -> Partition:
@@ -201,6 +260,13 @@ class BlockTensor(AbstractComponents):
     Args:
         full: a component for each of the constant and the linear part as well: "x" and
             "x:z.linear".
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> line = ns.CurveMargin(ns.BSplineBasis([0.0, 1.0]))
+        >>> whole = BlockTensor(full=True).partition({"x": line, "z": line})
+        >>> [name for name, _, _ in whole.components]
+        ['z', 'x.linear:z', 'x', 'x:z.linear', 'x:z']
     """
 
     full: bool = eqx.field(static=True, default=False)

@@ -35,6 +35,7 @@ import numpyro_splines
 
 NAME = numpyro_splines.__name__
 MODULES = [
+    "components",
     "constraints",
     "datasets",
     "distributions",

@@ -130,5 +130,5 @@ def test_observations_of_a_marginal_likelihood_have_no_gaps():
         law.log_prob(x[:8])
     with pytest.raises(ValueError, match="`y` must be finite"):
         law.log_prob(np.where(x > 0.8, np.nan, x))
-    with pytest.raises(ValueError, match="`scales` must hold one scale for each of the 1 effects"):
+    with pytest.raises(ValueError, match="`scales` must hold one scale for each of the 1 blocks"):
         ns.regression.MarginalGaussian(ns.regression.IntegratedGaussian(eta), 0.1, [1.0, 2.0])

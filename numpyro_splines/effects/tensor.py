@@ -105,7 +105,14 @@ class TensorEffect(AbstractEffect):
         return dict(zip(self.names, self.smooth.margins, strict=True))
 
     def holds(self, margin: str) -> bool:
-        """Whether f holds a main effect of this margin, with modes."""
+        """Whether f holds a main effect of this margin, with modes.
+
+        Args:
+            margin: its name.
+
+        Returns:
+            False where another margin has no constant, or no component has the modes alone.
+        """
         shape = tuple(m.num_functions for m in self.smooth.margins)
         index = [0] * len(shape)
         d = self.names.index(margin)

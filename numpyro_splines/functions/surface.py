@@ -36,6 +36,9 @@ class Surface(eqx.Module):
         coefficients: shape (*batch, K_1, ..., K_D), in the units of f.
         axes: the functions of each input, in this order.
 
+    Raises:
+        ValueError: if there is no axis, two have one name, or sizes differ.
+
     Example:
         >>> import numpyro_splines as ns
         >>> from numpyro_splines.functions import PolynomialAxis, Surface
@@ -58,11 +61,7 @@ class Surface(eqx.Module):
     __array_ufunc__ = None
 
     def __check_init__(self) -> None:
-        """Refuse axes that do not fit the coefficients.
-
-        Raises:
-            ValueError: if there is no axis, two have one name, or sizes differ.
-        """
+        """Refuse axes that do not fit the coefficients."""
         if not self.axes or len(set(self.names)) < len(self.axes):
             raise ValueError(
                 f"`axes` must be one or more axes with names of their own; got {self.names}."
@@ -118,7 +117,7 @@ class Surface(eqx.Module):
         Args:
             *inputs: as in a call; broadcast against each other they have shape (*batch_shape,
                 *points).
-            **named: the others, by name.
+            **named: the others, by name, of such shapes too.
 
         Returns:
             Shape (*batch_shape, *points).

@@ -58,7 +58,14 @@ class AbstractMargin(eqx.Module):
         return self.num_functions - self.num_constant - self.num_linear
 
     def part(self, name: str) -> np.ndarray:
-        """Columns of one part: "constant", "linear" or "modes"; empty where there is none."""
+        """Columns of `functions` that are one part.
+
+        Args:
+            name: "constant", "linear" or "modes".
+
+        Returns:
+            Their positions, one per function of the part; empty where there is none.
+        """
         stops = np.cumsum([0, self.num_constant, self.num_linear, self.num_modes])
         position = PARTS.index(name)
         return np.arange(stops[position], stops[position + 1])

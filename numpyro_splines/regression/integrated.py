@@ -95,7 +95,8 @@ class IntegratedGaussian(eqx.Module):
 
         Args:
             sigma: noise standard deviation (at weight one), in the units of y.
-            scales: from elsewhere in the model, as in `AdditivePredictor.sample`.
+            scales: from elsewhere in the model, as in `AdditivePredictor.sample`: one per site of
+                `AdditivePredictor.scale_sites`.
 
         Returns:
             A distribution of event shape (n,), for a site that observes y.

@@ -255,7 +255,8 @@ class AdditivePredictor(eqx.Module):
         """Draw (or, where fixed, take) the hyperparameters of all effects inside a model.
 
         Args:
-            scales: as in `sample`, instead of drawing them here; recorded as deterministic sites.
+            scales: as in `sample`, shape (..., number of `scale_sites`), instead of drawing them
+                here; recorded as deterministic sites.
 
         Returns:
             For each effect, by short names, in the units of the predictor.
@@ -277,7 +278,7 @@ class AdditivePredictor(eqx.Module):
         """`deviations` of hyperparameters drawn inside a model.
 
         Args:
-            scales: as in `sample`.
+            scales: as in `sample`, shape (*batch, number of `scale_sites`).
 
         Returns:
             Standard deviation of each random block, shape (*batch, number of them).
@@ -357,7 +358,15 @@ class AdditivePredictor(eqx.Module):
         return result
 
     def section_values(self, effect: int, coefficients: Any) -> dict[str, Any]:
-        """Coefficients of one effect, by its position, by short site name."""
+        """Coefficients of one effect by short site name.
+
+        Args:
+            effect: position of the effect in the predictor.
+            coefficients: c with any leading axes, shape (..., p), NumPy or JAX.
+
+        Returns:
+            Arrays with the same leading axes, such as that of "x:z.modes".
+        """
         return {
             own.section.site: coefficients[..., own.start : own.stop]
             for own in self.owned
