@@ -362,7 +362,7 @@ VOCABULARY = {
     "SplineTransform": "curve bounded",
     "TensorEffect": "name smooth names components axes",
     "CurveMargin": f"{MARGIN} basis penalty mu spectrum",
-    "GraphMargin": f"{MARGIN} penalty components levels mixing",
+    "GraphMargin": f"{MARGIN} levels penalty components mixing",
     "GroupMargin": f"{MARGIN} levels kind",
     "SurfaceMargin": f"{MARGIN} bases mu spectrum",
     "Measure": "points weights num_observations observed",

@@ -8,9 +8,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from numpyro_splines.functions import IndexAxis
-from numpyro_splines.margins.base import AbstractMargin
 from numpyro_splines.margins.labels import positions
+from numpyro_splines.margins.levels import AbstractLevelMargin, shares
 from numpyro_splines.margins.neighbors import adjacency, components_of
 from numpyro_splines.spectrum import canonical, karhunen_loeve, split
 from numpyro_splines.validation import float64_array, integer_at_least
@@ -18,7 +17,7 @@ from numpyro_splines.validation import float64_array, integer_at_least
 Scaling = Literal["arithmetic", "geometric"]
 
 
-class GraphMargin(AbstractMargin):
+class GraphMargin(AbstractLevelMargin):
     r"""Areas with neighbors, whose values are alike: an intrinsic Markov random field (ICAR).
 
     The penalty is b' S b = sum over ties i ~ j of w_ij (b_i - b_j)^2, and the modes solve
@@ -116,41 +115,12 @@ class GraphMargin(AbstractMargin):
         self.functions = np.concatenate([free, modes], axis=1)
         self.variances = np.concatenate([np.ones(free.shape[1]), variances])
         self.num_constant, self.num_linear = 1, free.shape[1] - 1
-        self.rows, share, self.num_observations = None, np.full(num, 1.0 / num), 0.0
+        self.rows, self.num_observations = None, 0.0
+        self.observed = np.eye(num) / num
         if observations is not None:
             self.rows = (positions(observations, self.levels, "observations").ravel(),)
             self.num_observations = float(self.rows[0].size)
-            share = np.bincount(self.rows[0], minlength=num) / self.num_observations
-        self.observed = np.diag(share)
-
-    def index(self, labels: Any) -> np.ndarray:
-        """The position of each label among the areas: what surfaces are called with.
-
-        Args:
-            labels: of any shape, of the kind that the neighbors are named by.
-
-        Returns:
-            Integers of the shape of the labels.
-
-        Raises:
-            ValueError: if a label is none of the areas.
-        """
-        return positions(labels, self.levels, "labels")
-
-    @property
-    def discrete(self) -> bool:
-        return True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.levels),)
-
-    def axes(self, names: tuple[str, ...]) -> tuple[Any, ...]:
-        num = len(self.levels)
-        return (IndexAxis(names[0], num, np.full(num, 1.0 / num)),)
-
-    def design(self, *inputs: np.ndarray) -> np.ndarray:
-        return np.eye(len(self.levels))[inputs[0]]
+            self.observed = shares(self.rows[0], num)
 
 
 def averages(components: np.ndarray) -> np.ndarray:

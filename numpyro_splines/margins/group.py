@@ -8,14 +8,13 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from numpyro_splines.functions import IndexAxis
-from numpyro_splines.margins.base import AbstractMargin
-from numpyro_splines.margins.labels import levels_of, positions
+from numpyro_splines.margins.labels import levels_of
+from numpyro_splines.margins.levels import AbstractLevelMargin, shares
 
 Kind = Literal["population", "fixed", "independent"]
 
 
-class GroupMargin(AbstractMargin):
+class GroupMargin(AbstractLevelMargin):
     r"""A grouping factor of G levels: children, schools, sites, treatments.
 
     Its functions are a constant over the levels (the *average*) and G - 1 orthonormal contrasts,
@@ -85,41 +84,11 @@ class GroupMargin(AbstractMargin):
         if not independent:
             self.functions = np.concatenate([np.ones((num, 1)), self.functions], axis=1)
             self.variances = np.concatenate([[1.0], self.variances])
-        self.rows, share = None, np.full(num, 1.0 / num)
+        self.rows, self.observed = None, np.eye(num) / num
         if np.ndim(labels) == 1 and len(labels) > num:
             self.rows = (self.index(labels),)
-            share = np.bincount(self.rows[0], minlength=num) / len(labels)
-        self.observed = np.diag(share)
+            self.observed = shares(self.rows[0], num)
         self.num_observations = 0.0 if self.rows is None else float(len(self.rows[0]))
-
-    def index(self, labels: Any) -> np.ndarray:
-        """The position of each label among the levels: what surfaces are called with.
-
-        Args:
-            labels: of any shape, of the kind that the margin was made of.
-
-        Returns:
-            Integers of the shape of the labels.
-
-        Raises:
-            ValueError: if a label is none of the levels.
-        """
-        return positions(labels, self.levels, "labels")
-
-    @property
-    def discrete(self) -> bool:
-        return True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.levels),)
-
-    def axes(self, names: tuple[str, ...]) -> tuple[Any, ...]:
-        num = len(self.levels)
-        return (IndexAxis(names[0], num, np.full(num, 1.0 / num)),)
-
-    def design(self, *inputs: np.ndarray) -> np.ndarray:
-        return np.eye(len(self.levels))[inputs[0]]
 
 
 def contrasts(num: int) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from numpyro_splines.effects import SplineEffect, TensorEffect
-from numpyro_splines.margins import CurveMargin, GraphMargin, GroupMargin
+from numpyro_splines.margins import CurveMargin
+from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
 from numpyro_splines.posterior.surfaces import LabeledSurface
 
@@ -159,7 +160,7 @@ def levels_of(effect: TensorEffect) -> dict[str, Sequence[Any]]:
     return {
         name: margin.levels
         for name, margin in effect.margins.items()
-        if isinstance(margin, GroupMargin | GraphMargin)
+        if isinstance(margin, AbstractLevelMargin)
     }
 
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.functions import IndexAxis
-from numpyro_splines.margins import GroupMargin
-from numpyro_splines.margins.graph import GraphMargin
+from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.ops import piecewise
 from numpyro_splines.validation import float64_array, kinds_of
 
@@ -145,14 +144,14 @@ def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndar
         )
     result = []
     for (name, margin), own in zip(margins, values, strict=True):
-        if isinstance(margin, GroupMargin | GraphMargin):
+        if isinstance(margin, AbstractLevelMargin):
             result.append(_positions(margin, own, f"{name} of {effect.name}"))
         else:
             result.append(float64_array(own, f"{name} of {effect.name}", ndim=1))
     return tuple(result)
 
 
-def _positions(margin: GroupMargin | GraphMargin, labels: Any, name: str) -> np.ndarray:
+def _positions(margin: AbstractLevelMargin, labels: Any, name: str) -> np.ndarray:
     dtype = getattr(labels, "dtype", None)
     array = np.asarray(labels)
     if hasattr(dtype, "categories") or array.dtype.kind not in "iu":
