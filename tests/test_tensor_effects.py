@@ -180,6 +180,16 @@ def test_one_margin_is_a_spline_effect_bit_for_bit():
     )
 
 
+def test_predictors_hold_effects_of_one_margin():
+    one = ns.TensorEffect("f", x=CUBIC)
+    eta = ns.AdditivePredictor((one, X), intercept=dist.Normal())
+    trace = numpyro.handlers.trace(numpyro.handlers.seed(eta.sample, 0)).get_trace()
+    sites = {k: v["value"] for k, v in trace.items()}
+    with numpyro.handlers.seed(rng_seed=0):
+        found = eta.sample()
+    np.testing.assert_allclose(found, sites["intercept"] + one.surface(sites)(X), rtol=1e-5)
+
+
 def test_the_order_of_margins_does_not_matter(x64):
     one, other = made("anova"), made("swapped")
     values = hyperparameters(one)

@@ -124,6 +124,9 @@ class TensorEffect(AbstractEffect):
         return _function(self.smooth.margins, self.axes, coefficients)
 
     def at(self, *inputs: ArrayLike) -> Any:
+        margins = self.smooth.margins
+        if len(margins) == 1 and isinstance(margins[0], CurveMargin):
+            return margins[0].basis.at(*inputs)
         if any(isinstance(axis, BasisAxis) for axis in self.axes):
             return jax.tree_util.Partial(_evaluated, inputs)
         return SurfacePoints(self.axes, *inputs)
