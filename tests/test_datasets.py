@@ -26,6 +26,14 @@ def test_geyser():
         ("menarche", ["age", "total", "menarche"], 25),
         ("discoveries", ["year", "count"], 100),
         ("airquality", ["ozone", "solar_r", "wind", "temp", "month", "day"], 153),
+        ("ethanol", ["nox", "compression", "equivalence"], 88),
+        ("oxboys", ["subject", "age", "height", "occasion"], 234),
+        (
+            "columb",
+            ["area", "home_value", "income", "crime", "open_space", "district", "x", "y"],
+            49,
+        ),
+        ("columb_neighbours", ["district", "neighbour"], 236),
     ],
 )
 def test_columns_and_rows(name, columns, rows):
@@ -33,3 +41,10 @@ def test_columns_and_rows(name, columns, rows):
     assert list(data.columns) == columns
     assert len(data) == rows
     assert all(data[column].dtype.kind in "if" for column in columns)
+
+
+def test_borders_of_columbus_have_two_sides():
+    pairs = set(map(tuple, datasets.load_columb_neighbours().to_numpy()))
+    assert len(pairs) == 236
+    assert pairs == {(b, a) for a, b in pairs}
+    assert {a for a, _ in pairs} == set(datasets.load_columb()["district"])

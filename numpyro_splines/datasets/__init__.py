@@ -137,6 +137,88 @@ def load_airquality() -> pd.DataFrame:
     return _read("airquality")
 
 
+def load_ethanol() -> pd.DataFrame:
+    """Exhaust of a one-cylinder engine that burns ethanol: 88 runs.
+
+    Columns: `nox`, nitric oxides in micrograms per joule; `compression`, ratio of the engine, one
+    of five values from 7.5 to 18; `equivalence`, how rich the mixture of air and ethanol was, 1
+    where the air is just enough.
+
+    Returns:
+        A data frame of 88 rows.
+
+    Example:
+        >>> load_ethanol()["nox"].agg(["min", "max"]).to_dict()
+        {'min': 0.37, 'max': 4.028}
+
+    References:
+        Brinkman, Ethanol fuel: a single-cylinder engine study of efficiency and exhaust emissions,
+        SAE transactions 90 (1981), 1410-1424. As `ethanol` in the R package lattice (GPL >= 2).
+    """
+    return _read("ethanol")
+
+
+def load_oxboys() -> pd.DataFrame:
+    """Heights of 26 boys from Oxford on nine occasions each, about a quarter of a year apart.
+
+    Columns: `subject`, a number from 1 to 26; `age`, standardized, without a unit, from -1 to 1;
+    `height`, in cm; `occasion`, from 1 to 9.
+
+    Returns:
+        A data frame of 234 rows in order of subject and age.
+
+    Example:
+        >>> load_oxboys().groupby("occasion")["height"].mean().round(1).iloc[[0, -1]].to_dict()
+        {1: 143.1, 9: 156.3}
+
+    References:
+        Goldstein, Efficient statistical modelling of longitudinal data, Annals of Human Biology 13
+        (1986), 129-141. As `Oxboys` in the R package nlme (GPL >= 2).
+    """
+    return _read("oxboys")
+
+
+def load_columb() -> pd.DataFrame:
+    """Crime in 49 districts of Columbus, Ohio, 1980.
+
+    Columns: `area` of the district; `home_value` and `income`, 1000 US dollars; `crime`, burglaries
+    and vehicle thefts per 1000 households; `open_space`; `district`, a number from 0 to 48; `x` and
+    `y`, its centroid.
+
+    Returns:
+        A data frame of 49 rows in order of district.
+
+    Example:
+        >>> print(round(load_columb()["crime"].mean(), 1))
+        35.1
+
+    References:
+        Anselin, Spatial Econometrics: Methods and Models (1988). As `columb` in the R package mgcv
+        (GPL >= 2).
+    """
+    return _read("columb")
+
+
+def load_columb_neighbours() -> pd.DataFrame:
+    """Which districts of Columbus have a common border, for `GraphMargin`.
+
+    Columns: `district` and `neighbour`, as `district` in `load_columb`; each pair in both
+    directions.
+
+    Returns:
+        A data frame of 236 rows.
+
+    Example:
+        >>> pairs = load_columb_neighbours()
+        >>> pairs.loc[pairs["district"] == 0, "neighbour"].tolist()
+        [1, 2]
+
+    References:
+        As `load_columb`; from the polygons `columb.polys` in mgcv.
+    """
+    return _read("columb_edges")
+
+
 def _read(name: str) -> pd.DataFrame:
     with resources.files(__name__).joinpath(f"{name}.csv").open() as file:
         return pd.read_csv(file)
