@@ -77,7 +77,7 @@ def _terms(predictor: AdditivePredictor) -> dict[str, np.ndarray]:
     terms: dict[str, np.ndarray] = {}
     for position, effect in enumerate(predictor.effects):
         parts = {
-            effect.site(own.section.site).removesuffix(".modes"): np.arange(own.start, own.stop)
+            effect.site(own.site).removesuffix(".modes"): np.arange(own.start, own.stop)
             for own in predictor.owned
             if own.effect == position
         }

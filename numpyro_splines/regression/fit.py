@@ -340,7 +340,7 @@ def _freedoms(predictor: AdditivePredictor, freedom: np.ndarray) -> dict[str, np
     for own in predictor.owned:
         effect, part = predictor.effects[own.effect], freedom[own.start : own.stop].sum()
         result[effect.name] = result[effect.name] + part
-        component = own.section.site.removesuffix("modes").removesuffix(".")
+        component = own.site.removesuffix("modes").removesuffix(".")
         if isinstance(effect, TensorEffect) and component:
             result[f"{effect.name}.{component}"] = np.asarray(part)
     return result

@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
+from numpyro_splines.priors.sections import AbstractGaussianSmooth
 from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
@@ -36,15 +36,19 @@ class Own(NamedTuple):
 
     Attributes:
         effect: position of the effect.
-        section: what it is.
+        site: short name of its site.
         start: first entry.
         stop: one past the last.
+        known: whether its prior is known; else its standard deviations are of hyperparameters.
+        common: whether all have the same standard deviation.
     """
 
     effect: int
-    section: Section
+    site: str
     start: int
     stop: int
+    known: bool
+    common: bool
 
 
 def sections_of(effects: tuple[AbstractEffect, ...], start: int) -> tuple[Own, ...]:
@@ -57,8 +61,9 @@ def sections_of(effects: tuple[AbstractEffect, ...], start: int) -> tuple[Own, .
     every = [(j, s) for j, effect in enumerate(effects) for s in gaussian(effect).sections]
     result = []
     for effect, section in sorted(every, key=lambda pair: pair[1].prior is None):
-        result.append(Own(effect, section, start, start + section.size))
-        start += section.size
+        stop, known = start + section.size, section.prior is not None
+        result.append(Own(effect, section.site, start, stop, known, section.common))
+        start = stop
     return tuple(result)
 
 
@@ -71,7 +76,7 @@ def layout(
 ) -> tuple[Block, ...]:
     """The blocks of all coefficients: named terms, then sections of the effects."""
     parts = list(zip(names, sizes, scalars, strict=True))
-    parts += [(effects[o.effect].site(o.section.site), o.section.size, False) for o in owned]
+    parts += [(effects[o.effect].site(o.site), o.stop - o.start, False) for o in owned]
     names = tuple(site for site, _, _ in parts)
     if len(set(names)) < len(names):
         raise ValueError(f"Names of effects and `linear` terms must differ; got sites {names}.")

@@ -87,7 +87,7 @@ class AdditivePredictor(eqx.Module):
     scale: np.ndarray
     sparse: SparseDesign
     coordinates: tuple[Coordinates, ...]
-    owned: tuple[Own, ...]
+    owned: tuple[Own, ...] = eqx.field(static=True)
     blocks: tuple[Block, ...] = eqx.field(static=True)
 
     def __init__(
@@ -127,7 +127,8 @@ class AdditivePredictor(eqx.Module):
         self.owned = sections_of(self.effects, sum(sizes))
         self.blocks = layout(self.effects, self.owned, tuple(terms), sizes, scalars)
         fixed = [(prior, size) for prior, size in zip(self.priors, sizes, strict=True)]
-        fixed += [(o.section.prior, o.section.size) for o in self._known()]
+        known = [s for e in self.effects for s in gaussian(e).sections if s.prior is not None]
+        fixed += [(section.prior, section.size) for section in known]
         moments = [normal_moments(prior) for prior, size in fixed for _ in range(size)]
         self.location, self.scale = np.array(moments).reshape(-1, 2).T
         self.sparse = self._design()
@@ -179,19 +180,15 @@ class AdditivePredictor(eqx.Module):
         """
         return next(slice(b.start, b.stop) for b in self.blocks if b.site == site)
 
-    def _known(self) -> tuple[Own, ...]:
-        """Sections with known priors."""
-        return tuple(own for own in self.owned if own.section.prior is not None)
-
     def _random(self) -> tuple[Own, ...]:
         """Sections whose standard deviations depend on hyperparameters."""
-        return tuple(own for own in self.owned if own.section.prior is None)
+        return tuple(own for own in self.owned if not own.known)
 
     def random_blocks(self) -> list[slice]:
         """Blocks of c with one standard deviation each, from hyperparameters."""
         blocks = []
         for own in self._random():
-            step = own.stop - own.start if own.section.common else 1
+            step = own.stop - own.start if own.common else 1
             blocks += [slice(i, i + step) for i in range(own.start, own.stop, step)]
         return blocks
 
@@ -207,10 +204,10 @@ class AdditivePredictor(eqx.Module):
         spreads = [gaussian(e).spreads(own) for e, own in zip(self.effects, values, strict=True)]
         parts = []
         for own in self._random():
-            spread = spreads[own.effect][own.section.site]
+            spread = spreads[own.effect][own.site]
             xp = array_module(spread)
             spread = xp.asarray(spread)
-            parts.append(spread[..., None] if own.section.common else spread)
+            parts.append(spread[..., None] if own.common else spread)
         if not parts:
             return jnp.zeros(0, jnp.result_type(float))
         xp = array_module(*parts)
@@ -368,7 +365,7 @@ class AdditivePredictor(eqx.Module):
             Arrays with the same leading axes, such as that of "x:z.modes".
         """
         return {
-            own.section.site: coefficients[..., own.start : own.stop]
+            own.site: coefficients[..., own.start : own.stop]
             for own in self.owned
             if own.effect == effect
         }

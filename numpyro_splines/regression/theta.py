@@ -98,7 +98,7 @@ class Theta:
         pairs = zip(self.predictor.effects, self.values(theta), strict=True)
         by_effect: list[dict[str, Any]] = [gaussian(e).log_variance_slopes(v) for e, v in pairs]
         for own in self.predictor.owned:
-            slopes = by_effect[own.effect].get(own.section.site, {})
+            slopes = by_effect[own.effect].get(own.site, {})
             for entry in self.entries:
                 if entry.effect == own.effect and entry.name in slopes:
                     rows, columns = slice(entry.start, entry.stop), slice(own.start, own.stop)
