@@ -192,7 +192,7 @@ TE = {"components": FullTensor(), "constrained": (False, False)}
         ("tensor_7", PARTLY),
     ],
 )
-def test_te_and_ti(name, options):
+def test_te_and_ti(name, options, x64):
     case = CASES[name]
     effects = [(tensor(case, **options), "xz")]
     if name == "tensor_6":
@@ -212,7 +212,7 @@ T2 = {
 
 
 @pytest.mark.parametrize("name", list(T2))
-def test_t2(name):
+def test_t2(name, x64):
     case, (full, order) = CASES[name], T2[name]
     own = [separated(m) for m in case["margins"]]
     components = BlockTensor(full=full)

@@ -520,3 +520,13 @@ def test_an_effect_survives_jit_and_flattening():
     ]
     np.testing.assert_array_equal(trace[0]["value"], trace[1]["value"])
     assert assemble(effect.margins, FunctionalAnova()).scale_names == effect.smooth.scale_names
+
+
+def test_integers_that_name_levels_are_labels():
+    """Where levels are integers, those of a predictor are names: never taken for positions."""
+    numbers = np.array([2, 1, 4, 3])[np.unique(GROUP, return_inverse=True)[1]]
+    effect = ns.TensorEffect("f", g=ns.GroupMargin(numbers))
+    eta = ns.AdditivePredictor((effect, numbers), intercept=None)
+    np.testing.assert_array_equal(eta.inputs[0][0], effect.margins["g"].index(numbers))
+    with pytest.raises(ValueError, match="got 7"):
+        ns.AdditivePredictor((effect, np.full(N, 7)), intercept=None)

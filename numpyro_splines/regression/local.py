@@ -126,7 +126,8 @@ def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndar
 
     Args:
         effect: the effect.
-        values: one array for each input; labels of levels, or integers for their positions.
+        values: one array for each input; labels of levels, or, where these are no integers
+            themselves, integers for their positions.
 
     Raises:
         TypeError: if inputs are traced or no numbers.
@@ -154,7 +155,8 @@ def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndar
 def _positions(margin: AbstractLevelMargin, labels: Any, name: str) -> np.ndarray:
     dtype = getattr(labels, "dtype", None)
     array = np.asarray(labels)
-    if hasattr(dtype, "categories") or array.dtype.kind not in "iu":
+    named = all(isinstance(level, int) for level in margin.levels)
+    if hasattr(dtype, "categories") or array.dtype.kind not in "iu" or named:
         return margin.index(labels)
     num = len(margin.levels)
     if array.ndim != 1 or (array.size and not 0 <= array.min() <= array.max() < num):

@@ -51,8 +51,8 @@ class AdditivePredictor(eqx.Module):
 
     Args:
         *smooths: tuples (effect, x) or, for effects of several inputs, (effect, x, z, ...), with
-            the n inputs of the effect (arrays or pandas Series; of groups labels, or integers for
-            their positions); they must be known, not random variables of the model.
+            the n inputs of the effect (arrays or pandas Series; of groups labels, or, where these
+            are no integers, their positions); known ones, not random variables of the model.
         intercept: prior of the intercept: a `Normal`, or an `ImproperUniform` on the real line
             for a flat one; None for no intercept. Smooth effects are centered, so most models
             need one.
