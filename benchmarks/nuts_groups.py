@@ -9,15 +9,13 @@ curves at 20 points of each group, of the scales and of sigma: the worst of them
 """
 
 import sys
-import time
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import runs
 from numpyro.diagnostics import effective_sample_size
-from numpyro.infer import MCMC, NUTS
 
 import numpyro_splines as ns
 
@@ -127,25 +125,12 @@ FORMS = {
 
 def run(make, seed):
     model, curves, scales = make(*data(seed))
-    mcmc = MCMC(
-        NUTS(model),
-        num_warmup=DRAWS,
-        num_samples=DRAWS,
-        num_chains=2,
-        chain_method="parallel",
-        progress_bar=False,
-    )
-    start = time.perf_counter()
-    mcmc.run(jax.random.key(seed), extra_fields=("num_steps", "diverging"))
-    samples = {k: np.asarray(v) for k, v in mcmc.get_samples(group_by_chain=True).items()}
-    seconds = time.perf_counter() - start
+    samples, leapfrogs, diverging, seconds = runs.run(model, seed=seed, draws=DRAWS)
     sizes = [effective_sample_size(np.asarray(curves(samples))).min()]
     sizes += [effective_sample_size(samples[k]) for k in (*scales, "sigma")]
-    fields = mcmc.get_extra_fields()
-    leapfrogs = float(np.mean(fields["num_steps"]))
     worst = float(min(sizes))
     per = 1000.0 * worst / (leapfrogs * 2 * DRAWS)
-    return leapfrogs, worst, per, int(fields["diverging"].sum()), seconds
+    return leapfrogs, worst, per, diverging, seconds
 
 
 def main():

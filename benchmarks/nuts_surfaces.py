@@ -15,8 +15,8 @@ import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import runs
 from numpyro.diagnostics import effective_sample_size
-from numpyro.infer import MCMC, NUTS
 
 import numpyro_splines as ns
 
@@ -50,27 +50,16 @@ def run(form, rho, seed):
         else:
             numpyro.sample("y", regression.distribution(sigma), obs=y)
 
-    mcmc = MCMC(
-        NUTS(model),
-        num_warmup=DRAWS,
-        num_samples=DRAWS,
-        num_chains=2,
-        chain_method="parallel",
-        progress_bar=False,
-    )
+    draws, leapfrogs, diverging, seconds = runs.run(model, y, seed=seed, draws=DRAWS)
     start = time.perf_counter()
-    mcmc.run(jax.random.key(seed), y, extra_fields=("num_steps", "diverging"))
-    draws = mcmc.get_samples(group_by_chain=True)
-    fields = mcmc.get_extra_fields()
     if regression is not None:
         draws = regression.draw(jax.random.key(1), draws, y, draws["sigma"])
-    seconds = time.perf_counter() - start
+    seconds += time.perf_counter() - start
     values = np.asarray(f.surface(draws)(x[:30], z[:30]))
     names = ["sigma", *(f.site(name) for name in f.smooth.scale_priors)]
     sizes = [effective_sample_size(values).min()]
     sizes += [effective_sample_size(np.asarray(draws[name])) for name in names]
-    leapfrogs, worst = float(np.mean(fields["num_steps"])), float(min(sizes))
-    diverging = int(fields["diverging"].sum())
+    worst = float(min(sizes))
     return leapfrogs, worst, 1000.0 * worst / (leapfrogs * 2 * DRAWS), diverging, seconds
 
 
