@@ -12,7 +12,6 @@ from numpyro.infer import Predictive
 
 from numpyro_splines.effects import SplineEffect, TensorEffect
 from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.sizes import typical_size
 from numpyro_splines.validation import float64_array, integer_at_least, positive_number
 
 
@@ -217,8 +216,7 @@ def component_degrees_of_freedom(
         {'x': 3.7, 'z': 1.5, 'x:z': 3.4, 'linear': 3.0}
     """
     smooth = effect.smooth
-    known: dict[str, Any] = {n: typical_size(prior) for n, prior in smooth.scale_priors.items()}
-    known |= {name: np.zeros(num) for name, _, num in smooth.anisotropies}
+    known = smooth.typical()
     if unknown := [name for name in values if name not in known]:
         raise ValueError(f"`values` must be of the sites {list(known)}; got {unknown}.")
     noise = _positive(sigma, "sigma") ** 2 / float(

@@ -166,6 +166,14 @@ class AbstractEffect(eqx.Module):
         return coefficients.reshape(*batch, *coefficients.shape[1:])
 
 
+def check_name(name: Any) -> None:
+    """Refuse what cannot be the name of an effect."""
+    if not isinstance(name, str):
+        raise TypeError(f"`name` must be a string; got {name!r}.")
+    if not name or "/" in name:
+        raise ValueError(f"`name` must be non-empty and without '/'; got {name!r}.")
+
+
 class _Given(Reparam):
     """A value in place of drawing it: the site becomes deterministic, its prior is not used."""
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.designs import AbstractPoints
-from numpyro_splines.effects.base import AbstractEffect
+from numpyro_splines.effects.base import AbstractEffect, check_name
 from numpyro_splines.functions import Curve
 from numpyro_splines.priors import AbstractPrior, AbstractSmooth, SmoothnessPrior
 from numpyro_splines.priors.gaussian import GaussianSmooth
@@ -85,10 +85,7 @@ class SplineEffect(AbstractEffect):
         response: Any = None,
     ):
         prior = SmoothnessPrior() if prior is None else prior
-        if not isinstance(name, str):
-            raise TypeError(f"`name` must be a string; got {name!r}.")
-        if not name or "/" in name:
-            raise ValueError(f"`name` must be non-empty and without '/'; got {name!r}.")
+        check_name(name)
         for value, kind, label in (
             (basis, AbstractBasis, "basis"),
             (prior, AbstractPrior, "prior"),

@@ -12,14 +12,14 @@ import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
 from numpyro_splines.components import AbstractComponents, FunctionalAnova
-from numpyro_splines.effects.base import AbstractEffect
+from numpyro_splines.effects.base import AbstractEffect, check_name
 from numpyro_splines.effects.levels import levels_apart, new_level
 from numpyro_splines.functions import BasisAxis, Curve, Surface, SurfacePoints
 from numpyro_splines.margins import AbstractMargin, CurveMargin, GroupMargin
 from numpyro_splines.priors.assembly import assemble
 from numpyro_splines.priors.rows import information
 from numpyro_splines.priors.sizes import typical_size
-from numpyro_splines.priors.tensor import TensorSmooth
+from numpyro_splines.priors.tensor import TensorSmooth, raw_of_products
 from numpyro_splines.validation import kinds_of, positive_number
 
 
@@ -227,13 +227,11 @@ class TensorEffect(AbstractEffect):
     def _levels(
         self, key: Array, draws: Mapping[str, Any], margin: str | None, prefix: str
     ) -> tuple[Any, Any]:
-        position = self._population(margin)
+        position = self.names.index(self.population_margin(margin))
         draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         values: dict[str, Any] = {}
-        fixed = self.smooth.scale_priors
-        names = [*fixed, *(name for name, _, _ in self.smooth.anisotropies)]
-        for name in names:
-            prior = fixed.get(name)
+        for name in self.smooth.hyperparameter_names:
+            prior = self.smooth.scale_priors.get(name)
             if prior is None or isinstance(prior, dist.Distribution):
                 if self.site(name) not in draws:
                     raise KeyError(
@@ -242,13 +240,21 @@ class TensorEffect(AbstractEffect):
                     )
                 prior = draws[self.site(name)]
             values[name] = np.asarray(prior)
-        coefficients = self.surface(draws).coefficients if len(self.names) > 1 else None
-        if coefficients is None:
-            coefficients = draws[self.site("coefficients")]
-        return levels_apart(key, self.smooth, np.asarray(coefficients), values, position)
+        coefficients = np.asarray(self.surface(draws).coefficients)
+        return levels_apart(key, self.smooth, coefficients, values, position)
 
-    def _population(self, margin: str | None) -> int:
-        """Position of the margin whose levels are a sample."""
+    def population_margin(self, margin: str | None = None) -> str:
+        """Name of the margin whose levels are a sample of a population.
+
+        Args:
+            margin: the name, which is checked; may be omitted where there is one such margin.
+
+        Returns:
+            The name.
+
+        Raises:
+            ValueError: if it is of no such margin, or there are several.
+        """
         own = [
             name
             for name, m in self.margins.items()
@@ -261,22 +267,17 @@ class TensorEffect(AbstractEffect):
                 f'`margin` must name a GroupMargin of the kind "population", one of {own}; got '
                 f"{margin!r}."
             )
-        return self.names.index(margin)
+        return margin
 
     def _without(self, margin: str | None, products: Any) -> Any:
         """The function of the other margins, from coefficients of products of their functions."""
-        position = self._population(margin)
+        position = self.names.index(self.population_margin(margin))
         margins = tuple(m for d, m in enumerate(self.smooth.margins) if d != position)
         if not margins:
             return products
-        batch = products.ndim - len(margins)
-        raw = products
-        for own in margins:
-            raw = np.einsum("...k,jk->...j", np.moveaxis(raw, batch, -1), np.asarray(own.functions))
-        shape = [num for own in margins for num in own.shape]
         inputs = [name for name, m in self.margins.items() for _ in m.shape]
         axes = tuple(a for a, n in zip(self.axes, inputs, strict=True) if n != self.names[position])
-        return _function(margins, axes, raw.reshape(*raw.shape[:batch], *shape))
+        return _function(margins, axes, raw_of_products(margins, products))
 
 
 def _function(margins: tuple[AbstractMargin, ...], axes: tuple[Any, ...], values: Any) -> Any:
@@ -299,10 +300,7 @@ def _inputs(name: str, margin: AbstractMargin) -> tuple[str, ...]:
 
 
 def _check(name: Any, components: Any, margins: Mapping[str, Any]) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"`name` must be a string; got {name!r}.")
-    if not name or "/" in name:
-        raise ValueError(f"`name` must be non-empty and without '/'; got {name!r}.")
+    check_name(name)
     if not isinstance(components, AbstractComponents):
         raise TypeError(
             "`components` must be an object of numpyro_splines.components, such as FullTensor(); "
@@ -338,12 +336,8 @@ def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
         return smooth
     if noise == np.inf:
         return smooth
-    typical: dict[str, Any] = {
-        name: np.asarray(typical_size(prior)) for name, prior in smooth.scale_priors.items()
-    }
     if size is None:
-        size = float(max(typical.values()))
+        size = max(typical_size(prior) for prior in smooth.scale_priors.values())
     if alone is not None:
         return smooth.informed_alone(alone.num_observations / size**2 * seen)
-    typical.update({name: np.zeros(num) for name, _, num in smooth.anisotropies})
-    return smooth.informed(seen / size**2, None, typical)
+    return smooth.informed(seen / size**2)

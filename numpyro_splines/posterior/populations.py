@@ -10,7 +10,6 @@ from jaxtyping import Array
 
 from numpyro_splines.effects import TensorEffect
 from numpyro_splines.functions import Combination, Curve
-from numpyro_splines.margins import GroupMargin
 from numpyro_splines.posterior.draws import dataset, levels_of
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
 from numpyro_splines.posterior.surfaces import LabeledSurface
@@ -80,12 +79,7 @@ def new_levels(
     data = dataset(draws, start=prefix + effect.site(""))
     arrays = {str(site): values.values for site, values in data.data_vars.items()}
     made = effect.new_levels(key, arrays, num, margin=margin, prefix=prefix)
-    own = [
-        name
-        for name, one in effect.margins.items()
-        if isinstance(one, GroupMargin) and one.kind == "population"
-    ]
-    return _labeled(effect, made, data, (*SAMPLE, own[0] if margin is None else margin))
+    return _labeled(effect, made, data, (*SAMPLE, effect.population_margin(margin)))
 
 
 def _labeled(effect: TensorEffect, made: Any, data: xr.Dataset, dims: tuple[str, ...]) -> Any:

@@ -172,9 +172,6 @@ class GaussianSmooth(AbstractGaussianSmooth):
             own["linear_scale"] = self.linear_scale
         return own
 
-    def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
-        return {name: draw(site(name), prior) for name, prior in self.scale_priors.items()}
-
     def spreads(self, values: Mapping[str, Any]) -> dict[str, Any]:
         names = {"scale": "modes", "linear_scale": "linear"}
         return {names[name]: values[name] for name in self.scale_priors}

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 
 from numpyro_splines.priors.base import AbstractSmooth
+from numpyro_splines.priors.modes import draw, draw_anisotropies
+from numpyro_splines.priors.sizes import typical_size
 
 
 class Section(NamedTuple):
@@ -50,9 +53,32 @@ class AbstractGaussianSmooth(AbstractSmooth):
         """Short name, prior standard deviation and number of each set of anisotropies."""
         return ()
 
-    @abc.abstractmethod
-    def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
-        """Draw the hyperparameters inside a model, or take what is fixed, by short names."""
+    @property
+    def hyperparameter_names(self) -> tuple[str, ...]:
+        """Short names of the sites of all hyperparameters."""
+        return (*self.scale_priors, *(name for name, _, _ in self.anisotropies))
+
+    def hyperparameters(
+        self, site: Callable[[str], str], given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Draw the hyperparameters inside a model, or take what is fixed, by short names.
+
+        Args:
+            site: full name of a site from its short one.
+            given: all scales, instead of drawing them; recorded as deterministic sites.
+        """
+        values = {
+            name: numpyro.deterministic(site(name), given[name]) if given else draw(site(name), own)
+            for name, own in self.scale_priors.items()
+        }
+        for name, deviation, num in self.anisotropies:
+            values[name] = draw_anisotropies(site(name), deviation, num)
+        return values
+
+    def typical(self) -> dict[str, Any]:
+        """Typical sizes of the hyperparameters before data, by short names; on the host."""
+        sizes = {name: np.asarray(typical_size(own)) for name, own in self.scale_priors.items()}
+        return {**sizes, **{name: np.zeros(num) for name, _, num in self.anisotropies}}
 
     @abc.abstractmethod
     def spreads(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +16,7 @@ from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.ops.arrays import array_module, one_program
 from numpyro_splines.priors.block import Block
 from numpyro_splines.priors.coordinates import Coordinates, informed, inverse_of, seen_apart
-from numpyro_splines.priors.modes import combine, draw, draw_anisotropies, draw_vector
+from numpyro_splines.priors.modes import combine, draw_vector
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 
 
@@ -62,14 +62,7 @@ class TensorSmooth(AbstractGaussianSmooth):
                 drawn[block.site] = block.coordinates.sample(name, spread, center)
             else:
                 drawn[block.site] = draw_vector(name, block.entries.size, self.linear_prior)
-        return self.coefficients(drawn)
-
-    def hyperparameters(self, site: Callable[[str], str]) -> dict[str, Any]:
-        """Draw scales and anisotropies inside a model, or take what is fixed, by short names."""
-        values = {name: draw(site(name), prior) for name, prior in self.scale_priors.items()}
-        for name, deviation, num in self.anisotropies:
-            values[name] = draw_anisotropies(site(name), deviation, num)
-        return values
+        return self.combined(drawn)
 
     def standardizes(self, block: Block) -> bool:
         """Whether samplers see the block in coordinates."""
@@ -106,9 +99,6 @@ class TensorSmooth(AbstractGaussianSmooth):
         own = {section.site for section in self.sections if section.prior is None}
         return {b.site: b.log_variance_slopes(values) for b in self.blocks if b.site in own}
 
-    def combined(self, values: Mapping[str, Any]) -> Any:
-        return self.coefficients(values)
-
     def sampled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         result = {}
         for block in self.blocks:
@@ -134,13 +124,12 @@ class TensorSmooth(AbstractGaussianSmooth):
 
     def _moments(self, block: Block, values: Mapping[str, Any]) -> tuple[Any, Any]:
         """Mean and standard deviation of a block as its coordinates take them."""
-        center = getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
         spread = block.spread(values)
         if block.coordinates.rotation is None and block.common:
             spread = array_module(spread).asarray(spread)[..., None]
-        return center, spread
+        return self.center(block), spread
 
-    def coefficients(self, values: Mapping[str, Any]) -> Any:
+    def combined(self, values: Mapping[str, Any]) -> Any:
         """Coefficients of the raw product basis from those of the sites; NumPy or JAX.
 
         Args:
@@ -156,17 +145,15 @@ class TensorSmooth(AbstractGaussianSmooth):
         return (_raw if on_host else _raw_at_once)(self, drawn)
 
     def _of_one_margin(self, drawn: list[Any]) -> Any:
-        """As `GaussianSmooth.coefficients`, to the last bit."""
+        """As `GaussianSmooth.combined`, to the last bit."""
         functions = self.margins[0].functions
         pairs = zip(self.blocks, drawn, strict=True)
         terms = [[np.take(functions, b.entries, axis=1) * b.sizes, v] for b, v in pairs]
         raw = combine(*(part for term in terms for part in term))
         return raw.reshape(*raw.shape[:-1], *self.margins[0].shape)
 
-    def informed(
-        self, information: np.ndarray, score: np.ndarray | None, typical: Mapping[str, Any]
-    ) -> TensorSmooth:
-        """The same prior in coordinates for data with a known likelihood.
+    def informed(self, information: np.ndarray) -> TensorSmooth:
+        """The same prior in coordinates for data with a known precision.
 
         Blocks are not independent given the data: each is told what the data say of it when the
         others are unknown, at typical scales.
@@ -175,31 +162,45 @@ class TensorSmooth(AbstractGaussianSmooth):
             information: minus the second derivative of the log likelihood in the coefficients of
                 all products of functions, shape (num_products, num_products); or its diagonal
                 alone, where these are very many.
-            score: its gradient at zero; None for zero.
-            typical: typical sizes of the hyperparameters, or those of a fit, by short names.
         """
+        if information.ndim == 1:
+            own = [information[b.entries] * b.sizes**2 for b in self.blocks]
+            return self._in_coordinates([Coordinates(None, v, 0.0 * v, True) for v in own])
         sizes = np.concatenate([block.sizes for block in self.blocks])
         entries = np.concatenate([block.entries for block in self.blocks])
-        if information.ndim == 1:
-            return self._informed_one_by_one(information)
         own = information[np.ix_(entries, entries)] * np.outer(sizes, sizes)
-        stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
-        places = [np.arange(a, b) for a, b in itertools.pairwise(stops)]
-        pull = np.zeros(sizes.size) if score is None else sizes * score[entries]
-        spreads = [self.spread_known(block, typical) for block in self.blocks]
+        values = self.typical()
+        spreads = [self.spread_known(block, values) for block in self.blocks]
         pairs = zip(spreads, self.blocks, strict=True)
         precision = np.concatenate([np.broadcast_to(s**-2.0, b.entries.shape) for s, b in pairs])
         covariance = inverse_of(own + np.diag(precision))
-        blocks = []
-        for block, place in zip(self.blocks, places, strict=True):
-            coordinates = seen_apart(
-                covariance[np.ix_(place, place)],
-                covariance[place] @ pull,
-                precision[place],
-                turned=block.common,
-            )
-            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, coordinates))
-        return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
+        stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
+        places = [np.arange(a, b) for a, b in itertools.pairwise(stops)]
+        pairs = list(zip(self.blocks, places, strict=True))
+        covariances = {block.site: covariance[np.ix_(place, place)] for block, place in pairs}
+        return self.adapted(
+            covariances, {b.site: np.zeros(b.entries.size) for b, _ in pairs}, values
+        )
+
+    def adapted(
+        self,
+        covariances: Mapping[str, np.ndarray],
+        estimates: Mapping[str, np.ndarray],
+        values: Mapping[str, Any],
+    ) -> TensorSmooth:
+        """The same prior in coordinates in which each block is standard, the others unknown.
+
+        Args:
+            covariances: posterior covariance of each block, by short site name.
+            estimates: posterior mean of each, less that of the prior.
+            values: the hyperparameters of this posterior, by short names.
+        """
+        coordinates = []
+        for block in self.blocks:
+            precision = self.spread_known(block, values) ** -2.0
+            known = covariances[block.site], estimates[block.site]
+            coordinates.append(seen_apart(*known, precision, turned=block.common))
+        return self._in_coordinates(coordinates)
 
     def informed_alone(self, information: np.ndarray) -> TensorSmooth:
         """`informed` for one margin, whose functions are orthogonal at the observations.
@@ -207,20 +208,17 @@ class TensorSmooth(AbstractGaussianSmooth):
         Args:
             information: in the coefficients of the raw basis, shape (K, K).
         """
-        blocks = []
-        for block in self.blocks:
-            columns = np.take(self.margins[0].functions, block.entries, axis=1) * block.sizes
-            own = informed(columns.T @ information @ columns)
-            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, own))
-        return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
+        functions = self.margins[0].functions
+        columns = [np.take(functions, b.entries, axis=1) * b.sizes for b in self.blocks]
+        return self._in_coordinates([informed(v.T @ information @ v) for v in columns])
 
-    def _informed_one_by_one(self, information: np.ndarray) -> TensorSmooth:
-        blocks = []
-        for block in self.blocks:
-            own = information[block.entries] * block.sizes**2
-            coordinates = Coordinates(None, own, np.zeros(own.shape), True)
-            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, coordinates))
-        return eqx.tree_at(lambda s: s.blocks, self, tuple(blocks))
+    def _in_coordinates(self, coordinates: list[Coordinates]) -> TensorSmooth:
+        """The same prior with these coordinates of its blocks."""
+        return eqx.tree_at(lambda s: [b.coordinates for b in s.blocks], self, coordinates)
+
+    def center(self, block: Block) -> Any:
+        """Prior mean of the coefficients of a block, a number."""
+        return getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
 
     def variances(self, values: Mapping[str, Any]) -> Any:
         """Prior variances of the coefficients of all products, zero where left out; on the host.
@@ -258,14 +256,27 @@ def _raw(smooth: TensorSmooth, drawn: list[Any]) -> Any:
     sized = [xp.broadcast_to(v, (*batch, v.shape[-1])) for v in sized]
     products = xp.concatenate([*sized, none], axis=-1)[..., smooth.position]
     products = products.reshape(*batch, *(m.num_functions for m in smooth.margins))
-    shapes: list[int] = []
-    for margin in smooth.margins:
+    return raw_of_products(smooth.margins, products)
+
+
+def raw_of_products(margins: Sequence[AbstractMargin], products: Any) -> Any:
+    """Coefficients of the raw product basis from those of products of functions; NumPy or JAX.
+
+    Args:
+        margins: of which the functions are.
+        products: shape (*batch, k_1, k_2, ...), an axis for each margin.
+
+    Returns:
+        Shape (*batch, K_1, K_2, ...), one axis for each input.
+    """
+    xp = array_module(products)
+    num_batch = products.ndim - len(margins)
+    for margin in margins:
         # The first axis that is still of functions becomes the last one, of the raw basis.
         functions = xp.asarray(margin.functions, dtype=products.dtype)
-        products = xp.moveaxis(products, len(batch), -1)
-        products = xp.einsum("...k,jk->...j", products, functions)
-        shapes += margin.shape
-    return products.reshape(*batch, *shapes)
+        products = xp.einsum("...k,jk->...j", xp.moveaxis(products, num_batch, -1), functions)
+    shape = [num for margin in margins for num in margin.shape]
+    return products.reshape(*products.shape[:num_batch], *shape)
 
 
 _raw_at_once = one_program()(_raw)

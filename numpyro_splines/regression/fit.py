@@ -11,7 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from numpyro_splines.effects import AbstractEffect, TensorEffect
-from numpyro_splines.priors.coordinates import Coordinates, informed, seen_apart, uninformed
+from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.tensor import TensorSmooth
 from numpyro_splines.regression import reml
@@ -171,18 +171,12 @@ class PenalizedFit(eqx.Module):
         return eqx.tree_at(lambda e: e.smooth, effect, smooth.in_coordinates(modes, linear))
 
     def _adapted_tensor(self, effect: Any, smooth: TensorSmooth) -> TensorSmooth:
-        """In coordinates in which each block is standard, the others unknown."""
-        values = self._hyperparameters(effect)
-        blocks = []
-        for block in smooth.blocks:
-            covariance = self._covariance(effect.site(block.site))
-            estimate = self.values[effect.site(block.site)]
-            if block.site == "linear":
-                estimate = estimate - np.asarray(getattr(smooth.linear_prior, "loc", 0.0))
-            precision = np.asarray(smooth.spread_known(block, values)) ** -2.0
-            own = seen_apart(covariance, estimate, precision, turned=block.common)
-            blocks.append(eqx.tree_at(lambda b: b.coordinates, block, own))
-        return eqx.tree_at(lambda s: s.blocks, smooth, tuple(blocks))
+        sites = {block.site: effect.site(block.site) for block in smooth.blocks}
+        covariances = {short: self._covariance(site) for short, site in sites.items()}
+        estimates = {
+            b.site: self.values[sites[b.site]] - np.asarray(smooth.center(b)) for b in smooth.blocks
+        }
+        return smooth.adapted(covariances, estimates, self._hyperparameters(effect))
 
     def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
         if predictor.blocks != self.predictor.blocks:
@@ -231,10 +225,9 @@ class PenalizedFit(eqx.Module):
     def _hyperparameters(self, effect: AbstractEffect) -> dict[str, Any]:
         """Estimates, or fixed numbers, by short names."""
         smooth = gaussian(effect)
-        names = [*smooth.scale_priors, *(name for name, _, _ in smooth.anisotropies)]
         return {
             name: self.values.get(effect.site(name), smooth.scale_priors.get(name))
-            for name in names
+            for name in smooth.hyperparameter_names
         }
 
 

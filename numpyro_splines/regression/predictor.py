@@ -16,7 +16,6 @@ from jaxtyping import Array, ArrayLike, Float
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
-from numpyro_splines.priors.modes import draw_anisotropies
 from numpyro_splines.regression.layout import (
     Block,
     Own,
@@ -258,18 +257,8 @@ class AdditivePredictor(eqx.Module):
         Returns:
             For each effect, by short names, in the units of the predictor.
         """
-        given = self._given(scales)
-        values = []
-        for effect, own in zip(self.effects, given, strict=True):
-            if not own:
-                values.append(gaussian(effect).hyperparameters(effect.site))
-                continue
-            values.append(own)
-            for name, value in own.items():
-                numpyro.deterministic(effect.site(name), value)
-            for name, deviation, num in gaussian(effect).anisotropies:
-                own[name] = draw_anisotropies(effect.site(name), deviation, num)
-        return values
+        pairs = zip(self.effects, self._given(scales), strict=True)
+        return [gaussian(effect).hyperparameters(effect.site, own) for effect, own in pairs]
 
     def sample_deviations(self, scales: ArrayLike | None = None) -> Float[Array, "*batch blocks"]:
         """`deviations` of hyperparameters drawn inside a model.
