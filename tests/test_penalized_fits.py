@@ -114,10 +114,9 @@ FAMILIES = {
 
 def criterion_of(predictor, y, family):
     if isinstance(family, Gaussian):
-        weights = np.ones(80) if family.weights is None else family.weights
-        likelihood = reml.GaussianLikelihood(predictor, predictor.gram(weights), y, weights)
+        likelihood = reml.GaussianLikelihood(predictor, family, y)
     else:
-        likelihood = reml.CanonicalLikelihood(predictor, family, y)
+        likelihood = reml.NewtonLikelihood(predictor, family, y)
     return reml.Criterion(likelihood, Theta(predictor))
 
 

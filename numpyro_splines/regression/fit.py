@@ -15,11 +15,7 @@ from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
 from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.tensor import TensorSmooth
 from numpyro_splines.regression import reml
-from numpyro_splines.regression.families import (
-    AbstractCanonicalFamily,
-    AbstractFamily,
-    Gaussian,
-)
+from numpyro_splines.regression.families import AbstractFamily, Gaussian
 from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.theta import Theta
@@ -245,8 +241,8 @@ def penalized_fit(
     Args:
         predictor: the additive predictor at the inputs.
         y: observations, shape (n,).
-        family: `Gaussian()` if omitted, `Poisson()` or `Binomial()`, with logarithmic and logistic
-            links.
+        family: `Gaussian()` if omitted; `Poisson()`, `Binomial()`, `NegativeBinomial()`, ... Its
+            parameters are estimated with the scales, unless they are given as known numbers.
 
     Returns:
         The fit.
@@ -276,13 +272,14 @@ def penalized_fit(
     if not isinstance(family, AbstractFamily):
         raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
     y = family.check(y, predictor.num_observations)
-    likelihood, start = _likelihood(predictor, family, y)
+    if isinstance(family, Gaussian):
+        likelihood: reml.AbstractLikelihood = reml.GaussianLikelihood(predictor, family, y)
+    else:
+        likelihood = reml.NewtonLikelihood(predictor, family, y)
     theta = Theta(predictor)
     criterion = reml.Criterion(likelihood, theta)
-    tail = [start] if likelihood.has_dispersion else []
-    # On the link scale of counts a signal of one is large; for Gaussian y, half of the variance.
-    signal = start if likelihood.has_dispersion else 0.0
-    starts = [np.append(theta.start(signal + shift), tail) for shift in (0.0, -4.0, 4.0)]
+    shifts = (0.0, -4.0, 4.0)
+    starts = [np.append(theta.start(likelihood.signal + s), likelihood.start) for s in shifts]
     # Scales may shrink to nothing or grow by e^10 = 2e4.
     point, variances = reml.maximize(criterion, starts, 20.0)
     mode, _ = criterion.mode(point)
@@ -295,9 +292,8 @@ def penalized_fit(
         )
         for e in theta.entries
     }
-    if isinstance(family, Gaussian):
-        values[family.site] = np.asarray(np.exp(0.5 * point[-1]))
-        log_variances[family.site] = np.asarray(variances[-1] / 4.0)
+    values.update(likelihood.parameters(point[theta.size :]))
+    log_variances.update(likelihood.log_variances(variances[theta.size :]))
     freedom = (mode.inverse * mode.information).sum(axis=1)
     return PenalizedFit(
         values,
@@ -309,22 +305,6 @@ def penalized_fit(
         log_variances,
         predictor,
     )
-
-
-def _likelihood(
-    predictor: AdditivePredictor, family: AbstractFamily, y: np.ndarray
-) -> tuple[reml.AbstractLikelihood, float]:
-    """The likelihood and a first guess of log sigma^2."""
-    if isinstance(family, AbstractCanonicalFamily):
-        return reml.CanonicalLikelihood(predictor, family, y), 0.0
-    given = family.weights if isinstance(family, Gaussian) else None
-    weights = predictor.observation_weights(given)
-    likelihood = reml.GaussianLikelihood(predictor, predictor.gram(weights), y, weights)
-    center = (weights * y).sum() / weights.sum()
-    spread = float((weights * (y - center) ** 2).sum()) / y.size
-    if not spread > 0.0:
-        raise ValueError("`y` must vary for sigma to be estimated; got a constant.")
-    return likelihood, float(np.log(0.5 * spread))
 
 
 def _freedoms(predictor: AdditivePredictor, freedom: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,8 +5,9 @@ estimate, L = Phi' W Phi the information of the data there and H = L + P. Then
 
     -log p(y | scales) ~ -log p(y | c) + (c - m)' P (c - m) / 2 - log|P|_+ / 2 + log|H| / 2 + const
 
-which is exact for Gaussian responses and mgcv's `method="REML"` otherwise. With canonical links the
-gradient in rho = log tau^2 is explicit too: dc / drho = H^-1 P_tau (c - m), and W moves with eta.
+which is exact for Gaussian responses and mgcv's `method="REML"` otherwise, W = -d^2 log p / deta^2.
+The gradient in theta and in the family's parameters u is explicit too: c and, with it, W move,
+dc / dtheta = -H^-1 dP / dtheta (c - m) and dc / du = H^-1 Phi' d^2 log p / deta du.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import abc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import scipy.optimize
 
-from numpyro_splines.regression.families import AbstractCanonicalFamily
+from numpyro_splines.regression.families import AbstractFamily, Derivatives, Gaussian
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.theta import Theta
 
@@ -40,6 +42,7 @@ class Mode(NamedTuple):
         information: L, shape (p, p).
         inverse: H^-1.
         log_determinant: log|H|.
+        derivatives: of each observation there, where these are needed.
     """
 
     coefficients: np.ndarray
@@ -47,90 +50,133 @@ class Mode(NamedTuple):
     information: np.ndarray
     inverse: np.ndarray
     log_determinant: float
+    derivatives: Derivatives | None = None
 
 
 class AbstractLikelihood(abc.ABC):
-    """log p(y | eta) of one data set; `dispersion` is log sigma^2 where it is unknown."""
+    """log p(y | eta, u) of one data set.
 
-    has_dispersion: bool
+    Attributes:
+        start: parameters u of the family from which to start, free of constraints, shape (q,).
+        signal: a guess of log tau^2.
+    """
 
-    @abc.abstractmethod
-    def mode(self, precision: np.ndarray, mean: np.ndarray, dispersion: float) -> Mode:
-        """The penalized estimate for a diagonal prior precision."""
-
-    @abc.abstractmethod
-    def log_determinant_slopes(self, mode: Mode, changes: np.ndarray) -> np.ndarray:
-        """Derivatives of log|H| through W for changes of c, shape (p, k): shape (k,)."""
+    start: np.ndarray
+    signal: float
 
     @abc.abstractmethod
-    def dispersion_slope(self, mode: Mode, dispersion: float) -> float:
-        """Derivative of -log p(y | c) + log|H| / 2 in the dispersion, c held fixed."""
+    def mode(self, precision: np.ndarray, mean: np.ndarray, free: np.ndarray) -> Mode:
+        """The penalized estimate for a diagonal prior precision at u."""
+
+    @abc.abstractmethod
+    def slopes(
+        self, mode: Mode, changes: np.ndarray, free: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How the criterion moves beyond what is explicit in the precision.
+
+        Args:
+            mode: the estimate.
+            changes: of c, shape (p, k).
+            free: u.
+
+        Returns:
+            Derivatives of log|H| through W for these changes, shape (k,); and those of
+            -log p(y | c) + log|H| / 2 in u, shape (q,).
+        """
+
+    @abc.abstractmethod
+    def parameters(self, free: np.ndarray) -> dict[str, np.ndarray]:
+        """Parameters of the family by site name."""
+
+    @abc.abstractmethod
+    def log_variances(self, variances: np.ndarray) -> dict[str, np.ndarray]:
+        """Approximate variances of the parameters as NumPyro frees them, from those of u."""
 
 
 class GaussianLikelihood(AbstractLikelihood):
-    """Known by the least-squares fit: no pass over the data per evaluation."""
+    """Known by the least-squares fit: no pass over the data per evaluation; u = log sigma^2."""
 
-    has_dispersion = True
-
-    def __init__(
-        self, predictor: AdditivePredictor, gram: np.ndarray, y: np.ndarray, weights: np.ndarray
-    ):
+    def __init__(self, predictor: AdditivePredictor, family: Gaussian, y: np.ndarray):
+        self.weights = predictor.observation_weights(family.weights)
+        self.gram, self.site = predictor.gram(self.weights), family.site
+        center = (self.weights * y).sum() / self.weights.sum()
+        spread = float((self.weights * (y - center) ** 2).sum()) / y.size
+        if not spread > 0.0:
+            raise ValueError("`y` must vary for sigma to be estimated; got a constant.")
+        # Half of the variance for the noise, and as much for each effect.
+        self.signal = float(np.log(0.5 * spread))
+        self.start = np.array([self.signal])
         design, matrix = predictor.design(), predictor.local_matrix
-        self.gram = gram
-        inverse = np.linalg.pinv(gram, rcond=1e-14, hermitian=True)
+        inverse = np.linalg.pinv(self.gram, rcond=1e-14, hermitian=True)
         y = y - predictor.offset
-        estimate = inverse @ (matrix.T @ (design.T @ (weights * y)))
+        estimate = inverse @ (matrix.T @ (design.T @ (self.weights * y)))
         residual = y - design @ (matrix @ estimate)
-        estimate = estimate + inverse @ (matrix.T @ (design.T @ (weights * residual)))
+        estimate = estimate + inverse @ (matrix.T @ (design.T @ (self.weights * residual)))
         residual = y - design @ (matrix @ estimate)
-        self.estimate, self.residual = estimate, float((weights * residual**2).sum())
-        self.num, self.log_weights = y.size, float(np.log(weights).sum())
+        self.estimate, self.residual = estimate, float((self.weights * residual**2).sum())
+        self.num, self.log_weights = y.size, float(np.log(self.weights).sum())
 
     def _squares(self, coefficients: np.ndarray) -> float:
         deviation = coefficients - self.estimate
         return self.residual + float(deviation @ self.gram @ deviation)
 
-    def mode(self, precision: np.ndarray, mean: np.ndarray, dispersion: float) -> Mode:
+    def mode(self, precision: np.ndarray, mean: np.ndarray, free: np.ndarray) -> Mode:
         """See `AbstractLikelihood.mode`."""
-        information = np.exp(-dispersion) * self.gram
+        information = np.exp(-free[0]) * self.gram
         inverse, log_determinant = _invert(information + np.diag(precision))
         coefficients = inverse @ (information @ self.estimate + precision * mean)
-        loss = np.exp(-dispersion) * self._squares(coefficients) - self.log_weights
-        loss = 0.5 * (loss + self.num * (np.log(2 * np.pi) + dispersion))
+        loss = np.exp(-free[0]) * self._squares(coefficients) - self.log_weights
+        loss = 0.5 * (loss + self.num * (np.log(2 * np.pi) + free[0]))
         return Mode(coefficients, float(loss), information, inverse, log_determinant)
 
-    def log_determinant_slopes(self, mode: Mode, changes: np.ndarray) -> np.ndarray:
-        """See `AbstractLikelihood.log_determinant_slopes`: W does not depend on eta."""
-        return np.zeros(changes.shape[1])
+    def slopes(
+        self, mode: Mode, changes: np.ndarray, free: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractLikelihood.slopes`: W does not depend on eta."""
+        squares = np.exp(-free[0]) * self._squares(mode.coefficients)
+        own = 0.5 * (self.num - squares - float((mode.inverse * mode.information).sum()))
+        return np.zeros(changes.shape[1]), np.array([own])
 
-    def dispersion_slope(self, mode: Mode, dispersion: float) -> float:
-        """See `AbstractLikelihood.dispersion_slope`."""
-        squares = np.exp(-dispersion) * self._squares(mode.coefficients)
-        return 0.5 * (self.num - squares - float((mode.inverse * mode.information).sum()))
+    def parameters(self, free: np.ndarray) -> dict[str, np.ndarray]:
+        """See `AbstractLikelihood.parameters`."""
+        return {self.site: np.asarray(np.exp(0.5 * free[0]))}
+
+    def log_variances(self, variances: np.ndarray) -> dict[str, np.ndarray]:
+        """See `AbstractLikelihood.log_variances`: log sigma is half of u."""
+        return {self.site: np.asarray(variances[0] / 4.0)}
 
 
-class CanonicalLikelihood(AbstractLikelihood):
+class NewtonLikelihood(AbstractLikelihood):
     """By iterations of weighted least squares (Newton's method), started at the last estimate."""
 
-    has_dispersion = False
-
-    def __init__(
-        self, predictor: AdditivePredictor, family: AbstractCanonicalFamily, y: np.ndarray
-    ):
+    def __init__(self, predictor: AdditivePredictor, family: AbstractFamily, y: np.ndarray):
         self.predictor, self.family, self.y = predictor, family, y
         self.design, self.matrix = predictor.design(), predictor.local_matrix
+        self.start = family.free(family.start_parameters(y))
+        self.signal = 0.0  # on the link scale a signal of one is large
         self.last: np.ndarray | None = None
 
-    def mode(self, precision: np.ndarray, mean: np.ndarray, dispersion: float) -> Mode:
+    def mode(self, precision: np.ndarray, mean: np.ndarray, free: np.ndarray) -> Mode:
         """See `AbstractLikelihood.mode`."""
-        coefficients = self._start(precision, mean) if self.last is None else self.last
-        value, last = self._penalized(coefficients, precision, mean), np.inf
+
+        def penalized(c: np.ndarray) -> float:
+            penalty = 0.5 * float((precision * (c - mean) ** 2).sum())
+            return penalty - self.family.log_likelihood(self.y, self._eta(c), free)
+
+        coefficients, value, last = self.last, np.inf, np.inf
+        with np.errstate(over="ignore", invalid="ignore"):
+            if coefficients is not None:
+                value = penalized(coefficients)
+            if coefficients is None or not np.isfinite(value):
+                coefficients = self._first(precision, mean, free)
+                value = penalized(coefficients)
+        if not np.isfinite(value):
+            raise FloatingPointError("The likelihood is not finite at these parameters.")
         for _ in range(_MAX_NEWTON):
-            eta = self._eta(coefficients)
-            fitted, variance, _ = self.family.cumulants(eta)
-            information = self.predictor.gram(variance)
-            inverse, log_determinant = _invert(information + np.diag(precision))
-            gradient = self._transpose(self.y - fitted) - precision * (coefficients - mean)
+            derivatives = self.family.derivatives(self.y, self._eta(coefficients), free)
+            information = self.predictor.gram(-derivatives.second)
+            inverse, log_determinant = self._invert(information, precision, derivatives)
+            gradient = self._transpose(derivatives.first) - precision * (coefficients - mean)
             step = inverse @ gradient
             decrement = float(gradient @ step)
             # On to where rounding stops the quadratic convergence: the error of the estimate
@@ -142,26 +188,55 @@ class CanonicalLikelihood(AbstractLikelihood):
                     raise ValueError(_NO_MAXIMUM)
                 break
             last = decrement
-            coefficients, value = self._line_search(coefficients, step, value, precision, mean)
+            coefficients, value = _line_search(penalized, coefficients, step, value)
         else:
             raise ValueError(_NO_MAXIMUM)
         self.last = coefficients
-        loss = -self.family.log_likelihood(self.y, self._eta(coefficients))
-        return Mode(coefficients, loss, information, inverse, log_determinant)
+        loss = -float(derivatives.value.sum())
+        return Mode(coefficients, loss, information, inverse, log_determinant, derivatives)
 
-    def log_determinant_slopes(self, mode: Mode, changes: np.ndarray) -> np.ndarray:
-        """See `AbstractLikelihood.log_determinant_slopes`."""
-        third = self.family.cumulants(self._eta(mode.coefficients))[2]
-        slopes = np.zeros(changes.shape[1])
+    def slopes(
+        self, mode: Mode, changes: np.ndarray, free: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractLikelihood.slopes`; one pass over the rows."""
+        assert mode.derivatives is not None
+        own, leverage = mode.derivatives, np.empty(self.y.size)
         for start in range(0, self.y.size, _ROWS):
             rows = self.design[start : start + _ROWS] @ self.matrix
-            leverage = ((rows @ mode.inverse) * rows).sum(axis=1)
-            slopes += (leverage * third[start : start + _ROWS]) @ (rows @ changes)
-        return slopes
+            leverage[start : start + _ROWS] = ((rows @ mode.inverse) * rows).sum(axis=1)
+        through = -self._transpose(leverage * own.third)
+        result = -own.value_slopes.sum(axis=1) - 0.5 * own.second_slopes @ leverage
+        for k, first in enumerate(own.first_slopes):
+            result[k] += 0.5 * through @ (mode.inverse @ self._transpose(first))
+        return through @ changes, result
 
-    def dispersion_slope(self, mode: Mode, dispersion: float) -> float:
-        """See `AbstractLikelihood.dispersion_slope`: the dispersion is known."""
-        return 0.0
+    def parameters(self, free: np.ndarray) -> dict[str, np.ndarray]:
+        """See `AbstractLikelihood.parameters`."""
+        if not free.size:
+            return {}
+        with jax.enable_x64(True):
+            return {k: np.asarray(v) for k, v in self.family.constrained(free).items()}
+
+    def log_variances(self, variances: np.ndarray) -> dict[str, np.ndarray]:
+        """See `AbstractLikelihood.log_variances`."""
+        result, start = {}, 0
+        for name, value in self.family.start_parameters(self.y).items():
+            size = np.size(value)
+            result[name] = variances[start : start + size].reshape(np.shape(value))
+            start += size
+        return result
+
+    def _invert(
+        self, information: np.ndarray, precision: np.ndarray, derivatives: Derivatives
+    ) -> tuple[np.ndarray, float]:
+        """H^-1 and log|H|; far from the mode of what is not log-concave, with W where positive."""
+        try:
+            return _invert(information + np.diag(precision))
+        except ValueError:
+            if np.all(derivatives.second <= 0.0):
+                raise
+        concave = self.predictor.gram(np.maximum(-derivatives.second, 0.0))
+        return _invert(concave + np.diag(precision))
 
     def _eta(self, coefficients: np.ndarray) -> np.ndarray:
         return self.predictor.offset + self.design @ (self.matrix @ coefficients)
@@ -169,41 +244,36 @@ class CanonicalLikelihood(AbstractLikelihood):
     def _transpose(self, residual: np.ndarray) -> np.ndarray:
         return self.matrix.T @ (self.design.T @ residual)
 
-    def _penalized(
-        self, coefficients: np.ndarray, precision: np.ndarray, mean: np.ndarray
-    ) -> float:
-        penalty = 0.5 * float((precision * (coefficients - mean) ** 2).sum())
-        return penalty - self.family.log_likelihood(self.y, self._eta(coefficients))
-
-    def _start(self, precision: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    def _first(self, precision: np.ndarray, mean: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Penalized least squares on the transformed observations."""
         eta = self.family.start(self.y)
-        variance = self.family.cumulants(eta)[1]
-        inverse, _ = _invert(self.predictor.gram(variance) + np.diag(precision))
+        weights = -self.family.derivatives(self.y, eta, free).second
+        weights = np.where(np.isfinite(weights) & (weights > 1e-3), weights, 1e-3)
+        inverse, _ = _invert(self.predictor.gram(weights) + np.diag(precision))
         centered = eta - self.predictor.offset
-        return inverse @ (self._transpose(variance * centered) + precision * mean)
+        return inverse @ (self._transpose(weights * centered) + precision * mean)
 
-    def _line_search(
-        self,
-        coefficients: np.ndarray,
-        step: np.ndarray,
-        value: float,
-        precision: np.ndarray,
-        mean: np.ndarray,
-    ) -> tuple[np.ndarray, float]:
-        for _ in range(30):
-            trial = coefficients + step
-            with np.errstate(over="ignore", invalid="ignore"):
-                trial_value = self._penalized(trial, precision, mean)
-            # At the minimum rounding decides; a full step is harmless there.
-            if trial_value <= value + 1e-12 * (1.0 + abs(value)):
-                return trial, trial_value
-            step = step / 2
-        return coefficients, value
+
+def _line_search(
+    penalized: Callable[[np.ndarray], float],
+    coefficients: np.ndarray,
+    step: np.ndarray,
+    value: float,
+) -> tuple[np.ndarray, float]:
+    """The first of the step, its half, ... that does not increase the penalized loss."""
+    for _ in range(30):
+        trial = coefficients + step
+        with np.errstate(over="ignore", invalid="ignore"):
+            trial_value = penalized(trial)
+        # At the minimum rounding decides; a full step is harmless there.
+        if trial_value <= value + 1e-12 * (1.0 + abs(value)):
+            return trial, trial_value
+        step = step / 2
+    return coefficients, value
 
 
 class Criterion:
-    """-log p(y | scales) and its gradient in (theta, log sigma^2).
+    """-log p(y | theta, u) and its gradient in both.
 
     Args:
         likelihood: of the data.
@@ -222,8 +292,7 @@ class Criterion:
         """The penalized estimate and the prior precision."""
         precision = self.precision.copy()
         precision[self.num_fixed :] = self.theta.precisions(point)
-        dispersion = float(point[-1]) if self.likelihood.has_dispersion else 0.0
-        return self.likelihood.mode(precision, self.mean, dispersion), precision
+        return self.likelihood.mode(precision, self.mean, point[self.theta.size :]), precision
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient."""
@@ -242,9 +311,8 @@ class Criterion:
         gradient = np.zeros_like(point)
         gradient[:num] = 0.5 * slopes @ own
         changes = mode.inverse[:, random] @ (slopes * pull[random]).T
-        gradient[:num] += 0.5 * self.likelihood.log_determinant_slopes(mode, changes)
-        if self.likelihood.has_dispersion:
-            gradient[-1] = self.likelihood.dispersion_slope(mode, float(point[-1]))
+        through, gradient[num:] = self.likelihood.slopes(mode, changes, point[num:])
+        gradient[:num] += 0.5 * through
         return value, gradient
 
 
@@ -262,10 +330,19 @@ def maximize(
     if not starts[0].size:
         return starts[0], np.zeros(0)
     best = min(starts, key=lambda theta: criterion(theta)[0])
+    wall = 10.0 * (1.0 + abs(criterion(best)[0]))
+
+    def walled(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """The criterion; a high plateau, from which the search turns back, where it overflows."""
+        try:
+            return criterion(theta)
+        except FloatingPointError:
+            return wall, np.zeros_like(theta)
+
     bounds = [(t - reach, t + reach) for t in starts[0]]
     options: dict[str, Any] = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
     theta = scipy.optimize.minimize(
-        criterion, best, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        walled, best, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
     for _ in range(3):
         curvature = _curvature(criterion, theta)
@@ -298,7 +375,8 @@ def _curvature(
 
 def _invert(matrix: np.ndarray) -> tuple[np.ndarray, float]:
     """Inverse and log determinant of a positive definite matrix, after scaling it."""
-    size = np.sqrt(np.diag(matrix))
+    # Negative entries are left to Cholesky's method, which refuses them.
+    size = np.sqrt(np.abs(np.diag(matrix)))
     if np.any(size == 0.0) or not np.all(np.isfinite(size)):
         raise ValueError(
             "Coefficients with flat priors must be identified by the data; a column of the design "

@@ -1,0 +1,231 @@
+"""What a family of responses is, and its derivatives in the linear predictor."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from numpyro_splines.validation import float64_array
+
+
+class Derivatives(NamedTuple):
+    """log p(y_i | eta_i, u) of each observation and its derivatives; float64 NumPy.
+
+    u are the q parameters of the family, freed of their constraints (logarithms of positive ones).
+
+    Attributes:
+        value: log p, shape (n,).
+        first: in eta.
+        second: in eta, twice.
+        third: in eta, three times.
+        value_slopes: of the value in u, shape (q, n).
+        first_slopes: of the first derivative in u.
+        second_slopes: of the second derivative in u.
+    """
+
+    value: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    third: np.ndarray
+    value_slopes: np.ndarray
+    first_slopes: np.ndarray
+    second_slopes: np.ndarray
+
+
+class AbstractFamily(eqx.Module):
+    """Distribution of y_i given eta_i; its parameters, if any, are the same for all i.
+
+    Parameters go by the names of their sites, as keyword arguments of `distribution`,
+    `inverse_link` and `log_prob`, and as entries of a fit's `values`.
+    """
+
+    @property
+    def supports(self) -> dict[str, Any]:
+        """The constraint of each parameter that is not known, by the name of its site."""
+        return {}
+
+    @abc.abstractmethod
+    def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
+        """Distribution of the observations.
+
+        Args:
+            eta: linear predictor, shape (..., n).
+            **parameters: by site name, shape (...) or, of vectors, (..., size).
+
+        Returns:
+            Of batch shape (..., n).
+        """
+
+    @abc.abstractmethod
+    def inverse_link(self, eta: Any, **parameters: Any) -> Any:
+        """Expected response, of one unit of exposure or one trial, at eta.
+
+        Args:
+            eta: linear predictor, any shape; JAX.
+            **parameters: as for `distribution`.
+        """
+
+    @abc.abstractmethod
+    def check(self, y: Any, num_observations: int) -> np.ndarray:
+        """The observations as float64, shape (n,), if they are possible ones.
+
+        Args:
+            y: what the user gave.
+            num_observations: n.
+        """
+
+    @abc.abstractmethod
+    def start(self, y: np.ndarray) -> np.ndarray:
+        """A linear predictor near the data, from which to start."""
+
+    def start_parameters(self, y: np.ndarray) -> dict[str, Any]:
+        """Parameters from which to start, by site name."""
+        del y
+        return {}
+
+    def log_prob(self, y: Any, eta: Any, **parameters: Any) -> Any:
+        """log p(y_i | eta_i), normalized; shape (..., n)."""
+        return self.distribution(eta, **parameters).log_prob(y)
+
+    @property
+    def canonical(self) -> bool:
+        """Whether y_i has a canonical link and no parameters, so that `cumulants` is there.
+
+        log p(y_i) = y_i eta_i - b(eta_i) + const. `log_prob` is then written for NumPy as well, and
+        fits compile nothing.
+        """
+        return False
+
+    def cumulants(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance and third central moment of each y_i: derivatives of b; on the host."""
+        raise NotImplementedError(f"{type(self).__name__} is not canonical: take `derivatives`.")
+
+    def log_likelihood(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> float:
+        """sum_i log p(y_i | eta_i, u), float64 on the host."""
+        if self.canonical:
+            return float(self.log_prob(y, eta).sum())
+        with jax.enable_x64(True):
+            return float(_log_likelihood(self, y, eta, free))
+
+    def derivatives(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> Derivatives:
+        """`Derivatives` at eta and u, float64 on the host; a program for each n if not canonical."""
+        if self.canonical:
+            mean, variance, third = self.cumulants(eta)
+            none = np.zeros((0, y.size))
+            value = self.log_prob(y, eta)
+            return Derivatives(value, y - mean, -variance, -third, none, none, none)
+        with jax.enable_x64(True):
+            return Derivatives(*map(np.asarray, _derivatives(self, y, eta, free)))
+
+    def constrained(self, free: Any) -> dict[str, Any]:
+        """Parameters by site name from u; JAX.
+
+        Args:
+            free: u, shape (q,).
+        """
+        result, start = {}, 0
+        for name, support in self.supports.items():
+            shape = np.shape(self.start_parameters(np.zeros(0))[name])
+            size = int(np.prod(shape))
+            own = free[start : start + size].reshape(shape)
+            result[name], start = dist.biject_to(support)(own), start + size
+        return result
+
+    def free(self, parameters: dict[str, Any]) -> np.ndarray:
+        """u from parameters by site name; float64."""
+        with jax.enable_x64(True):
+            parts = [
+                np.ravel(dist.biject_to(support).inv(jnp.asarray(parameters[name])))
+                for name, support in self.supports.items()
+            ]
+        return np.concatenate([np.zeros(0), *parts])
+
+
+def _elementwise(family: AbstractFamily, y: Any, free: Any) -> list[Any]:
+    """log p and its first three derivatives as functions of eta."""
+    parameters = family.constrained(free)
+
+    def value(eta: Any) -> Any:
+        return family.log_prob(y, eta, **parameters)
+
+    functions = [value]
+    for _ in range(3):
+        # The i-th value depends on the i-th eta alone.
+        functions.append(
+            lambda eta, own=functions[-1]: jax.jvp(own, (eta,), (jnp.ones_like(eta),))[1]
+        )
+    return functions
+
+
+@jax.jit
+def _log_likelihood(family: AbstractFamily, y: Any, eta: Any, free: Any) -> Any:
+    return _elementwise(family, y, free)[0](eta).sum()
+
+
+@jax.jit
+def _derivatives(family: AbstractFamily, y: Any, eta: Any, free: Any) -> tuple[Any, ...]:
+    def upto(order: int, free: Any) -> tuple[Any, ...]:
+        return tuple(own(eta) for own in _elementwise(family, y, free)[:order])
+
+    directions = jnp.eye(free.size, dtype=free.dtype)
+    slopes = [jax.jvp(lambda u: upto(3, u), (free,), (d,))[1] for d in directions]
+    stacked = [jnp.stack(own) for own in zip(*slopes, strict=True)] or [
+        jnp.zeros((0, *eta.shape), eta.dtype)
+    ] * 3
+    return (*upto(4, free), *stacked)
+
+
+def one_each(values: np.ndarray | None, name: str, what: str, num_observations: int) -> None:
+    """Refuse known numbers of a family that are not one for each observation."""
+    if values is not None and values.shape != (num_observations,):
+        raise ValueError(
+            f"`{name}` must be {num_observations} {what}, one for each observation of the "
+            f"predictor; got shape {values.shape}. Take them from the same rows as its inputs and "
+            "`y`, or leave them out for ones."
+        )
+
+
+def observations(y: Any, num_observations: int) -> np.ndarray:
+    """n finite numbers, float64."""
+    y = float64_array(y, "y", ndim=1)
+    if y.shape != (num_observations,):
+        raise ValueError(f"`y` must hold {num_observations} observations; got {y.size}.")
+    return y
+
+
+def possible(y: np.ndarray, valid: np.ndarray, what: str) -> np.ndarray:
+    """y, if all of them are possible; else an error that names the first which is not."""
+    if not valid.all():
+        i = int(np.flatnonzero(~valid)[0])
+        raise ValueError(f"`y` must hold {what}; got {y[i]:.17g} at index {i}.")
+    return y
+
+
+def known(value: Any, name: str) -> np.ndarray | None:
+    """A known parameter, one positive number; or None where it is to be estimated."""
+    if value is None:
+        return None
+    result = float64_array(value, name)
+    if result.shape != () or not result > 0.0:
+        raise ValueError(
+            f"`{name}` must be one positive number, or None to estimate it; got {value}."
+        )
+    return result
+
+
+def given(value: np.ndarray | None, site: str, parameters: dict[str, Any]) -> Any:
+    """A parameter in JAX, along the axis of observations: the known one, or that of its site."""
+    if value is None:
+        if site not in parameters:
+            raise TypeError(
+                f"`{site}` must be given, as it is a parameter of the family; got "
+                f"{sorted(parameters)}."
+            )
+        return jnp.asarray(parameters[site])[..., None]
+    return jnp.asarray(value, jnp.result_type(float))
