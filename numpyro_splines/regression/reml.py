@@ -24,8 +24,6 @@ from numpyro_splines.regression.families import AbstractFamily, Derivatives, Gau
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.theta import Theta
 
-# Rows of the dense design that are formed at once.
-_ROWS = 8192
 _MAX_NEWTON = 100
 _NO_MAXIMUM = (
     "`penalized_fit` did not converge: the likelihood may have no maximum, as when outcomes are "
@@ -154,7 +152,7 @@ class NewtonLikelihood(AbstractLikelihood):
         self.design, self.matrix = predictor.design(), predictor.local_matrix
         self.start = family.free(family.start_parameters(y))
         self.signal = 0.0  # on the link scale a signal of one is large
-        self.last: np.ndarray | None = None
+        self.last: Mode | None = None
 
     def mode(self, precision: np.ndarray, mean: np.ndarray, free: np.ndarray) -> Mode:
         """See `AbstractLikelihood.mode`."""
@@ -163,10 +161,10 @@ class NewtonLikelihood(AbstractLikelihood):
             penalty = 0.5 * float((precision * (c - mean) ** 2).sum())
             return penalty - self.family.log_likelihood(self.y, self._eta(c), free)
 
-        coefficients, value, last = self.last, np.inf, np.inf
+        coefficients, value, last = None, np.inf, np.inf
         with np.errstate(over="ignore", invalid="ignore"):
-            if coefficients is not None:
-                value = penalized(coefficients)
+            if self.last is not None:
+                coefficients, value = self._moved(penalized, self.last, precision, mean)
             if coefficients is None or not np.isfinite(value):
                 coefficients = self._first(precision, mean, free)
                 value = penalized(coefficients)
@@ -182,7 +180,7 @@ class NewtonLikelihood(AbstractLikelihood):
             # On to where rounding stops the quadratic convergence: the error of the estimate
             # enters the gradient of the criterion linearly.
             small = decrement < 1e-9 * (1.0 + abs(value))
-            if small and not 1e-22 < decrement < 0.25 * last:
+            if small and not 1e-20 < decrement < 0.25 * last:
                 if decrement > 1e-14 * (1.0 + abs(value)):
                     # Steady slow progress: the maximum lies at infinity.
                     raise ValueError(_NO_MAXIMUM)
@@ -191,19 +189,16 @@ class NewtonLikelihood(AbstractLikelihood):
             coefficients, value = _line_search(penalized, coefficients, step, value)
         else:
             raise ValueError(_NO_MAXIMUM)
-        self.last = coefficients
         loss = -float(derivatives.value.sum())
-        return Mode(coefficients, loss, information, inverse, log_determinant, derivatives)
+        self.last = Mode(coefficients, loss, information, inverse, log_determinant, derivatives)
+        return self.last
 
     def slopes(
         self, mode: Mode, changes: np.ndarray, free: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `AbstractLikelihood.slopes`; one pass over the rows."""
         assert mode.derivatives is not None
-        own, leverage = mode.derivatives, np.empty(self.y.size)
-        for start in range(0, self.y.size, _ROWS):
-            rows = self.design[start : start + _ROWS] @ self.matrix
-            leverage[start : start + _ROWS] = ((rows @ mode.inverse) * rows).sum(axis=1)
+        own, leverage = mode.derivatives, self.predictor.sparse.leverage(mode.inverse)
         through = -self._transpose(leverage * own.third)
         result = -own.value_slopes.sum(axis=1) - 0.5 * own.second_slopes @ leverage
         for k, first in enumerate(own.first_slopes):
@@ -237,6 +232,20 @@ class NewtonLikelihood(AbstractLikelihood):
                 raise
         concave = self.predictor.gram(np.maximum(-derivatives.second, 0.0))
         return _invert(concave + np.diag(precision))
+
+    def _moved(
+        self,
+        penalized: Callable[[np.ndarray], float],
+        last: Mode,
+        precision: np.ndarray,
+        mean: np.ndarray,
+    ) -> tuple[np.ndarray, float]:
+        """From the last estimate to this prior, the log-likelihood taken as quadratic there."""
+        assert last.derivatives is not None
+        value = penalized(last.coefficients)
+        inverse, _ = self._invert(last.information, precision, last.derivatives)
+        pull = self._transpose(last.derivatives.first) - precision * (last.coefficients - mean)
+        return _line_search(penalized, last.coefficients, inverse @ pull, value)
 
     def _eta(self, coefficients: np.ndarray) -> np.ndarray:
         return self.predictor.offset + self.design @ (self.matrix @ coefficients)
@@ -340,27 +349,54 @@ def maximize(
             return wall, np.zeros_like(theta)
 
     bounds = [(t - reach, t + reach) for t in starts[0]]
-    options: dict[str, Any] = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
-    theta = scipy.optimize.minimize(
-        walled, best, jac=True, method="L-BFGS-B", bounds=bounds, options=options
-    ).x
-    for _ in range(3):
-        curvature = _curvature(criterion, theta)
-        gradient = criterion(theta)[1]
-        lower, upper = np.array(bounds).reshape(-1, 2).T
-        values, vectors = np.linalg.eigh(curvature)
-        inside = np.all((theta > lower + 1e-3) & (theta < upper - 1e-3))
-        # Newton's method for the last digits, where the criterion is too flat to be compared.
-        if not inside or values.min(initial=1.0) < 1e-4 or np.abs(gradient).max(initial=0) < 1e-9:
-            break
-        step = vectors @ ((vectors.T @ gradient) / values)
-        if np.abs(step).max() > 0.1:
-            break
-        theta = theta - step
+
+    def search(theta: np.ndarray, relative: float, slope: float) -> np.ndarray:
+        options: dict[str, Any] = {"maxiter": 500, "ftol": relative, "gtol": slope}
+        return scipy.optimize.minimize(
+            walled, theta, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        ).x
+
+    theta = search(best, 1e-10, 1e-5)
     curvature = _curvature(criterion, theta)
+    polished = _polished(criterion, theta, curvature, bounds)
+    if polished is None:
+        theta = search(theta, 1e-15, 1e-8)
+        curvature = _curvature(criterion, theta)
+    else:
+        far = np.abs(polished - theta).max() > 1e-3
+        theta = polished
+        curvature = _curvature(criterion, theta) if far else curvature
     values, vectors = np.linalg.eigh(curvature)
     inverse = vectors @ np.diag(1.0 / np.maximum(values, 0.25)) @ vectors.T
     return theta, np.diag(inverse)
+
+
+def _polished(
+    criterion: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    theta: np.ndarray,
+    curvature: np.ndarray,
+    bounds: list[tuple[float, float]],
+) -> np.ndarray | None:
+    """The last digits, by gradients alone where values are too flat to be compared.
+
+    Newton's method with one curvature; None where that is not near a regular minimum.
+    """
+    lower, upper = np.array(bounds).reshape(-1, 2).T
+    values, vectors = np.linalg.eigh(curvature)
+    if values.min() < 1e-4:
+        return None
+    last = np.inf
+    for _ in range(20):
+        gradient = criterion(theta)[1]
+        step = vectors @ ((vectors.T @ gradient) / values)
+        size = np.abs(step).max()
+        if size > min(0.1, last) or np.any((theta - step < lower) | (theta - step > upper)):
+            # Rounding is all that is left, or no regular minimum is near.
+            return theta if last < 1e-6 else None
+        theta, last = theta - step, size
+        if size < 1e-9:
+            return theta
+    return theta
 
 
 def _curvature(

@@ -114,7 +114,7 @@ class AbstractFamily(eqx.Module):
             return float(_log_likelihood(self, y, eta, free))
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> Derivatives:
-        """`Derivatives` at eta and u, float64 on the host; a program for each n if not canonical."""
+        """`Derivatives` at eta and u, float64 on the host; compiled where not canonical."""
         if self.canonical:
             mean, variance, third = self.cumulants(eta)
             none = np.zeros((0, y.size))
