@@ -1,5 +1,6 @@
 """Additive regression: predictors, families, coefficients integrated out, penalized fits."""
 
+from numpyro_splines.regression import importance as importance
 from numpyro_splines.regression.families import Beta as Beta
 from numpyro_splines.regression.families import Binomial as Binomial
 from numpyro_splines.regression.families import Elementwise as Elementwise
@@ -14,4 +15,6 @@ from numpyro_splines.regression.fit import PenalizedFit as PenalizedFit
 from numpyro_splines.regression.fit import penalized_fit as penalized_fit
 from numpyro_splines.regression.integrated import IntegratedGaussian as IntegratedGaussian
 from numpyro_splines.regression.integrated import MarginalGaussian as MarginalGaussian
+from numpyro_splines.regression.laplace import IntegratedLaplace as IntegratedLaplace
+from numpyro_splines.regression.laplace import MarginalLaplace as MarginalLaplace
 from numpyro_splines.regression.predictor import AdditivePredictor as AdditivePredictor

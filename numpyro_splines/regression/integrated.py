@@ -9,14 +9,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
 from numpyro_splines.ops.constants import Constant
 from numpyro_splines.ops.piecewise import array_module
 from numpyro_splines.regression.density import draw_coefficients, log_density
-from numpyro_splines.regression.layout import gaussian
+from numpyro_splines.regression.drawing import (
+    draw_linear_predictor,
+    draw_sites,
+    hyperparameter_draws,
+)
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.reduction import Reduction, Statistics, reduce
 from numpyro_splines.validation import float64_array, float_input, is_traced
@@ -169,35 +172,15 @@ class IntegratedGaussian(eqx.Module):
             KeyError: if the draws of a scale are missing.
         """
         sigma = jnp.asarray(sigma)
-        own = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
-        seeded = numpyro.handlers.seed(self.predictor.sample_hyperparameters, rng_seed=0)
-        trace = numpyro.handlers.trace(seeded).get_trace()
-        # Scales that came from elsewhere in the model were recorded under the same names.
-        names = [k for k, v in trace.items() if v["type"] == "sample"]
-        if missing := [name for name in names if name not in own]:
-            raise KeyError(f"`draws` must hold {names}; {missing} are missing among {sorted(own)}.")
-        values = {name: jnp.asarray(own[name]) for name in names}
-        values = {k: v.reshape(sigma.size, *v.shape[sigma.ndim :]) for k, v in values.items()}
+        hyperparameters = hyperparameter_draws(self.predictor, draws, prefix)
         statistics = self.statistics(y)
-        keys = jax.random.split(key, sigma.size)
 
-        def one(key: Array, sigma: Array, values: dict[str, Array]) -> tuple[Any, Array]:
-            with numpyro.handlers.substitute(data=values):
-                hyper = self.predictor.sample_hyperparameters()
-            deviations = self.predictor.deviations(hyper)
+        def one(key: Array, deviations: Array, sigma: Array) -> tuple[Array, None]:
             given = MarginalGaussian(self, sigma, deviations)
             own = given.cast(statistics)
-            drawn = draw_coefficients(key, self.reduction, sigma, given.scales, own)
-            return hyper, drawn
+            return draw_coefficients(key, self.reduction, sigma, given.scales, own), None
 
-        hyper, coefficients = jax.vmap(one)(keys, sigma.reshape(-1), values)
-        coefficients = coefficients.reshape(*sigma.shape, coefficients.shape[-1])
-        sites = self.predictor.sites(coefficients)
-        for j, effect in enumerate(self.predictor.effects):
-            short = {k: v.reshape(*sigma.shape, *v.shape[1:]) for k, v in hyper[j].items()}
-            short.update(self.predictor.section_values(j, coefficients))
-            seen = gaussian(effect).sampled(short)
-            sites.update({effect.site(name): value for name, value in seen.items()})
+        sites, _ = draw_sites(self.predictor, key, hyperparameters, sigma, sigma.shape, one)
         return {**draws, **{prefix + name: value for name, value in sites.items()}}
 
     def _known_statistics(self, y: np.ndarray) -> Statistics:
@@ -287,24 +270,10 @@ class MarginalGaussian(dist.Distribution):
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""
-        predictor = self.regression.predictor
-        if self.regression.reduction.flat:
-            raise NotImplementedError(
-                "`y` cannot be drawn from an improper prior; give the intercept and the linear "
-                "terms Normal priors to draw from the prior predictive distribution."
-            )
         shape, dtype = (*sample_shape, *self.batch_shape), self.sigma.dtype
         assert key is not None  # None is for distributions that draw nothing.
-        fixed_key, mode_key, noise_key = jax.random.split(key, 3)
-        num = predictor.num_fixed
-        fixed = jax.random.normal(fixed_key, (*shape, num), dtype)
-        fixed = jnp.asarray(predictor.location, dtype) + jnp.asarray(predictor.scale, dtype) * fixed
-        modes = jax.random.normal(mode_key, (*shape, predictor.num_coefficients - num), dtype)
-        sizes = np.array([b.stop - b.start for b in predictor.random_blocks()], dtype=int)
-        modes = modes * self.scales[..., np.repeat(np.arange(sizes.size), sizes)]
-        coefficients = jnp.concatenate([fixed, modes], axis=-1)
-        mean = jnp.vectorize(predictor.evaluate, signature="(p)->(n)")(coefficients)
-        mean = mean + jnp.asarray(predictor.offset, dtype)
+        key, noise_key = jax.random.split(key)
+        mean = draw_linear_predictor(self.regression.predictor, key, self.scales, shape)
         noise = jax.random.normal(noise_key, mean.shape, dtype)
         noise = noise / jnp.sqrt(jnp.asarray(self.regression.weights, dtype))
         return mean + self.sigma[..., None] * noise

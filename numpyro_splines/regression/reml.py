@@ -209,7 +209,7 @@ class NewtonLikelihood(AbstractLikelihood):
         """See `AbstractLikelihood.parameters`."""
         if not free.size:
             return {}
-        with jax.enable_x64(True):
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
             return {k: np.asarray(v) for k, v in self.family.constrained(free).items()}
 
     def log_variances(self, variances: np.ndarray) -> dict[str, np.ndarray]:

@@ -110,8 +110,8 @@ class AbstractFamily(eqx.Module):
         """sum_i log p(y_i | eta_i, u), float64 on the host."""
         if self.canonical:
             return float(self.log_prob(y, eta).sum())
-        with jax.enable_x64(True):
-            return float(_log_likelihood(self, y, eta, free))
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+            return float(_log_likelihood(*_copied(self, y, eta, free)))
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> Derivatives:
         """`Derivatives` at eta and u, float64 on the host; compiled where not canonical."""
@@ -120,8 +120,8 @@ class AbstractFamily(eqx.Module):
             none = np.zeros((0, y.size))
             value = self.log_prob(y, eta)
             return Derivatives(value, y - mean, -variance, -third, none, none, none)
-        with jax.enable_x64(True):
-            return Derivatives(*map(np.asarray, _derivatives(self, y, eta, free)))
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+            return Derivatives(*map(np.asarray, _derivatives(*_copied(self, y, eta, free))))
 
     def constrained(self, free: Any) -> dict[str, Any]:
         """Parameters by site name from u; JAX.
@@ -139,7 +139,7 @@ class AbstractFamily(eqx.Module):
 
     def free(self, parameters: dict[str, Any]) -> np.ndarray:
         """u from parameters by site name; float64."""
-        with jax.enable_x64(True):
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
             parts = [
                 np.ravel(dist.biject_to(support).inv(jnp.asarray(parameters[name])))
                 for name, support in self.supports.items()
@@ -161,6 +161,11 @@ def _elementwise(family: AbstractFamily, y: Any, free: Any) -> list[Any]:
             lambda eta, own=functions[-1]: jax.jvp(own, (eta,), (jnp.ones_like(eta),))[1]
         )
     return functions
+
+
+def _copied(*arguments: Any) -> Any:
+    """JAX remembers an array by its identity, also what it was rounded to where x64 is off."""
+    return jax.tree.map(np.array, arguments)
 
 
 @jax.jit
