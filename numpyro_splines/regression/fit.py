@@ -17,6 +17,11 @@ from numpyro_splines.priors.tensor import TensorSmooth
 from numpyro_splines.regression import reml
 from numpyro_splines.regression.families import AbstractFamily, Gaussian
 from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
+from numpyro_splines.regression.likelihoods import (
+    AbstractLikelihood,
+    GaussianLikelihood,
+    NewtonLikelihood,
+)
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.theta import Theta
 
@@ -273,9 +278,9 @@ def penalized_fit(
         raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
     y = family.check(y, predictor.num_observations)
     if isinstance(family, Gaussian):
-        likelihood: reml.AbstractLikelihood = reml.GaussianLikelihood(predictor, family, y)
+        likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)
     else:
-        likelihood = reml.NewtonLikelihood(predictor, family, y)
+        likelihood = NewtonLikelihood(predictor, family, y)
     theta = Theta(predictor)
     criterion = reml.Criterion(likelihood, theta)
     shifts = (0.0, -4.0, 4.0)

@@ -95,9 +95,9 @@ def resampled(
             f"{wrong[0]!r} of shape {np.shape(draws[wrong[0]])}."
         )
     weights = np.exp(log_weights.ravel() - log_weights.max())
-    num = weights.size if num is None else num
+    count = weights.size if num is None else num
     start = float(jax.random.uniform(key))
-    places = (np.arange(num) + start) / num
+    places = (np.arange(count) + start) / count
     index = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
     index = np.minimum(index, weights.size - 1)
     return {

@@ -272,8 +272,8 @@ class MarginalGaussian(dist.Distribution):
         """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""
         shape, dtype = (*sample_shape, *self.batch_shape), self.sigma.dtype
         assert key is not None  # None is for distributions that draw nothing.
-        key, noise_key = jax.random.split(key)
-        mean = draw_linear_predictor(self.regression.predictor, key, self.scales, shape)
+        prior_key, noise_key = jax.random.split(key)
+        mean = draw_linear_predictor(self.regression.predictor, prior_key, self.scales, shape)
         noise = jax.random.normal(noise_key, mean.shape, dtype)
         noise = noise / jnp.sqrt(jnp.asarray(self.regression.weights, dtype))
         return mean + self.sigma[..., None] * noise

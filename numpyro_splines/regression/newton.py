@@ -141,8 +141,9 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
 
     def renewed(carry: tuple[_State, Array]) -> tuple[_State, Array]:
         state, count = carry
-        # Where the likelihood is not concave only its concave observations steer.
-        own = jnp.maximum(weights(design, given, state.u), 0.0)
+        # Where the likelihood is not concave, the size of its curvature says how far to go.
+        own = jnp.abs(weights(design, given, state.u))
+        own = jnp.maximum(own, 1e-3 * own.max())
         factor = jnp.linalg.cholesky(curvature(design, given, gram(design, own)))
         return _steps(design, given, factor, state.u), count + 1
 
@@ -168,7 +169,9 @@ def _steps(design: Design, given: Given, factor: Array, start: Array) -> _State:
     """Ascend with one curvature while that is fast."""
     objective = jax.value_and_grad(lambda u: log_posterior(design, given, u))
     eps = float(jnp.finfo(start.dtype).eps)
-    small, tiny = eps, eps**1.25  # of the decrement, the squared distance in posterior units
+    small, tiny = eps**0.7, eps**1.25  # of the decrement, the squared distance in posterior units
+    # Sums of many terms carry their rounding; the check is there against steps that go astray.
+    rounding = eps * jnp.abs(design.reference).sum()
 
     def solved(gradient: Array) -> tuple[Array, Array]:
         step = cho_solve((factor, True), gradient)
@@ -182,7 +185,7 @@ def _steps(design: Design, given: Given, factor: Array, start: Array) -> _State:
         u = state.u + state.size * step
         value, gradient = objective(u)
         _, decrement = solved(gradient)
-        tolerance = 8.0 * eps * (1.0 + jnp.abs(state.value))
+        tolerance = rounding + 8.0 * eps * (1.0 + jnp.abs(state.value))
         better = (value >= state.value - tolerance) & jnp.isfinite(decrement)
         fast = better & (decrement < 0.5 * state.decrement)
         # At the limit of rounding nothing improves any more.

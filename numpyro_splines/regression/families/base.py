@@ -82,15 +82,38 @@ class AbstractFamily(eqx.Module):
 
     @abc.abstractmethod
     def start(self, y: np.ndarray) -> np.ndarray:
-        """A linear predictor near the data, from which to start."""
+        """A linear predictor near the data, from which to start.
+
+        Args:
+            y: observations, shape (n,).
+
+        Returns:
+            Shape (n,).
+        """
 
     def start_parameters(self, y: np.ndarray) -> dict[str, Any]:
-        """Parameters from which to start, by site name."""
+        """Parameters from which to start, by site name.
+
+        Args:
+            y: observations, shape (n,); none of them where only shapes are asked for.
+
+        Returns:
+            One number or vector for each parameter.
+        """
         del y
         return {}
 
     def log_prob(self, y: Any, eta: Any, **parameters: Any) -> Any:
-        """log p(y_i | eta_i), normalized; shape (..., n)."""
+        """log p(y_i | eta_i), normalized.
+
+        Args:
+            y: observations, shape (..., n).
+            eta: linear predictor, shape (..., n).
+            **parameters: as for `distribution`.
+
+        Returns:
+            Shape (..., n).
+        """
         return self.distribution(eta, **parameters).log_prob(y)
 
     @property
@@ -103,18 +126,43 @@ class AbstractFamily(eqx.Module):
         return False
 
     def cumulants(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean, variance and third central moment of each y_i: derivatives of b; on the host."""
+        """Mean, variance and third central moment of each y_i: derivatives of b; on the host.
+
+        Args:
+            eta: linear predictor, shape (n,).
+
+        Returns:
+            Three arrays, shape (n,).
+        """
         raise NotImplementedError(f"{type(self).__name__} is not canonical: take `derivatives`.")
 
     def log_likelihood(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> float:
-        """sum_i log p(y_i | eta_i, u), float64 on the host."""
+        """sum_i log p(y_i | eta_i, u), float64 on the host.
+
+        Args:
+            y: observations, shape (n,).
+            eta: linear predictor, shape (n,).
+            free: u, shape (q,).
+
+        Returns:
+            One number.
+        """
         if self.canonical:
             return float(self.log_prob(y, eta).sum())
         with jax.ensure_compile_time_eval(), jax.enable_x64(True):
             return float(_log_likelihood(*_copied(self, y, eta, free)))
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> Derivatives:
-        """`Derivatives` at eta and u, float64 on the host; compiled where not canonical."""
+        """`Derivatives` at eta and u, float64 on the host; compiled where not canonical.
+
+        Args:
+            y: observations, shape (n,).
+            eta: linear predictor, shape (n,).
+            free: u, shape (q,).
+
+        Returns:
+            One array for each derivative.
+        """
         if self.canonical:
             mean, variance, third = self.cumulants(eta)
             none = np.zeros((0, y.size))
@@ -128,6 +176,9 @@ class AbstractFamily(eqx.Module):
 
         Args:
             free: u, shape (q,).
+
+        Returns:
+            One array for each parameter.
         """
         result, start = {}, 0
         for name, support in self.supports.items():
@@ -138,7 +189,14 @@ class AbstractFamily(eqx.Module):
         return result
 
     def free(self, parameters: dict[str, Any]) -> np.ndarray:
-        """u from parameters by site name; float64."""
+        """u from parameters by site name; float64 on the host.
+
+        Args:
+            parameters: by site name; others are left alone.
+
+        Returns:
+            Shape (q,).
+        """
         with jax.ensure_compile_time_eval(), jax.enable_x64(True):
             parts = [
                 np.ravel(dist.biject_to(support).inv(jnp.asarray(parameters[name])))
