@@ -79,16 +79,19 @@ def maximize(
     """
     if not starts[0].size:
         return starts[0], np.zeros(0)
-    best = min(starts, key=lambda theta: criterion(theta)[0])
-    wall = 10.0 * (1.0 + abs(criterion(best)[0]))
+    wall = np.inf
 
     def walled(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """The criterion; a high plateau, from which the search turns back, where it overflows."""
+        """The criterion; a high plateau, from which the search turns back, where there is none."""
         try:
             return criterion(theta)
-        except FloatingPointError:
+        except (FloatingPointError, ValueError):
             return wall, np.zeros_like(theta)
 
+    values = [walled(theta)[0] for theta in starts]
+    best = starts[int(np.argmin(values))]
+    # Where no start has a value the reason is in the data: say it.
+    wall = 10.0 * (1.0 + abs(min(values) if np.isfinite(min(values)) else criterion(best)[0]))
     bounds = [(t - reach, t + reach) for t in starts[0]]
 
     def search(theta: np.ndarray, relative: float, slope: float) -> np.ndarray:

@@ -60,10 +60,13 @@ class ComplementaryLogLog(AbstractChanceLink):
     def logits(self, eta: Any) -> Any:
         """See `AbstractChanceLink.logits`: log(expm1(exp(eta))), as log(1 - p) = -exp(eta)."""
         eta = jnp.asarray(eta)
-        # log(expm1(t)) = t + log(-expm1(-t)) and, where t is tiny, log t + t / 2.
+        # log(expm1(t)) = t + log(-expm1(-t)); where t is tiny, log t + t / 2 + t^2 / 24 + O(t^4).
         small = eta < -8.0
         rate = jnp.exp(jnp.where(small, 0.0, eta))
-        return jnp.where(small, eta + 0.5 * jnp.exp(eta), rate + jnp.log(-jnp.expm1(-rate)))
+        tiny = jnp.exp(jnp.minimum(eta, -8.0))
+        return jnp.where(
+            small, eta + 0.5 * tiny + tiny**2 / 24.0, rate + jnp.log(-jnp.expm1(-rate))
+        )
 
 
 def checked_link(link: AbstractChanceLink | None) -> AbstractChanceLink:
