@@ -67,7 +67,7 @@ def test_a_population_is_resolved_or_reported(name, num_nodes, x64):
 
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_float32_resolves_what_float64_does(name):
-    """With fewer nodes the error of the rule is far above rounding: nothing depends on the dtype."""
+    """Of fewer nodes the error is far above rounding: there the dtype does not matter."""
     resolved_or_reported(name, 64)
 
 
