@@ -65,16 +65,6 @@ def test_old_faithful(tmp_path, capsys):
     assert ((x == x[0, 0]).all((0, 1))).sum() == 298 - 77
 
 
-def test_a_file_of_ones_own_and_the_same_seed_gives_the_same_draws(csv, tmp_path, capsys):
-    """The standard deviation as a column that is 0.2 throughout, and as the number: one model."""
-    results = []
-    for input_sd in ("sd", "0.2"):
-        assert main(own(csv, tmp_path / input_sd, input_sd=input_sd, seed=3)) == 0
-        results.append(check_outputs(tmp_path / input_sd, capsys))
-    assert results[0].shape == (2, 20, 40)
-    np.testing.assert_array_equal(*results)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -308,16 +298,27 @@ def test_labels_are_distinct(values, labels):
 
 @pytest.fixture(scope="module")
 def years(tmp_path_factory):
-    """Draws for years, whose first digits are the same."""
-    cells = [[f"{2000 + 0.3 * a:.3f}", f"{b:.4f}"] for a, b in zip(X, Y, strict=True)]
+    """A file and draws for years, whose first digits are the same."""
+    cells = [[f"{2000 + 0.3 * a:.3f}", f"{b:.4f}", "0.05"] for a, b in zip(X, Y, strict=True)]
     path = tmp_path_factory.mktemp("years") / "own.csv"
-    problem = problem_of(path, lines(cells, header="year{0}y"), observed="year", input_sd="0.05")
-    return problem, demo.fit(problem, draws=20, warmup=20, chains=2, seed=0)
+    text = lines(cells, header="year{0}y{0}sd")
+    problem = problem_of(path, text, observed="year", input_sd="0.05")
+    return path, problem, demo.fit(problem, draws=20, warmup=20, chains=2, seed=3)
+
+
+def test_a_file_of_ones_own_and_the_same_seed_gives_the_same_draws(years, tmp_path, capsys):
+    """The standard deviation as a column that is 0.05 throughout, and as the number: one model."""
+    path, _, mcmc = years
+    arguments = own(path, tmp_path / "out", input="year", seed=3)
+    assert main(arguments) == 0
+    draws = check_outputs(tmp_path / "out", capsys)
+    assert draws.shape == (2, 20, 40)
+    np.testing.assert_array_equal(draws, mcmc.get_samples(group_by_chain=True)["x"])
 
 
 @pytest.mark.parametrize("names", [("year", "y"), ("draw", r"$\frac$ value"), ("value", "chain")])
 def test_years_and_any_names_of_columns(names, years, tmp_path):
-    problem, mcmc = years
+    _, problem, mcmc = years
     named = problem._replace(labels=(*names, f"slope ({names[1]} per {names[0]})"))
     summary, _ = demo.save(named, mcmc, tmp_path)
     assert [name for name in summary.index if name.startswith("slope")] == [
@@ -333,7 +334,7 @@ def test_draws_are_kept_whatever_fails_after_them(failing, years, tmp_path, monk
 
     monkeypatch.setattr(*((demo.az, "summary") if failing == "summary" else (demo, failing)), fail)
     with pytest.raises(RuntimeError, match="no"):
-        demo.save(*years, tmp_path)
+        demo.save(*years[1:], tmp_path)
     kept = az.from_netcdf(str(tmp_path / "draws.nc"))
     assert kept["posterior"]["x"].shape == (2, 20, 40)
     assert (tmp_path / "summary.csv").exists() == (failing == "_picture")

@@ -88,25 +88,36 @@ def functions(effect):
 
 def drawn_covariance(effect, values):
     """Covariance of `coefficients` as the model draws them, exactly: it is linear in its sites."""
-    fixed = {effect.site(name): jnp.asarray(v) for name, v in values.items()}
     model = numpyro.handlers.seed(effect.sample, 0)
-    with numpyro.handlers.substitute(data=fixed):
-        trace = numpyro.handlers.trace(model).get_trace()
-    free = {k: v for k, v in trace.items() if v["type"] == "sample" and k not in fixed}
-    center = {k: jnp.broadcast_to(v["fn"].mean, v["value"].shape) for k, v in free.items()}
-    variance = {k: jnp.broadcast_to(v["fn"].variance, v["value"].shape) for k, v in free.items()}
-    spread = {k: jnp.sqrt(v) for k, v in variance.items()}
 
-    def coefficients(sites):
-        with numpyro.handlers.substitute(data={**fixed, **sites}):
-            inner = numpyro.handlers.trace(model).get_trace()
-        return inner["f.coefficients"]["value"].ravel()
+    def traced(given):
+        with numpyro.handlers.substitute(data=given):
+            return numpyro.handlers.trace(model).get_trace()
 
-    mean = coefficients(center)
-    slopes = jax.jacfwd(coefficients)(center)
-    columns = [slopes[k].reshape(mean.size, -1) * spread[k].ravel() for k in free]
-    matrix = np.concatenate(columns, axis=1)
-    return np.asarray(mean), matrix @ matrix.T
+    @jax.jit
+    def everything(fixed):
+        trace = traced(fixed)
+        free = {k: v for k, v in trace.items() if v["type"] == "sample" and k not in fixed}
+        center, variance = (
+            {
+                k: jnp.broadcast_to(getattr(v["fn"], moment), v["value"].shape)
+                for k, v in free.items()
+            }
+            for moment in ("mean", "variance")
+        )
+
+        def coefficients(sites):
+            return traced({**fixed, **sites})["f.coefficients"]["value"].ravel()
+
+        mean, columns = coefficients(center), []
+        for slopes, own in zip(
+            *map(jax.tree.leaves, (jax.jacfwd(coefficients)(center), variance)), strict=True
+        ):
+            columns.append(slopes.reshape(mean.size, -1) * jnp.sqrt(own).ravel())
+        return mean, jnp.concatenate(columns, axis=1)
+
+    mean, matrix = everything({effect.site(name): jnp.asarray(v) for name, v in values.items()})
+    return np.asarray(mean), np.asarray(matrix) @ np.asarray(matrix).T
 
 
 @pytest.mark.parametrize("name", list(CASES))
@@ -248,10 +259,15 @@ def test_integrated_coefficients_are_the_normal_distribution(name, x64):
         (effect, *inputs), intercept=dist.Normal(0.5, 2.0), by={"f": factor}, offset=offset
     )
     values = hyperparameters(effect)
-    deviations = np.asarray(eta.deviations([values]))
-    y = rng.normal(size=N)
+    y, c = rng.normal(size=N), rng.normal(size=eta.num_coefficients)
     regression = ns.regression.IntegratedGaussian(eta)
-    found = ns.regression.MarginalGaussian(regression, 0.4, deviations).log_prob(y)
+
+    @jax.jit
+    def computed(values, c):
+        density = ns.regression.MarginalGaussian(regression, 0.4, eta.deviations([values]))
+        return density.log_prob(y), eta.evaluate(c)
+
+    found, evaluated = computed(values, c)
     columns = functions(effect)
     index = [np.unique(GROUP, return_inverse=True)[1] if v is GROUP else v for v in inputs]
     raw = np.ones((N, 1))
@@ -266,9 +282,8 @@ def test_integrated_coefficients_are_the_normal_distribution(name, x64):
     expected = multivariate_normal(0.5 + offset, covariance).logpdf(y)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     # The engine and the sparse rows agree.
-    c = rng.normal(size=eta.num_coefficients)
     dense = eta.design() @ (eta.local_matrix @ c)
-    np.testing.assert_allclose(eta.evaluate(jnp.asarray(c)), dense, atol=1e-10)
+    np.testing.assert_allclose(evaluated, dense, atol=1e-10)
 
 
 def test_sampled_predictors_are_what_they_are_made_of(x64):
