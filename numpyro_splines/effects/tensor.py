@@ -178,9 +178,10 @@ class TensorEffect(AbstractEffect):
 
         The levels seen tell their average, b + mean(u); given it, and the scales,
         b ~ Normal(omega average, omega tau_u^2 / G) with omega = tau_b^2 / (tau_b^2 + tau_u^2 / G),
-        coefficient by coefficient. What the intercept of the model stands for, the level of the
-        average, is taken as known from data alone: its population counterpart adds
-        Normal(0, tau_u^2 / G).
+        coefficient by coefficient (of correlated levels and lines with matrices in place of
+        variances). Like f it has no intercept: add that of the model, before any link. What the
+        intercept stands for, the level of the average, is taken as known from data alone: the
+        population deviates from it by Normal(0, tau_u^2 / G), which is included.
 
         Args:
             key: random key.
@@ -196,8 +197,9 @@ class TensorEffect(AbstractEffect):
             KeyError: if a site is missing.
             ValueError: if the margin is no population of levels.
         """
-        own, _ = self._levels(key, draws, margin, prefix)
-        return self._without(margin, own)
+        coefficients, values, position = self._given_levels(draws, margin, prefix)
+        own, _ = levels_apart(key, self.smooth, coefficients, values, position)
+        return self._without(position, own)
 
     def new_levels(
         self,
@@ -210,6 +212,8 @@ class TensorEffect(AbstractEffect):
     ) -> Any:
         """Draws of the function for levels that were not seen: b + u with a new u for each.
 
+        Like f these are without the intercept of the model; see `population`.
+
         Args:
             key: random key.
             draws: as in `population`.
@@ -221,12 +225,15 @@ class TensorEffect(AbstractEffect):
             As `population`, with an axis of the new levels behind those of the draws.
         """
         first, second = jax.random.split(key)
-        own, deviation = self._levels(first, draws, margin, prefix)
-        return self._without(margin, new_level(second, own, deviation, num, len(self.names)))
+        coefficients, values, position = self._given_levels(draws, margin, prefix)
+        apart = levels_apart(first, self.smooth, coefficients, values, position)
+        new = new_level(second, self.smooth, values, position, *apart, num)
+        return self._without(position, new)
 
-    def _levels(
-        self, key: Array, draws: Mapping[str, Any], margin: str | None, prefix: str
-    ) -> tuple[Any, Any]:
+    def _given_levels(
+        self, draws: Mapping[str, Any], margin: str | None, prefix: str
+    ) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+        """Coefficients, hyperparameters and the position of the margin of levels."""
         position = self.names.index(self.population_margin(margin))
         draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         values: dict[str, Any] = {}
@@ -241,7 +248,7 @@ class TensorEffect(AbstractEffect):
                 prior = draws[self.site(name)]
             values[name] = np.asarray(prior)
         coefficients = np.asarray(self.surface(draws).coefficients)
-        return levels_apart(key, self.smooth, coefficients, values, position)
+        return coefficients, values, position
 
     def population_margin(self, margin: str | None = None) -> str:
         """Name of the margin whose levels are a sample of a population.
@@ -269,9 +276,8 @@ class TensorEffect(AbstractEffect):
             )
         return margin
 
-    def _without(self, margin: str | None, products: Any) -> Any:
+    def _without(self, position: int, products: Any) -> Any:
         """The function of the other margins, from coefficients of products of their functions."""
-        position = self.names.index(self.population_margin(margin))
         margins = tuple(m for d, m in enumerate(self.smooth.margins) if d != position)
         if not margins:
             return products

@@ -10,7 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from numpyro_splines.priors.coordinates import Coordinates, informed
+from numpyro_splines.priors.coordinates import Coordinates, informed, seen_apart
 from numpyro_splines.priors.modes import combine, draw, draw_vector
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 from numpyro_splines.spectrum import Spectrum
@@ -182,6 +182,21 @@ class GaussianSmooth(AbstractGaussianSmooth):
 
     def combined(self, values: Mapping[str, Any]) -> Any:
         return self.coefficients(values["modes"], values.get("linear"))
+
+    def adapted(
+        self, covariance: np.ndarray, estimates: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> GaussianSmooth:
+        spread = self.deviations(values["scale"], values.get("linear_scale"))
+        # The linear coefficients come first.
+        first = slice(self.num_linear, None)
+        modes = seen_apart(covariance[first, first], estimates["modes"], spread[0] ** -2.0)
+        if not self.num_linear:
+            return self.in_coordinates(modes, self.linear_coordinates)
+        last = slice(self.num_linear)
+        center = 0.0 if self.linear_scale is not None else getattr(self.linear_prior, "loc", 0.0)
+        linear = estimates["linear"] - np.asarray(center)
+        own = seen_apart(covariance[last, last], linear, spread[1] ** -2.0)
+        return self.in_coordinates(modes, own)
 
     def degrees_of_freedom(
         self, scale: Any, noise: Any, num_observations: float, linear_scale: Any = None

@@ -109,6 +109,12 @@ def check_smooths(smooths: tuple[Any, ...]) -> None:
                 f"`{own[0].name}` must have a prior without `linear_scale` and `mean`: these "
                 "need all coefficients drawn in the model, with `effect.sample()`."
             )
+        if smooth.correlations:
+            raise TypeError(
+                f"`{own[0].name}` must have a prior without `correlated`: a predictor holds "
+                "coefficients that are independent given their scales. Draw it in the model, with "
+                "`effect.sample()`."
+            )
 
 
 def check_parts(effects: tuple[AbstractEffect, ...], inputs: tuple[Any, ...], by: Any) -> None:
