@@ -17,10 +17,11 @@ from numpyro_splines.effects.levels import levels_apart, new_level
 from numpyro_splines.functions import BasisAxis, Curve, Surface, SurfacePoints
 from numpyro_splines.margins import AbstractMargin, CurveMargin, GroupMargin
 from numpyro_splines.priors.assembly import assemble
+from numpyro_splines.priors.pilot import check_known, fitted_to, noise_size
 from numpyro_splines.priors.rows import information
 from numpyro_splines.priors.sizes import typical_size
 from numpyro_splines.priors.tensor import TensorSmooth, raw_of_products
-from numpyro_splines.validation import kinds_of, positive_number
+from numpyro_splines.validation import kinds_of
 
 
 class TensorEffect(AbstractEffect):
@@ -51,6 +52,9 @@ class TensorEffect(AbstractEffect):
             Normal(0, s).
         noise: standard deviation of what is observed of f, as in `SplineEffect`; for the sampler
             only. The largest typical size of a scale if omitted.
+        response: y at the rows of the margins, as in `SplineEffect`, instead of `noise`: a fit of
+            an intercept and this effect alone by restricted maximum likelihood. For the sampler
+            only. Takes a moment: the cube of the number of coefficients, some fifty times.
         **margins: `CurveMargin`, `GroupMargin`, `GraphMargin` or `SurfaceMargin` by name. Margins
             that tell equally many observations are taken to see the same rows of one data set.
 
@@ -61,7 +65,8 @@ class TensorEffect(AbstractEffect):
     Raises:
         TypeError: if an argument is of the wrong kind.
         ValueError: if there is no margin, a name is empty or has one of ".:/", `scales` names what
-            is no component, or `noise` is not positive or comes without any observations.
+            is no component, `noise` is not positive or comes without any observations, `response`
+            holds other rows than the margins, or both are given.
 
     Example:
         >>> import jax, numpyro, numpyro_splines as ns
@@ -89,13 +94,14 @@ class TensorEffect(AbstractEffect):
         scales: Mapping[str, Any] | None = None,
         linear: Any = 1.0,
         noise: float | None = None,
+        response: Any = None,
         **margins: AbstractMargin,
     ):
         components = FunctionalAnova() if components is None else components
         _check(name, components, margins)
         self.name, self.names, self.components = name, tuple(margins), components
         smooth = assemble(margins, components, scales, linear)
-        self.smooth = _informed(smooth, noise)  # pyright: ignore
+        self.smooth = _informed(smooth, noise, response)  # pyright: ignore
         axes = [margin.axes(_inputs(name, margin)) for name, margin in margins.items()]
         self.axes = tuple(axis for own in axes for axis in own)
 
@@ -326,11 +332,12 @@ def _check(name: Any, components: Any, margins: Mapping[str, Any]) -> None:
             raise ValueError(f"Names of margins must be without '.', ':' and '/'; got {key!r}.")
 
 
-def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
+def _informed(smooth: TensorSmooth, noise: float | None, response: Any) -> TensorSmooth:
     """The smooth in coordinates for what its margins have observed."""
-    size = None
-    if noise is not None and noise != np.inf:
-        size = float(positive_number(noise, "noise"))
+    if response is not None:
+        check_known(noise, response)
+        return fitted_to(smooth, response)
+    size = None if noise is None else noise_size(noise)
     alone = smooth.margins[0] if len(smooth.margins) == 1 else None
     seen = information(smooth.margins) if alone is None else np.asarray(alone.observed)
     if seen is None or (alone is not None and alone.num_observations == 0.0):
@@ -340,7 +347,7 @@ def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
                 "CurveMargin(basis, measure=x); none has any."
             )
         return smooth
-    if noise == np.inf:
+    if size == np.inf:
         return smooth
     if size is None:
         size = max(typical_size(prior) for prior in smooth.scale_priors.values())

@@ -58,14 +58,6 @@ class GaussianSmooth(AbstractGaussianSmooth):
         """Coefficients of the functions sd_m psi_m, shape (K, number of modes)."""
         return self.spectrum.modes * self.spectrum.standard_deviations
 
-    @property
-    def center(self) -> Any:
-        """Coefficients of the prior mean of f, as far as it is known in advance; shape (K,)."""
-        mean = np.zeros(self.linear.shape[0]) if self.mean is None else self.mean
-        if type(self.linear_prior) is not dist.Normal or self.linear_scale is not None:
-            return mean
-        return mean + np.asarray(self.linear_prior.loc) * self.linear.sum(-1)
-
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
         modes = self.mode_coordinates.sample(site("modes"), self.scales(site))
         linear = self._sample_linear(site) if self.num_linear else None
@@ -180,6 +172,10 @@ class GaussianSmooth(AbstractGaussianSmooth):
         names = {"modes": "scale", "linear": "linear_scale"}
         return {site: {names[site]: np.ones(())} for site in self.spreads(values)}
 
+    def center_of(self, site: str) -> Any:
+        given = site == "linear" and self.linear_scale is None
+        return getattr(self.linear_prior, "loc", 0.0) if given else 0.0
+
     def combined(self, values: Mapping[str, Any]) -> Any:
         return self.coefficients(values["modes"], values.get("linear"))
 
@@ -193,8 +189,7 @@ class GaussianSmooth(AbstractGaussianSmooth):
         if not self.num_linear:
             return self.in_coordinates(modes, self.linear_coordinates)
         last = slice(self.num_linear)
-        center = 0.0 if self.linear_scale is not None else getattr(self.linear_prior, "loc", 0.0)
-        linear = estimates["linear"] - np.asarray(center)
+        linear = estimates["linear"] - np.asarray(self.center_of("linear"))
         own = seen_apart(covariance[last, last], linear, spread[1] ** -2.0)
         return self.in_coordinates(modes, own)
 

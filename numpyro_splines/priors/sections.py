@@ -114,6 +114,14 @@ class AbstractGaussianSmooth(AbstractSmooth):
         """
 
     @abc.abstractmethod
+    def center_of(self, site: str) -> Any:
+        """Prior mean of each coefficient of a section, a number.
+
+        Args:
+            site: its short name.
+        """
+
+    @abc.abstractmethod
     def combined(self, values: Mapping[str, Any]) -> Any:
         """Coefficients of the basis from those of all sections; NumPy or JAX.
 

@@ -136,7 +136,7 @@ class TensorSmooth(AbstractGaussianSmooth):
         spread = block.spread(values)
         if block.coordinates.rotation is None and block.common:
             spread = array_module(spread).asarray(spread)[..., None]
-        return self.center(block), spread
+        return self.center_of(block.site), spread
 
     def combined(self, values: Mapping[str, Any]) -> Any:
         """Coefficients of the raw product basis from those of the sites; NumPy or JAX.
@@ -172,7 +172,7 @@ class TensorSmooth(AbstractGaussianSmooth):
                 all products of functions, shape (num_products, num_products); or its diagonal
                 alone, where these are very many.
         """
-        blocks = [self._block(section.site) for section in self.sections]
+        blocks = [self.block(section.site) for section in self.sections]
         if information.ndim == 1:
             own = {b.site: information[b.entries] * b.sizes**2 for b in blocks}
             seen = [Coordinates(None, own[b.site], 0.0 * b.sizes, True) for b in self.blocks]
@@ -187,7 +187,7 @@ class TensorSmooth(AbstractGaussianSmooth):
         pairs = [(self.spread_known(block, values), block) for block in blocks]
         precision = np.concatenate([np.broadcast_to(s**-2.0, b.entries.shape) for s, b in pairs])
         covariance = inverse_of(own + np.diag(precision))
-        means = {b.site: self.center(b) + np.zeros(b.sizes.shape) for b in blocks}
+        means = {b.site: self.center_of(b.site) + np.zeros(b.sizes.shape) for b in blocks}
         return self.adapted(covariance, means, values)
 
     def adapted(
@@ -197,7 +197,9 @@ class TensorSmooth(AbstractGaussianSmooth):
         places = {
             s.site: np.arange(e - s.size, e) for s, e in zip(self.sections, stops[1:], strict=True)
         }
-        means = {b.site: estimates[b.site] - np.asarray(self.center(b)) for b in self.blocks}
+        means = {
+            b.site: estimates[b.site] - np.asarray(self.center_of(b.site)) for b in self.blocks
+        }
         coordinates = []
         for block in self.blocks:
             precision = self.spread_known(block, values) ** -2.0
@@ -212,7 +214,8 @@ class TensorSmooth(AbstractGaussianSmooth):
             )
         return self._in_coordinates(coordinates, joints)
 
-    def _block(self, site: str) -> Block:
+    def block(self, site: str) -> Block:
+        """The block of a site, by its short name."""
         return next(block for block in self.blocks if block.site == site)
 
     def informed_alone(self, information: np.ndarray) -> TensorSmooth:
@@ -232,9 +235,8 @@ class TensorSmooth(AbstractGaussianSmooth):
         own = eqx.tree_at(lambda s: [b.coordinates for b in s.blocks], self, coordinates)
         return eqx.tree_at(lambda s: s.joints, own, tuple(joints)) if joints else own
 
-    def center(self, block: Block) -> Any:
-        """Prior mean of the coefficients of a block, a number."""
-        return getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
+    def center_of(self, site: str) -> Any:
+        return getattr(self.linear_prior, "loc", 0.0) if site == "linear" else 0.0
 
     def variances(self, values: Mapping[str, Any]) -> Any:
         """Prior variances of the coefficients of all products, zero where left out; on the host.

@@ -115,6 +115,14 @@ def check_smooths(smooths: tuple[Any, ...]) -> None:
                 "coefficients that are independent given their scales. Draw it in the model, with "
                 "`effect.sample()`."
             )
+        if any(
+            s.prior is None and np.any(smooth.center_of(s.site) != 0.0) for s in smooth.sections
+        ):
+            raise TypeError(
+                f"`{own[0].name}` must have a prior `linear` of mean zero, where levels are a "
+                "population, to be one of a predictor. Draw it in the model, with "
+                "`effect.sample()`, or add a linear term that has the mean."
+            )
 
 
 def check_parts(effects: tuple[AbstractEffect, ...], inputs: tuple[Any, ...], by: Any) -> None:
