@@ -320,6 +320,20 @@ def test_a_response_is_a_fit_of_this_effect_alone(name):
             np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3 * np.abs(two).max())
 
 
+def test_components_have_one_name_everywhere():
+    """In fits, in concurvity and in checks of priors, also where one has no name."""
+    for name, expected in (("te", ["modes", "linear"]), ("levels", ["g"])):
+        effect, inputs = made(name), REGRESSIONS.get(name, (GROUP,))
+        eta = ns.AdditivePredictor((effect, *inputs), intercept=dist.Normal())
+        found = ns.prior_checks.component_degrees_of_freedom(
+            effect, {}, sigma=1.0, num_observations=N
+        )
+        named = {"f", *(f"f.{component}" for component in expected)}
+        assert set(found) == set(expected)
+        assert set(ns.posterior.concurvity(eta).index) == named
+        assert set(ns.regression.penalized_fit(eta, X).edf) == named
+
+
 def test_a_response_goes_with_correlated_levels():
     y = X + np.random.default_rng(2).normal(size=N)
     correlated = ns.GroupMargin(GROUP, correlated=True)

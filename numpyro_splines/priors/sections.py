@@ -32,6 +32,18 @@ class Section(NamedTuple):
     common: bool = True
 
 
+def component_of(site: str) -> str:
+    """The component of an effect of several inputs that a section is.
+
+    Args:
+        site: its short name, such as "x:z.modes".
+
+    Returns:
+        "x:z"; "linear" for what has no scale, "modes" for a component without a name.
+    """
+    return site.removesuffix(".modes")
+
+
 class AbstractGaussianSmooth(AbstractSmooth):
     """A smooth whose coefficients are normal given a few hyperparameters.
 

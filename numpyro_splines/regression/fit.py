@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.effects import AbstractEffect, TensorEffect
+from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, seen_apart
 from numpyro_splines.regression import reml
 from numpyro_splines.regression.families import (
@@ -18,7 +18,13 @@ from numpyro_splines.regression.families import (
     AbstractFamily,
     Gaussian,
 )
-from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
+from numpyro_splines.regression.layout import (
+    Block,
+    gaussian,
+    normal_moments,
+    standardizes,
+    terms_of,
+)
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.regression.theta import Theta
 
@@ -307,14 +313,8 @@ def _likelihood(
 
 def _freedoms(predictor: AdditivePredictor, freedom: np.ndarray) -> dict[str, np.ndarray]:
     """Of each effect, and of each component of effects of several inputs."""
-    result = {effect.name: np.zeros(()) for effect in predictor.effects}
-    for own in predictor.owned:
-        effect, part = predictor.effects[own.effect], freedom[own.start : own.stop].sum()
-        result[effect.name] = result[effect.name] + part
-        component = own.site.removesuffix("modes").removesuffix(".")
-        if isinstance(effect, TensorEffect) and component:
-            result[f"{effect.name}.{component}"] = np.asarray(part)
-    return result
+    terms = terms_of(predictor.effects, predictor.owned)
+    return {name: freedom[own].sum() for name, own in terms.items()}
 
 
 def _unconstrained_slope(support: Any, scale: float) -> float:

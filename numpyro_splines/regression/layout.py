@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.sections import AbstractGaussianSmooth
+from numpyro_splines.priors.sections import AbstractGaussianSmooth, component_of
 from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
@@ -65,6 +65,29 @@ def sections_of(effects: tuple[AbstractEffect, ...], start: int) -> tuple[Own, .
         result.append(Own(effect, section.site, start, stop, known, section.common))
         start = stop
     return tuple(result)
+
+
+def terms_of(effects: tuple[AbstractEffect, ...], owned: tuple[Own, ...]) -> dict[str, np.ndarray]:
+    """Where the coefficients of each effect lie, and of each component of those of several inputs.
+
+    Args:
+        effects: the effects.
+        owned: their sections.
+
+    Returns:
+        By name, "f" and "f.x:z".
+    """
+    terms: dict[str, np.ndarray] = {}
+    for position, effect in enumerate(effects):
+        parts = {
+            effect.site(component_of(own.site)): np.arange(own.start, own.stop)
+            for own in owned
+            if own.effect == position
+        }
+        terms[effect.name] = np.concatenate(list(parts.values()))
+        if isinstance(effect, TensorEffect):
+            terms |= parts
+    return terms
 
 
 def layout(
