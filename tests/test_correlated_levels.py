@@ -36,11 +36,10 @@ def group(kind="population", correlated=True):
 
 EFFECTS = {
     "population": lambda **k: ns.TensorEffect("f", x=CURVE, g=group(), **k),
-    "lines": lambda **k: ns.TensorEffect("f", x=CURVE, g=group(), components=LINES, **k),
     "fixed": lambda **k: ns.TensorEffect("f", g=group("fixed", 2.0), x=CURVE, **k),
     "independent": lambda **k: ns.TensorEffect("f", x=CURVE, g=group("independent"), **k),
-    "quadratic": lambda **k: ns.TensorEffect("f", g=group("independent"), x=CUBIC, **k),
-    "two": lambda **k: ns.TensorEffect("f", x=CURVE, z=OTHER, g=group("independent"), **k),
+    "two_of_a_population": lambda **k: ns.TensorEffect("f", x=CURVE, g=group(), z=OTHER, **k),
+    "quadratic_of_a_population": lambda **k: ns.TensorEffect("f", x=CUBIC, g=group(), **k),
 }
 
 
@@ -96,7 +95,7 @@ def stated(effect, values):
     ]
     functions = [
         index
-        for block in smooth.joints[0].sites  # in the order of the components
+        for block in smooth.correlated[0].sites  # in the order of the components
         for index in np.ndindex(*shape)
         if all(i in own for i, own in zip(index, free, strict=True))
         and _site(smooth, index, g) == block
@@ -109,6 +108,14 @@ def stated(effect, values):
             )
             size = np.sqrt(covariance[first + first] * covariance[second + second])
             covariance[first + second] = size * matrix[r, s]
+    # Averages of lines over a population share what levels share, divided by their number.
+    if effect.margins["g"].kind == "population":
+        for r, s in np.ndindex(len(functions), len(functions)):
+            if r != s and any(functions[r]) and any(functions[s]):
+                first, second = (
+                    tuple(1 if d == g else i for d, i in enumerate(functions[k])) for k in (r, s)
+                )
+                covariance[functions[r] + functions[s]] = covariance[first + second]
     size = int(np.prod(shape))
     columns = np.ones((1, 1))
     for margin in smooth.margins:
@@ -270,10 +277,6 @@ REFUSED = {
     "te": (
         lambda: ns.TensorEffect("f", x=CURVE, g=group("independent"), components=FullTensor()),
         "`correlated` must come with components of levels and lines by 'g' alone",
-    ),
-    "two_lines": (
-        lambda: ns.TensorEffect("f", x=CURVE, z=OTHER, g=group()),
-        "`correlated` must come with one line for each level of a population; 'g' has 4",
     ),
 }
 

@@ -338,7 +338,7 @@ def test_a_response_goes_with_correlated_levels():
     y = X + np.random.default_rng(2).normal(size=N)
     correlated = ns.GroupMargin(GROUP, correlated=True)
     effect = ns.TensorEffect("f", x=CUBIC, g=correlated, response=np.where(X > 0.5, np.nan, y))
-    information = effect.smooth.joints[0].coordinates.information
+    information = effect.smooth.correlated[0].coordinates.information
     assert information.shape == (3, 2, 2)
     assert np.all(np.linalg.eigvalsh(information) > -1e-12)
     assert information.max() > 1.0

@@ -72,12 +72,12 @@ def _joint(
     """Places of correlated functions among products of the others, and the factor L."""
     shape = [margin.num_functions for margin in smooth.margins]
     result = []
-    for joint in smooth.joints:
-        index = np.unravel_index(joint.entries[:, 0], shape)
+    for own in smooth.correlated_levels:
+        index = np.unravel_index(own.entries[:, 0], shape)
         index, sizes = [
-            tuple(own[d] for d in range(len(shape)) if d != position) for own in (index, shape)
+            tuple(v[d] for d in range(len(shape)) if d != position) for v in (index, shape)
         ]
-        factor = np.asarray(values[joint.correlation], np.float64)
+        factor = np.asarray(values[own.correlation], np.float64)
         result.append((np.ravel_multi_index(index, sizes), factor))
     return result
 

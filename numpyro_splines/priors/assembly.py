@@ -15,7 +15,7 @@ from numpyro_splines.margins import AbstractMargin, GroupMargin
 from numpyro_splines.priors.arguments import check_coefficient, check_scale
 from numpyro_splines.priors.block import Block
 from numpyro_splines.priors.coordinates import uninformed
-from numpyro_splines.priors.joint import joints_of
+from numpyro_splines.priors.correlated import correlated
 from numpyro_splines.priors.profiles import AbstractProfile, Balanced, Known, Scaled, Separate
 from numpyro_splines.priors.tensor import TensorSmooth
 
@@ -66,7 +66,7 @@ def assemble(
         margins=tuple(margins.values()),
         linear_prior=linear_prior,
         blocks=tuple(blocks),
-        joints=joints_of(margins, blocks),
+        correlated=correlated(margins, blocks),
         position=position,
     )
 

@@ -15,7 +15,8 @@ from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.ops.arrays import array_module, one_program
 from numpyro_splines.priors.block import Block
 from numpyro_splines.priors.coordinates import Coordinates, informed, inverse_of, seen_apart
-from numpyro_splines.priors.joint import Joint
+from numpyro_splines.priors.correlated import AbstractCorrelated, CorrelatedLevels
+from numpyro_splines.priors.joint import JointCoordinates
 from numpyro_splines.priors.modes import combine, draw_vector
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 
@@ -40,7 +41,7 @@ class TensorSmooth(AbstractGaussianSmooth):
     ratios: tuple[tuple[str, float, int], ...] = eqx.field(static=True)
     linear_prior: dist.Distribution
     blocks: tuple[Block, ...]
-    joints: tuple[Joint, ...]
+    correlated: tuple[AbstractCorrelated, ...]
     position: np.ndarray
 
     @property
@@ -56,8 +57,8 @@ class TensorSmooth(AbstractGaussianSmooth):
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
         values = self.hyperparameters(site)
         drawn: dict[str, Any] = {}
-        for joint in self.joints:
-            drawn.update(joint.sample(site, values))
+        for own in self.correlated:
+            drawn.update(own.sample(site, values, self.center_of(own.sites[0])))
         for block in self.blocks:
             name = site(block.site)
             if block.site in drawn:
@@ -87,7 +88,15 @@ class TensorSmooth(AbstractGaussianSmooth):
 
     @property
     def correlations(self) -> tuple[tuple[str, int, float], ...]:
-        return tuple((j.correlation, len(j.scales), j.concentration) for j in self.joints)
+        own = self.correlated_levels
+        return tuple(
+            (levels.correlation, len(levels.scales), levels.concentration) for levels in own
+        )
+
+    @property
+    def correlated_levels(self) -> tuple[CorrelatedLevels, ...]:
+        """Those of `correlated` that are not averages."""
+        return tuple(own for own in self.correlated if isinstance(own, CorrelatedLevels))
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -177,7 +186,7 @@ class TensorSmooth(AbstractGaussianSmooth):
             own = {b.site: information[b.entries] * b.sizes**2 for b in blocks}
             seen = [Coordinates(None, own[b.site], 0.0 * b.sizes, True) for b in self.blocks]
             joints = [
-                j.informed_apart(np.concatenate([own[s] for s in j.sites])) for j in self.joints
+                c.informed_apart(np.concatenate([own[s] for s in c.sites])) for c in self.correlated
             ]
             return self._in_coordinates(seen, joints)
         sizes = np.concatenate([block.sizes for block in blocks])
@@ -206,7 +215,7 @@ class TensorSmooth(AbstractGaussianSmooth):
             own = covariance[np.ix_(places[block.site], places[block.site])]
             coordinates.append(seen_apart(own, means[block.site], precision, turned=block.common))
         values, joints = {**self.typical(), **values}, []
-        for joint in self.joints:
+        for joint in self.correlated:
             rows = np.concatenate([places[site] for site in joint.sites])
             mean = np.concatenate([means[site] for site in joint.sites])
             joints.append(
@@ -229,11 +238,14 @@ class TensorSmooth(AbstractGaussianSmooth):
         return self._in_coordinates([informed(v.T @ information @ v) for v in columns])
 
     def _in_coordinates(
-        self, coordinates: list[Coordinates], joints: Sequence[Joint] = ()
+        self, coordinates: list[Coordinates], joints: Sequence[JointCoordinates] = ()
     ) -> TensorSmooth:
         """The same prior with these coordinates of its blocks."""
-        own = eqx.tree_at(lambda s: [b.coordinates for b in s.blocks], self, coordinates)
-        return eqx.tree_at(lambda s: s.joints, own, tuple(joints)) if joints else own
+        return eqx.tree_at(
+            lambda s: [own.coordinates for own in (*s.blocks, *(s.correlated if joints else ()))],
+            self,
+            [*coordinates, *joints],
+        )
 
     def center_of(self, site: str) -> Any:
         return getattr(self.linear_prior, "loc", 0.0) if site == "linear" else 0.0
