@@ -12,6 +12,7 @@ from numpyro.infer import Predictive
 
 from numpyro_splines.effects import SplineEffect, TensorEffect
 from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.sections import component_of
 from numpyro_splines.validation import float64_array, integer_at_least, positive_number
 
 
@@ -170,7 +171,7 @@ def component_sizes(
     num_draws = integer_at_least(num_draws, 1, "num_draws")
     draws = jax.jit(Predictive(effect.sample, num_samples=num_draws))(key)
     return {
-        component_name(block.site): np.linalg.norm(
+        component_of(block.site): np.linalg.norm(
             np.asarray(draws[effect.site(block.site)], np.float64) * block.sizes, axis=-1
         )
         for block in effect.smooth.blocks
@@ -231,24 +232,8 @@ def component_degrees_of_freedom(
         signal = ((spread[..., None] if block.common else spread) * block.sizes) ** 2
         with np.errstate(invalid="ignore"):
             share = np.where(np.isinf(signal), 1.0, signal / (signal + noise[..., None]))
-        result[component_name(block.site)] = share.sum(axis=-1)
+        result[component_of(block.site)] = share.sum(axis=-1)
     return result
-
-
-def component_name(site: str) -> str:
-    """The component that a site of an effect of several inputs belongs to.
-
-    Args:
-        site: its short name, such as "x:z.modes".
-
-    Returns:
-        "x:z"; "modes" where there is one component only.
-
-    Example:
-        >>> component_name("x:z.modes")
-        'x:z'
-    """
-    return site.removesuffix(".modes")
 
 
 def gaussian_smooth(effect: SplineEffect) -> GaussianSmooth:

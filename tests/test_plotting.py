@@ -98,9 +98,15 @@ CASES = {
     "surface_with_data": lambda: plotting.surface(
         surface() + 9.0, observed=(X, 30.0 * X), num_points=20
     ),
+    "plain_surface": lambda: plotting.surface(
+        surface(), signed=False, num_contours=0, num_points=9, label="height"
+    ),
     "sd_of_surface": lambda: plotting.surface(surface(), sd=True, inverse_link=jnp.exp),
     "slices": lambda: plotting.slices(surface(), observed=X),
     "slices_of_groups": lambda: plotting.slices(by_group()),
+    "groups_with_data": lambda: plotting.groups(
+        by_group(), observed=X, response=X, group=["g1"] * 40
+    ),
     "groups_of_surface": lambda: plotting.groups(by_group()),
     "anova": lambda: plotting.anova(surface(), observed={"heat": X, "time": 30.0 * X}),
     "anova_of_groups": lambda: plotting.anova(by_group(6)),
@@ -163,6 +169,37 @@ def test_cells_far_from_data_are_left_out():
     assert (turned.get_xlabel(), turned.get_ylabel()) == ("time", "heat")
 
 
+def test_colors_have_a_bar_as_high_as_the_axes():
+    def bar(axes):
+        axes.figure.canvas.draw()
+        (found,) = axes.child_axes
+        return found
+
+    axes = plotting.surface(surface(), signed=False, num_points=5, label="height")
+    assert bar(axes).get_ylabel() == "height"
+    assert axes.collections[0].get_cmap().name == "viridis"
+    assert plotting.surface(surface(), num_points=5).collections[0].get_cmap().name == "RdBu_r"
+    # Of equal units in both directions: low axes in a high figure.
+    axes = plotting.areas(by_group(area=True), [(i, 0.1 * i) for i in range(4)], label="crimes")
+    beside = bar(axes)
+    assert beside.get_ylabel() == "crimes"
+    heights = [one.get_window_extent().height for one in (beside, axes)]
+    np.testing.assert_allclose(*heights, rtol=1e-6)
+
+
+def test_heat_maps_of_components_leave_out_what_is_far():
+    panels = plotting.anova(surface(), observed={"heat": [1.0], "time": [30.0]}, too_far=0.02)
+    shown = ~np.ma.getmaskarray(panels[-1].collections[0].get_array())
+    assert 0 < shown.sum() < 9
+
+
+def test_data_by_group_are_dots():
+    panels = plotting.groups(by_group(), observed=X, response=2.0 * X, group=["g1"] * 40)
+    dots = [[line for line in panel.lines if line.get_marker() == "o"] for panel in panels]
+    assert [len(own[0].get_xdata()) for own in dots] == [0, 40, 0, 0]
+    np.testing.assert_array_equal(dots[1][0].get_ydata(), 2.0 * X)
+
+
 def test_maps_color_each_area_by_its_number():
     draws = values(by_group(area=True))
     dots = plotting.areas(draws, {f"g{i}": (i, 0.0) for i in (3, 2, 1, 0)}).collections[0]
@@ -197,6 +234,11 @@ def test_maps_color_each_area_by_its_number():
         ),
         (lambda: plotting.slices(surface(), "dose"), ValueError, "`along` must be a numeric input"),
         (lambda: plotting.groups(surface()), ValueError, "one numeric input and one group"),
+        (
+            lambda: plotting.groups(by_group(), observed=X, group=["g1"] * 40, response=X[1:]),
+            ValueError,
+            "`response` must hold a number for each of the 40 observed inputs; got 39",
+        ),
         (lambda: plotting.levels(by_group()), ValueError, "`draws` must be of one group"),
         (lambda: plotting.levels(X), TypeError, "`draws` must be a LabeledSurface of one group"),
         (lambda: plotting.areas(values(fitted((("a", "b"),))), []), ValueError, "one more axis"),

@@ -320,6 +320,45 @@ def test_fits_make_coordinates_of_the_same_prior(x64):
         np.testing.assert_allclose(total, fit.edf["f"], rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["anova", "population", "isotropic"])
+def test_a_response_is_a_fit_of_this_effect_alone(name):
+    y = np.sin(5.0 * X) * Z + 0.1 * np.random.default_rng(2).normal(size=N)
+    effect = made(name)
+    flat = dist.ImproperUniform(dist.constraints.real, (), ())
+    margins, components = effect.margins, effect.components
+    found = ns.TensorEffect("f", response=y, components=components, **margins).smooth
+    eta = ns.AdditivePredictor((effect, *REGRESSIONS[name]), intercept=flat)
+    expected = ns.regression.penalized_fit(eta, y).adapted(effect).smooth
+    for own, other in zip(found.blocks, expected.blocks, strict=True):
+        for field in ("information", "score"):
+            one, two = (getattr(block.coordinates, field) for block in (own, other))
+            np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3 * np.abs(two).max())
+
+
+def test_components_have_one_name_everywhere():
+    """In fits, in concurvity and in checks of priors, also where one has no name."""
+    for name, expected in (("te", ["modes", "linear"]), ("levels", ["g"])):
+        effect, inputs = made(name), REGRESSIONS.get(name, (GROUP,))
+        eta = ns.AdditivePredictor((effect, *inputs), intercept=dist.Normal())
+        found = ns.prior_checks.component_degrees_of_freedom(
+            effect, {}, sigma=1.0, num_observations=N
+        )
+        named = {"f", *(f"f.{component}" for component in expected)}
+        assert set(found) == set(expected)
+        assert set(ns.posterior.concurvity(eta).index) == named
+        assert set(ns.regression.penalized_fit(eta, X).edf) == named
+
+
+def test_a_response_goes_with_correlated_levels():
+    y = X + np.random.default_rng(2).normal(size=N)
+    correlated = ns.GroupMargin(GROUP, correlated=True)
+    effect = ns.TensorEffect("f", x=CUBIC, g=correlated, response=np.where(X > 0.5, np.nan, y))
+    information = effect.smooth.correlated[0].coordinates.information
+    assert information.shape == (3, 2, 2)
+    assert np.all(np.linalg.eigvalsh(information) > -1e-12)
+    assert information.max() > 1.0
+
+
 def _components(effect):
     names = [block.site.removesuffix("modes").removesuffix(".") for block in effect.smooth.blocks]
     return [name for name in names if name]
@@ -414,6 +453,29 @@ REFUSED = {
         lambda: ns.TensorEffect("f", noise=0.1, x=ns.CurveMargin(BASIS), z=ns.CurveMargin(BASIS)),
         ValueError,
         "`noise` must come with margins that have observations",
+    ),
+    "response_and_noise": (
+        lambda: ns.TensorEffect("f", noise=0.1, response=X, **XZ),
+        ValueError,
+        "`noise` and `response` must not both be given",
+    ),
+    "response_of_nothing": (
+        lambda: ns.TensorEffect("f", response=X, x=CUBIC, z=ns.CurveMargin(BASIS)),
+        ValueError,
+        "`response` must come with margins that have their observations row by row",
+    ),
+    "response_of_others": (
+        lambda: ns.TensorEffect("f", response=X[1:], **XZ),
+        ValueError,
+        r"`response` must hold one y for each x of `measure`; got shapes \(59,\) and \(60,\)",
+    ),
+    "mean_of_a_population": (
+        lambda: ns.AdditivePredictor(
+            (ns.TensorEffect("f", linear=dist.Normal(5.0, 1.0), x=CUBIC, g=groups()), X, GROUP),
+            intercept=None,
+        ),
+        TypeError,
+        "`f` must have a prior `linear` of mean zero, where levels are a population",
     ),
     "unknown_margin": (
         lambda: ns.TensorEffect("f", components=Custom(Component("a", {"t": "modes"})), **XZ),

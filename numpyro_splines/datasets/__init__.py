@@ -161,8 +161,8 @@ def load_ethanol() -> pd.DataFrame:
 def load_oxboys() -> pd.DataFrame:
     """Heights of 26 boys from Oxford on nine occasions each, about a quarter of a year apart.
 
-    Columns: `subject`, a number from 1 to 26; `age`, standardized, without a unit, from -1 to 1;
-    `height`, in cm; `occasion`, from 1 to 9.
+    Columns: `subject`, a number from 1 to 26; `age`, standardized, without a unit, from -1 to
+    1.0055; `height`, in cm; `occasion`, from 1 to 9.
 
     Returns:
         A data frame of 234 rows in order of subject and age.

@@ -15,7 +15,7 @@ from numpyro_splines.effects.base import AbstractEffect, check_name
 from numpyro_splines.functions import Curve
 from numpyro_splines.priors import AbstractPrior, AbstractSmooth, SmoothnessPrior
 from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.pilot import informed_by
+from numpyro_splines.priors.pilot import check_known, informed_by
 
 
 class SplineEffect(AbstractEffect):
@@ -163,11 +163,7 @@ def _known(
 ) -> GaussianSmooth:
     """The smooth in coordinates for this noise or these responses."""
     name = "noise" if response is None else "response"
-    if noise is not None and response is not None:
-        raise ValueError(
-            "`noise` and `response` must not both be given: a fit to the responses says how large "
-            "the noise is. Leave out `noise`."
-        )
+    check_known(noise, response)
     if not isinstance(smooth, GaussianSmooth):
         raise TypeError(
             f"`{name}` is for priors that are Gaussian given their scale, SmoothnessPrior and "

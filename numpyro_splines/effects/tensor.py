@@ -17,10 +17,11 @@ from numpyro_splines.effects.levels import levels_apart, new_level
 from numpyro_splines.functions import BasisAxis, Curve, Surface, SurfacePoints
 from numpyro_splines.margins import AbstractMargin, CurveMargin, GroupMargin
 from numpyro_splines.priors.assembly import assemble
+from numpyro_splines.priors.pilot import check_known, fitted_to, noise_size
 from numpyro_splines.priors.rows import information
 from numpyro_splines.priors.sizes import typical_size
 from numpyro_splines.priors.tensor import TensorSmooth, raw_of_products
-from numpyro_splines.validation import kinds_of, positive_number
+from numpyro_splines.validation import kinds_of
 
 
 class TensorEffect(AbstractEffect):
@@ -51,6 +52,9 @@ class TensorEffect(AbstractEffect):
             Normal(0, s).
         noise: standard deviation of what is observed of f, as in `SplineEffect`; for the sampler
             only. The largest typical size of a scale if omitted.
+        response: y at the rows of the margins, as in `SplineEffect`, instead of `noise`: a fit of
+            an intercept and this effect alone by restricted maximum likelihood. For the sampler
+            only. Takes a moment: the cube of the number of coefficients, some fifty times.
         **margins: `CurveMargin`, `GroupMargin`, `GraphMargin` or `SurfaceMargin` by name. Margins
             that tell equally many observations are taken to see the same rows of one data set.
 
@@ -61,7 +65,8 @@ class TensorEffect(AbstractEffect):
     Raises:
         TypeError: if an argument is of the wrong kind.
         ValueError: if there is no margin, a name is empty or has one of ".:/", `scales` names what
-            is no component, or `noise` is not positive or comes without any observations.
+            is no component, `noise` is not positive or comes without any observations, `response`
+            holds other rows than the margins, or both are given.
 
     Example:
         >>> import jax, numpyro, numpyro_splines as ns
@@ -89,13 +94,14 @@ class TensorEffect(AbstractEffect):
         scales: Mapping[str, Any] | None = None,
         linear: Any = 1.0,
         noise: float | None = None,
+        response: Any = None,
         **margins: AbstractMargin,
     ):
         components = FunctionalAnova() if components is None else components
         _check(name, components, margins)
         self.name, self.names, self.components = name, tuple(margins), components
         smooth = assemble(margins, components, scales, linear)
-        self.smooth = _informed(smooth, noise)  # pyright: ignore
+        self.smooth = _informed(smooth, noise, response)  # pyright: ignore
         axes = [margin.axes(_inputs(name, margin)) for name, margin in margins.items()]
         self.axes = tuple(axis for own in axes for axis in own)
 
@@ -178,9 +184,10 @@ class TensorEffect(AbstractEffect):
 
         The levels seen tell their average, b + mean(u); given it, and the scales,
         b ~ Normal(omega average, omega tau_u^2 / G) with omega = tau_b^2 / (tau_b^2 + tau_u^2 / G),
-        coefficient by coefficient. What the intercept of the model stands for, the level of the
-        average, is taken as known from data alone: its population counterpart adds
-        Normal(0, tau_u^2 / G).
+        coefficient by coefficient (of correlated levels and lines with matrices in place of
+        variances). Like f it has no intercept: add that of the model, before any link. What the
+        intercept stands for, the level of the average, is taken as known from data alone: the
+        population deviates from it by Normal(0, tau_u^2 / G), which is included.
 
         Args:
             key: random key.
@@ -196,8 +203,9 @@ class TensorEffect(AbstractEffect):
             KeyError: if a site is missing.
             ValueError: if the margin is no population of levels.
         """
-        own, _ = self._levels(key, draws, margin, prefix)
-        return self._without(margin, own)
+        coefficients, values, position = self._given_levels(draws, margin, prefix)
+        own, _ = levels_apart(key, self.smooth, coefficients, values, position)
+        return self._without(position, own)
 
     def new_levels(
         self,
@@ -210,6 +218,8 @@ class TensorEffect(AbstractEffect):
     ) -> Any:
         """Draws of the function for levels that were not seen: b + u with a new u for each.
 
+        Like f these are without the intercept of the model; see `population`.
+
         Args:
             key: random key.
             draws: as in `population`.
@@ -221,12 +231,15 @@ class TensorEffect(AbstractEffect):
             As `population`, with an axis of the new levels behind those of the draws.
         """
         first, second = jax.random.split(key)
-        own, deviation = self._levels(first, draws, margin, prefix)
-        return self._without(margin, new_level(second, own, deviation, num, len(self.names)))
+        coefficients, values, position = self._given_levels(draws, margin, prefix)
+        apart = levels_apart(first, self.smooth, coefficients, values, position)
+        new = new_level(second, self.smooth, values, position, *apart, num)
+        return self._without(position, new)
 
-    def _levels(
-        self, key: Array, draws: Mapping[str, Any], margin: str | None, prefix: str
-    ) -> tuple[Any, Any]:
+    def _given_levels(
+        self, draws: Mapping[str, Any], margin: str | None, prefix: str
+    ) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+        """Coefficients, hyperparameters and the position of the margin of levels."""
         position = self.names.index(self.population_margin(margin))
         draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         values: dict[str, Any] = {}
@@ -241,7 +254,7 @@ class TensorEffect(AbstractEffect):
                 prior = draws[self.site(name)]
             values[name] = np.asarray(prior)
         coefficients = np.asarray(self.surface(draws).coefficients)
-        return levels_apart(key, self.smooth, coefficients, values, position)
+        return coefficients, values, position
 
     def population_margin(self, margin: str | None = None) -> str:
         """Name of the margin whose levels are a sample of a population.
@@ -269,9 +282,8 @@ class TensorEffect(AbstractEffect):
             )
         return margin
 
-    def _without(self, margin: str | None, products: Any) -> Any:
+    def _without(self, position: int, products: Any) -> Any:
         """The function of the other margins, from coefficients of products of their functions."""
-        position = self.names.index(self.population_margin(margin))
         margins = tuple(m for d, m in enumerate(self.smooth.margins) if d != position)
         if not margins:
             return products
@@ -320,11 +332,12 @@ def _check(name: Any, components: Any, margins: Mapping[str, Any]) -> None:
             raise ValueError(f"Names of margins must be without '.', ':' and '/'; got {key!r}.")
 
 
-def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
+def _informed(smooth: TensorSmooth, noise: float | None, response: Any) -> TensorSmooth:
     """The smooth in coordinates for what its margins have observed."""
-    size = None
-    if noise is not None and noise != np.inf:
-        size = float(positive_number(noise, "noise"))
+    if response is not None:
+        check_known(noise, response)
+        return fitted_to(smooth, response)
+    size = None if noise is None else noise_size(noise)
     alone = smooth.margins[0] if len(smooth.margins) == 1 else None
     seen = information(smooth.margins) if alone is None else np.asarray(alone.observed)
     if seen is None or (alone is not None and alone.num_observations == 0.0):
@@ -334,7 +347,7 @@ def _informed(smooth: TensorSmooth, noise: float | None) -> TensorSmooth:
                 "CurveMargin(basis, measure=x); none has any."
             )
         return smooth
-    if noise == np.inf:
+    if size == np.inf:
         return smooth
     if size is None:
         size = max(typical_size(prior) for prior in smooth.scale_priors.values())

@@ -10,3 +10,4 @@ from numpyro_splines.functions.solving import Extrema as Extrema
 from numpyro_splines.functions.surface import Surface as Surface
 from numpyro_splines.functions.surface_points import SurfacePoints as SurfacePoints
 from numpyro_splines.functions.surface_points import local_table as local_table
+from numpyro_splines.functions.surface_points import located as located

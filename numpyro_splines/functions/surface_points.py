@@ -87,24 +87,14 @@ class SurfacePoints(eqx.Module):
             )
         rows, coordinates, breakpoints, num_rows, columns = [], [], [], [], []
         for axis, value in zip(axes, inputs, strict=True):
-            if isinstance(axis, IndexAxis):
-                rows.append(known_index(axis, value))
-                num_rows.append(axis.size)
+            row, u = located(axis, value)
+            rows.append(row)
+            if u is None:
+                num_rows.append(axis.num_functions)
                 breakpoints.append(None)
                 continue
-            if not isinstance(axis, PolynomialAxis):
-                raise TypeError(
-                    "`axes` must be piecewise polynomials or groups; got "
-                    f"{type(axis).__name__} for `{axis.name}`. Call the surface instead."
-                )
-            points = known(value)
+            assert isinstance(axis, PolynomialAxis)  # as `located` sees to
             cells = np.asarray(axis.breakpoints, dtype=np.float64)
-            start = piecewise.origin(cells)
-            points, offset = np.asarray(points - start), cells - start
-            if axis.periodic:
-                points, _ = piecewise.wrap(points, offset)
-            row, u = piecewise.locate(points, offset)
-            rows.append(row)
             coordinates.append(u)
             breakpoints.append(cells)
             num_rows.append(cells.size + 1)
@@ -180,6 +170,35 @@ class SurfacePoints(eqx.Module):
                 if not np.array_equal(its, np.asarray(own).astype(its.dtype)):
                     return False
         return True
+
+
+def located(axis: AbstractAxis, value: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Where inputs that are known in advance lie, on the host in float64.
+
+    Args:
+        axis: piecewise polynomials, or a group.
+        value: inputs, of any shape.
+
+    Returns:
+        The row of the axis' table, or the group, and the coordinate there, None for a group.
+
+    Raises:
+        TypeError: if the axis is neither, or inputs are traced.
+    """
+    if isinstance(axis, IndexAxis):
+        return known_index(axis, value), None
+    if not isinstance(axis, PolynomialAxis):
+        raise TypeError(
+            "`axes` must be piecewise polynomials or groups; got "
+            f"{type(axis).__name__} for `{axis.name}`. Call the surface instead."
+        )
+    points = known(value)
+    cells = np.asarray(axis.breakpoints, dtype=np.float64)
+    start = piecewise.origin(cells)
+    points, offset = np.asarray(points - start), cells - start
+    if axis.periodic:
+        points, _ = piecewise.wrap(points, offset)
+    return piecewise.locate(points, offset)
 
 
 def known_index(axis: IndexAxis, value: Any) -> np.ndarray:

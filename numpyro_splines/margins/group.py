@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.margins.labels import levels_of
 from numpyro_splines.margins.levels import AbstractLevelMargin, shares
+from numpyro_splines.validation import positive_number
 
 Kind = Literal["population", "fixed", "independent"]
 
@@ -40,14 +41,21 @@ class GroupMargin(AbstractLevelMargin):
             `bs="re"` and `bs="fs"`. For a model whose average is another effect, see
             `numpyro_splines.components`.
 
+        correlated: whether the level and the line of each u_g are correlated, as in lme4's and
+            brms' (1 + x | g). True stands for the distribution LKJ(1) of their correlation matrix,
+            a number for that concentration: one correlation r has the density (1 - r^2)^(number -
+            1) up to a constant, uniform for True. It is the correlation of the levels *at the mean
+            of x* with the slopes: the line is orthogonal to the constant at the observations.
+
     Attributes:
         levels: the labels in their order.
         kind: as the argument.
+        correlated: the concentration; 0 where they are not.
 
     Raises:
         TypeError: if labels are not of one kind.
         ValueError: if there are fewer than two levels (one where independent), some labels are
-            missing, or `kind` is none of these.
+            missing, `kind` is none of these, or the concentration is not positive.
 
     Example:
         >>> boys = GroupMargin(["Tom", "Ann", "Tom", "Bob"])
@@ -61,12 +69,17 @@ class GroupMargin(AbstractLevelMargin):
     rows: tuple[np.ndarray, ...] | None
     levels: tuple[Any, ...] = eqx.field(static=True)
     kind: Kind = eqx.field(static=True)
+    correlated: float = eqx.field(static=True)
     num_observations: float = eqx.field(static=True)
     num_constant: int = eqx.field(static=True)
     num_linear: int = eqx.field(static=True)
 
-    def __init__(self, labels: Any, kind: Kind = "population"):
+    def __init__(self, labels: Any, kind: Kind = "population", *, correlated: bool | float = False):
         self.levels, self.kind = levels_of(labels, "labels"), kind
+        # True is one: the uniform distribution.
+        self.correlated = (
+            0.0 if correlated is False else float(positive_number(float(correlated), "correlated"))
+        )
         if kind not in ("population", "fixed", "independent"):
             raise ValueError(
                 f'`kind` must be "population", "fixed" or "independent"; got {kind!r}.'

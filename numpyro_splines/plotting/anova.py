@@ -29,6 +29,7 @@ def anova(
     observed: Mapping[str, Any] | None = None,
     probability: float = 0.95,
     kind: AbstractBand = EqualTailed(),
+    too_far: float = 0.1,
     columns: int = 3,
     axes: Any = None,
 ) -> np.ndarray:
@@ -44,6 +45,7 @@ def anova(
             heat maps; groups are not looked at.
         probability: of bands and intervals.
         kind: of bands, as in `effect`.
+        too_far: of heat maps, as in `plotting.surface`: cells far from the data are left gray.
         columns: of a new figure.
         axes: as many as there are components; a new figure if omitted.
 
@@ -72,20 +74,23 @@ def anova(
         part = surface.component(":".join(own)) if len(surface.inputs) > 1 else surface
         part.name = surface.name  # The title tells of which inputs.
         data = [observed[name] for name in own if observed is not None and name in observed]
-        _panel(part, own, data, panel, options)
+        _panel(part, own, data, panel, options, too_far)
         panel.set_title(":".join(own), fontsize="medium")
     same_scale([p for p, own in zip(panels, mains, strict=False) if own[0] in surface.numeric])
     return panels
 
 
-def _panel(part: Any, own: tuple[str, ...], data: list[Any], axes: Any, options: Any) -> None:
+def _panel(
+    part: Any, own: tuple[str, ...], data: list[Any], axes: Any, options: Any, too_far: float
+) -> None:
     """One component: a curve, dots, a heat map, or curves by group."""
     if isinstance(part, LabeledCurve):
         effect(part, observed=data[0] if data else None, label=None, axes=axes, **options)
     elif len(own) == 1:
         levels(part, axes=axes, **options)
     elif len(part.numeric) == 2:
-        surface(part, observed=data if len(data) == 2 else None, axes=axes)
+        observed = data if len(data) == 2 else None
+        surface(part, observed=observed, too_far=too_far, axes=axes)
     elif part.numeric:
         _by_group(part, axes)
     else:
@@ -111,7 +116,7 @@ def _table(part: LabeledSurface, axes: Any) -> None:
     """The mean for each pair of levels of two groups."""
     first, second = part.inputs
     mean = moments(values(part))[0].transpose(second, first)
-    norm, colors = scale_of(mean.values, signed=True)
+    norm, colors = scale_of(mean.values)
     color_bar(axes, axes.pcolormesh(mean.values, cmap=colors, norm=norm), part.name)
     for name, axis in ((first, axes.xaxis), (second, axes.yaxis)):
         labels = list(map(str, part.levels[name]))

@@ -12,7 +12,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from numpyro_splines.plotting.style import BLUE, GRAY, canvas, name_axes
-from numpyro_splines.plotting.surfaces import check_surface, color_bar, scale_of
+from numpyro_splines.plotting.surfaces import bar_name, check_surface, color_bar, scale_of
 from numpyro_splines.posterior import bands, values
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed, moments
 from numpyro_splines.posterior.labeled import SAMPLE
@@ -75,6 +75,7 @@ def areas(
     *,
     sd: bool = False,
     size: float = 60.0,
+    label: str | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """A map of areas, colored by the posterior mean of a number for each, or by its deviation.
@@ -86,6 +87,7 @@ def areas(
             GeoSeries whose index holds the labels, drawn as polygons.
         sd: show the standard deviation in place of the mean.
         size: of the dots, in square points.
+        label: of the color bar; the name of the draws if omitted.
         axes: where to draw; a new figure if omitted.
 
     Returns:
@@ -109,7 +111,7 @@ def areas(
     labels = data[axis].values.tolist()
     center, spread = moments(data)
     heights = np.asarray((spread if sd else center).values)
-    norm, colors = scale_of(heights, signed=not sd)
+    norm, colors = scale_of(heights, sd=sd)
     geometry = getattr(places, "geometry", None)
     colored: dict[str, Any] = {"cmap": colors, "norm": norm, "linewidth": 0.4}
     if geometry is None:
@@ -126,8 +128,7 @@ def areas(
         axes.add_collection(drawn)
         axes.autoscale_view()
     axes.set_aspect("equal")
-    name = "f" if data.name is None else str(data.name)
-    color_bar(axes, drawn, f"sd of {name}" if sd else name)
+    color_bar(axes, drawn, bar_name(label, data.name, sd=sd))
     name_axes(axes, "x", "y")
     return axes
 

@@ -89,6 +89,7 @@ def groups(
     *,
     inverse_link: Callable[[Any], Any] | None = None,
     observed: Any = None,
+    response: Any = None,
     group: Any = None,
     probability: float | Sequence[float] = (0.5, 0.95),
     kind: AbstractBand = EqualTailed(),
@@ -104,6 +105,8 @@ def groups(
         at: grid, shape (g,); an even one over the domain if omitted.
         inverse_link: from the predictor to the response, as in `posterior.values`.
         observed: inputs of the data, shape (n,), drawn as a rug; NaN where missing.
+        response: what was observed at each of them, in the units of the curves: dots in place of
+            the rug.
         group: the label of each of them, shape (n,), so that each panel shows its own.
         probability: of the bands; the narrower, the darker.
         kind: of bands, as in `effect`.
@@ -134,7 +137,7 @@ def groups(
             f"`curve` must have an axis of groups besides {SAMPLE}; got {curve.dims}. Use "
             "plotting.effect(curve) for a single curve."
         )
-    rugs = _by_group(observed, group, labels)
+    data = _by_group(observed, response, group, labels)
     draws = values(curve, grid(at), inverse_link=inverse_link)
     axis, points = curve.dims[-1], draws[curve.input_name].values
     everyone = draws.mean((*SAMPLE, axis)).values
@@ -152,8 +155,8 @@ def groups(
     for index, (panel, title) in enumerate(zip(panels, titles, strict=True)):
         panel.plot(points, everyone, "--", color=GRAY, linewidth=1.0, label="mean of all")
         bands(draws.isel({axis: index}), points, axes=panel, **options)
-        if rugs is not None:
-            rug(rugs[index], panel)
+        if data is not None:
+            _draw_data(panel, *data[index])
         panel.set_title("\n".join(wrap(title, _WIDEST)), fontsize="small")
         if axes is None:
             _outer(panel, left=index % columns == 0, bottom=index + columns >= num)
@@ -223,14 +226,16 @@ def effect_and_derivative(
     return panels
 
 
-def _by_group(observed: Any, group: Any, labels: Sequence[Any]) -> list[np.ndarray] | None:
-    """Inputs of each group."""
-    if observed is None and group is None:
+def _by_group(
+    observed: Any, response: Any, group: Any, labels: Sequence[Any]
+) -> list[tuple[np.ndarray, np.ndarray | None]] | None:
+    """Inputs of each group, and responses."""
+    if observed is None and group is None and response is None:
         return None
     if observed is None or group is None:
         raise ValueError(
-            "`observed` and `group` must be given together: the inputs of the data and the label "
-            "of each."
+            "`observed` and `group` must be given together, also for `response`: the inputs of the "
+            "data and the label of each."
         )
     points, names = float64_rows(observed, "observed"), np.asarray(group)
     if names.shape != points.shape:
@@ -238,12 +243,27 @@ def _by_group(observed: Any, group: Any, labels: Sequence[Any]) -> list[np.ndarr
             f"`group` must hold a label for each of the {points.size} observed inputs; got shape "
             f"{names.shape}."
         )
+    heights = None if response is None else float64_rows(response, "response")
+    if heights is not None and heights.shape != points.shape:
+        raise ValueError(
+            f"`response` must hold a number for each of the {points.size} observed inputs; got "
+            f"{heights.size}."
+        )
     if unknown := sorted({str(name) for name in names} - {str(label) for label in labels}):
         raise ValueError(
             f"`group` must hold labels of the curves, {[str(label) for label in labels]}; got "
             f"{unknown}."
         )
-    return [points[names.astype(str) == str(label)] for label in labels]
+    chosen = [names.astype(str) == str(label) for label in labels]
+    return [(points[own], None if heights is None else heights[own]) for own in chosen]
+
+
+def _draw_data(panel: Any, points: np.ndarray, heights: np.ndarray | None) -> None:
+    """A rug of the inputs, or dots."""
+    if heights is None:
+        rug(points, panel)
+    else:
+        panel.plot(points, heights, "o", color=GRAY, markersize=3.5, alpha=0.7, mec="none")
 
 
 def _outer(panel: Any, *, left: bool, bottom: bool) -> None:

@@ -32,11 +32,13 @@ def surface(
     too_far: float = 0.1,
     num_contours: int = 6,
     num_points: int = 50,
+    signed: bool = True,
+    label: str | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """A heat map with contours of the posterior mean of a surface, or of its standard deviation.
 
-    Red is above zero and blue below it, where the mean has both signs.
+    Red is above zero and blue below it, where the mean has both signs and zero means something.
 
     Args:
         surface: f, of two numeric inputs; `f + level` with an intercept.
@@ -49,6 +51,8 @@ def surface(
         too_far: how far, as a share of the grid along each axis; mgcv's `too.far`.
         num_contours: about how many; 0 for none.
         num_points: of each even grid.
+        signed: False where zero is a height like others, as of temperatures: one ramp of colors.
+        label: of the color bar; the name of the surface if omitted.
         axes: where to draw; a new figure if omitted.
 
     Returns:
@@ -83,9 +87,10 @@ def surface(
     if points is not None:
         far = _far(x, z, points, too_far)
         heights = np.where(far, np.nan, heights)
-    name = f"sd of {draws.name}" if sd else str(draws.name)
+    name = bar_name(label, draws.name, sd=sd)
     axes = canvas(axes, width=5.6, height=4.4)
-    heat_map(axes, x, z, heights, name, signed=not sd, num_contours=num_contours)
+    colors = scale_of(heights, sd=sd, signed=signed)
+    heat_map(axes, x, z, heights, name, colors=colors, num_contours=num_contours)
     if points is not None:
         inside = (points[0] >= x.min()) & (points[0] <= x.max())
         inside &= (points[1] >= z.min()) & (points[1] <= z.max())
@@ -101,7 +106,7 @@ def heat_map(
     heights: np.ndarray,
     name: str,
     *,
-    signed: bool,
+    colors: tuple[Normalize, str],
     num_contours: int,
 ) -> None:
     """Cells with a color bar, and contours with their heights.
@@ -112,12 +117,12 @@ def heat_map(
         z: grid, shape (h,).
         heights: shape (h, g), NaN where nothing is shown.
         name: of the heights.
-        signed: whether heights have a zero that means something.
+        colors: what `scale_of` returns.
         num_contours: about how many; 0 for none.
     """
-    norm, colors = scale_of(heights, signed=signed)
+    norm, ramp = colors
     mesh = axes.pcolormesh(
-        x, z, heights, cmap=colors, norm=norm, shading="gouraud" if _whole(heights) else "nearest",
+        x, z, heights, cmap=ramp, norm=norm, shading="gouraud" if _whole(heights) else "nearest",
         rasterized=True,
     )  # fmt: skip
     color_bar(axes, mesh, name)
@@ -131,22 +136,37 @@ def heat_map(
             text.set_path_effects([effects.withStroke(linewidth=1.6, foreground="white")])
 
 
-def scale_of(heights: np.ndarray, *, signed: bool) -> tuple[Normalize, str]:
+def scale_of(
+    heights: np.ndarray, *, sd: bool = False, signed: bool = True
+) -> tuple[Normalize, str]:
     """How heights become colors: around zero where they have both signs.
 
     Args:
         heights: any shape, NaN where nothing is shown.
+        sd: whether they are standard deviations.
         signed: whether they have a zero that means something.
     """
     drawn = heights[np.isfinite(heights)]
     low, high = (float(drawn.min()), float(drawn.max())) if drawn.size else (0.0, 1.0)
     if signed and low < 0.0 < high:
         return CenteredNorm(0.0, max(-low, high)), _SIGNED
-    return Normalize(low, high if high > low else low + 1.0), _PLAIN if signed else _SPREAD
+    return Normalize(low, high if high > low else low + 1.0), _SPREAD if sd else _PLAIN
+
+
+def bar_name(label: str | None, name: Any, *, sd: bool) -> str:
+    """What colors stand for.
+
+    Args:
+        label: what a user calls it, or None.
+        name: of the function, or None.
+        sd: whether its standard deviation is shown.
+    """
+    name = "f" if name is None else str(name)
+    return (f"sd of {name}" if sd else name) if label is None else label
 
 
 def color_bar(axes: Axes, drawn: Any, name: str) -> None:
-    """A bar of the colors beside the axes.
+    """A bar of the colors beside the axes, as high as these.
 
     Args:
         axes: the axes.
@@ -154,7 +174,8 @@ def color_bar(axes: Axes, drawn: Any, name: str) -> None:
         name: what they stand for.
     """
     figure: Any = axes.figure
-    bar = figure.colorbar(drawn, ax=axes, pad=0.02, fraction=0.06)
+    # Within the axes' own box, which follows where the units of both directions are equal.
+    bar = figure.colorbar(drawn, cax=axes.inset_axes((1.03, 0.0, 0.045, 1.0)))
     bar.set_label(name)
     bar.outline.set_visible(False)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.linalg
 
 from numpyro_splines.regression import AdditivePredictor
+from numpyro_splines.regression.layout import terms_of
 from numpyro_splines.validation import float64_array
 
 # Directions of the columns that are this much shorter than the longest are none.
@@ -60,7 +61,7 @@ def concurvity(predictor: AdditivePredictor, coefficients: Any = None) -> pd.Dat
             f"`coefficients` must be the {len(gram)} of the predictor; got shape {given.shape}."
         )
     rows = {}
-    for name, columns in _terms(predictor).items():
+    for name, columns in terms_of(predictor.effects, predictor.owned).items():
         own, explained = _parts(gram, columns)
         rows[name] = {
             "worst": float(_largest(own, explained)),
@@ -70,21 +71,6 @@ def concurvity(predictor: AdditivePredictor, coefficients: Any = None) -> pd.Dat
             b = given[columns]
             rows[name]["observed"] = float(b @ explained @ b / (b @ own @ b))
     return pd.DataFrame.from_dict(rows, orient="index").clip(0.0, 1.0)
-
-
-def _terms(predictor: AdditivePredictor) -> dict[str, np.ndarray]:
-    """Columns of each effect and of each of its components, by name."""
-    terms: dict[str, np.ndarray] = {}
-    for position, effect in enumerate(predictor.effects):
-        parts = {
-            effect.site(own.site).removesuffix(".modes"): np.arange(own.start, own.stop)
-            for own in predictor.owned
-            if own.effect == position
-        }
-        terms[effect.name] = np.concatenate(list(parts.values()))
-        if len(effect.coefficient_shape) > 1:
-            terms |= {name: own for name, own in parts.items() if name not in terms}
-    return terms
 
 
 def _parts(gram: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,8 @@ def population(
 ) -> Any:
     """Draws of the function of the population; see `TensorEffect.population`.
 
+    It is without the intercept of the model: for means and probabilities add that, then the link.
+
     Args:
         effect: with a `GroupMargin` of the kind "population".
         key: random key.
@@ -57,6 +59,8 @@ def new_levels(
     prefix: str = "",
 ) -> Any:
     """Draws of the function for levels that were not seen; see `TensorEffect.new_levels`.
+
+    Without the intercept of the model, as in `population`.
 
     Args:
         effect: as in `population`.

@@ -25,7 +25,9 @@ from numpyro_splines.functions import (
 from numpyro_splines.measure import Measure
 from numpyro_splines.priors.adaptive import AdaptiveSmooth, HorseshoeSmooth
 from numpyro_splines.priors.coordinates import Coordinates
+from numpyro_splines.priors.correlated import CorrelatedAverages, CorrelatedLevels
 from numpyro_splines.priors.gaussian import GaussianSmooth
+from numpyro_splines.priors.joint import JointCoordinates
 from numpyro_splines.priors.positive import PositiveSmooth, SimplexSmooth
 from numpyro_splines.priors.profiles import Balanced, Known, Scaled, Separate
 from numpyro_splines.priors.shape import ConvexSmooth, MonotoneSmooth
@@ -94,6 +96,9 @@ KINDS: dict[str, type] = {
     "Sum": components.Sum,
     "TensorSmooth": TensorSmooth,
     "Block": Block,
+    "CorrelatedLevels": CorrelatedLevels,
+    "CorrelatedAverages": CorrelatedAverages,
+    "JointCoordinates": JointCoordinates,
     "Balanced": Balanced,
     "Known": Known,
     "Scaled": Scaled,

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.components import AbstractComponents, Parts, Precision, Product, Sum
+from numpyro_splines.components import AbstractComponents, Partition, Parts, Precision, Product, Sum
 from numpyro_splines.margins import AbstractMargin, GroupMargin
 from numpyro_splines.priors.arguments import check_coefficient, check_scale
 from numpyro_splines.priors.block import Block
 from numpyro_splines.priors.coordinates import uninformed
+from numpyro_splines.priors.correlated import correlated
 from numpyro_splines.priors.profiles import AbstractProfile, Balanced, Known, Scaled, Separate
 from numpyro_splines.priors.tensor import TensorSmooth
 
@@ -44,26 +45,7 @@ def assemble(
     """
     linear_prior = check_coefficient(linear, "linear")
     partition = components.partition(margins)
-    names = tuple(margins)
-    blocks, priors, anisotropies = [], {}, []
-    for name, tuples, rule in partition.components:
-        if not tuples:
-            raise ValueError(
-                f"Component {name!r} must have functions; the margins have none in its parts. "
-                "Leave it out."
-            )
-        entries = np.concatenate([_entries(margins, t) for t in tuples])
-        sizes, profile = _spread(name, margins, tuples, rule)
-        site = f"{name}.modes" if name else "modes"
-        blocks.append(_block(site, entries, sizes, profile))
-        inputs = sum(any(t[d] != "constant" for t in tuples) for d in range(len(names)))
-        default = _INTERACTION if inputs > 1 and isinstance(profile, Scaled | Balanced) else _SCALE
-        for key in _scale_names(profile):
-            priors[key] = dist.HalfNormal(default)
-        if isinstance(profile, Balanced):
-            assert isinstance(rule, Sum)
-            num = len(profile.penalties) - 1
-            anisotropies.append((profile.anisotropy, rule.anisotropy, num))
+    blocks, priors, anisotropies = _of_components(margins, partition)
     if partition.linear:
         entries = np.concatenate([_entries(margins, t) for t in partition.linear])
         deviation = np.inf
@@ -84,8 +66,35 @@ def assemble(
         margins=tuple(margins.values()),
         linear_prior=linear_prior,
         blocks=tuple(blocks),
+        correlated=correlated(margins, blocks),
         position=position,
     )
+
+
+def _of_components(
+    margins: Mapping[str, AbstractMargin], partition: Partition
+) -> tuple[list[Block], dict[str, Any], list[tuple[str, float, int]]]:
+    """Blocks of the components, default priors of their scales, and their anisotropies."""
+    blocks, priors, anisotropies = [], {}, []
+    for name, tuples, rule in partition.components:
+        if not tuples:
+            raise ValueError(
+                f"Component {name!r} must have functions; the margins have none in its parts. "
+                "Leave it out."
+            )
+        entries = np.concatenate([_entries(margins, t) for t in tuples])
+        sizes, profile = _spread(name, margins, tuples, rule)
+        site = f"{name}.modes" if name else "modes"
+        blocks.append(_block(site, entries, sizes, profile))
+        inputs = sum(any(t[d] != "constant" for t in tuples) for d in range(len(margins)))
+        default = _INTERACTION if inputs > 1 and isinstance(profile, Scaled | Balanced) else _SCALE
+        for key in _scale_names(profile):
+            priors[key] = dist.HalfNormal(default)
+        if isinstance(profile, Balanced):
+            assert isinstance(rule, Sum)
+            num = len(profile.penalties) - 1
+            anisotropies.append((profile.anisotropy, rule.anisotropy, num))
+    return blocks, priors, anisotropies
 
 
 def _block(site: str, entries: np.ndarray, sizes: np.ndarray, profile: AbstractProfile) -> Block:
@@ -128,13 +137,7 @@ def _spread(
     penalties = _over(margins, tuples, _penalties)
     if isinstance(rule, Product):
         variances = _over(margins, tuples, _variances).prod(axis=0)
-        # As many as if the variances of the modes of each margin summed to one.
-        total = sum(
-            np.prod(
-                [m.num_linear for m, p in zip(margins.values(), t, strict=True) if p == "linear"]
-            )
-            for t in tuples
-        )
+        total = sum(_mass(margins, one) for one in tuples)
         return np.sqrt(variances / total), Scaled(f"{prefix}scale")
     if not penalties.any(axis=0).all():
         raise ValueError(

@@ -56,7 +56,8 @@ class Block(eqx.Module):
         own = xp.asarray(own)
         if self.profile.common and not self.common:
             own = own[..., None]
-        return xp.sqrt(self._variance(own, values))
+        # A number of NumPy is an array again: it stays on the host, in its precision.
+        return xp.asarray(xp.sqrt(self._variance(own, values)))
 
     def _variance(self, own: Any, values: Mapping[str, Any]) -> Any:
         variance = own**2

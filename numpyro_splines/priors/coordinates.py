@@ -116,7 +116,7 @@ def informed(information: np.ndarray, score: np.ndarray | None = None) -> Coordi
 
 
 def seen_apart(
-    covariance: np.ndarray, estimate: np.ndarray, precision: np.ndarray, *, turned: bool
+    covariance: np.ndarray, estimate: np.ndarray, precision: Any, *, turned: bool = True
 ) -> Coordinates:
     """Coordinates of a block from its posterior when all others are unknown.
 

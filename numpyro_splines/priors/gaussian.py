@@ -10,7 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from numpyro_splines.priors.coordinates import Coordinates, informed
+from numpyro_splines.priors.coordinates import Coordinates, informed, seen_apart
 from numpyro_splines.priors.modes import combine, draw, draw_vector
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 from numpyro_splines.spectrum import Spectrum
@@ -57,14 +57,6 @@ class GaussianSmooth(AbstractGaussianSmooth):
     def columns(self) -> Any:
         """Coefficients of the functions sd_m psi_m, shape (K, number of modes)."""
         return self.spectrum.modes * self.spectrum.standard_deviations
-
-    @property
-    def center(self) -> Any:
-        """Coefficients of the prior mean of f, as far as it is known in advance; shape (K,)."""
-        mean = np.zeros(self.linear.shape[0]) if self.mean is None else self.mean
-        if type(self.linear_prior) is not dist.Normal or self.linear_scale is not None:
-            return mean
-        return mean + np.asarray(self.linear_prior.loc) * self.linear.sum(-1)
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "*batch num_coefficients"]:
         modes = self.mode_coordinates.sample(site("modes"), self.scales(site))
@@ -180,8 +172,26 @@ class GaussianSmooth(AbstractGaussianSmooth):
         names = {"modes": "scale", "linear": "linear_scale"}
         return {site: {names[site]: np.ones(())} for site in self.spreads(values)}
 
+    def center_of(self, site: str) -> Any:
+        given = site == "linear" and self.linear_scale is None
+        return getattr(self.linear_prior, "loc", 0.0) if given else 0.0
+
     def combined(self, values: Mapping[str, Any]) -> Any:
         return self.coefficients(values["modes"], values.get("linear"))
+
+    def adapted(
+        self, covariance: np.ndarray, estimates: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> GaussianSmooth:
+        spread = self.deviations(values["scale"], values.get("linear_scale"))
+        # The linear coefficients come first.
+        first = slice(self.num_linear, None)
+        modes = seen_apart(covariance[first, first], estimates["modes"], spread[0] ** -2.0)
+        if not self.num_linear:
+            return self.in_coordinates(modes, self.linear_coordinates)
+        last = slice(self.num_linear)
+        linear = estimates["linear"] - np.asarray(self.center_of("linear"))
+        own = seen_apart(covariance[last, last], linear, spread[1] ** -2.0)
+        return self.in_coordinates(modes, own)
 
     def degrees_of_freedom(
         self, scale: Any, noise: Any, num_observations: float, linear_scale: Any = None

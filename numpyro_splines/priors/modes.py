@@ -61,3 +61,15 @@ def draw_anisotropies(name: str, deviation: float, num: int) -> Array:
     """Draw `num` logarithms of ratios of penalties inside a model, Normal(0, deviation) each."""
     prior = dist.Normal(0.0, deviation).expand([num]).to_event(1)
     return jnp.asarray(numpyro.sample(name, prior), jnp.result_type(float))
+
+
+def draw_correlations(name: str, num: int, concentration: float) -> Array:
+    """Draw the lower factor of a correlation matrix inside a model.
+
+    Sites: that of the factor, and `<name without "_factor">`, the correlations below the diagonal.
+    """
+    factor = jnp.asarray(numpyro.sample(name, dist.LKJCholesky(num, concentration)))
+    matrix = factor @ factor.swapaxes(-1, -2)
+    rows, columns = np.tril_indices(num, -1)
+    numpyro.deterministic(name.removesuffix("_factor"), matrix[..., rows, columns])
+    return factor

@@ -54,9 +54,25 @@ def _of_rows(
     where = np.flatnonzero(complete)
     for start in range(0, where.size, _ROWS):
         chosen = where[start : start + _ROWS]
-        design = np.ones((chosen.size, 1))
-        for margin, own in zip(margins, rows, strict=True):
-            columns = margin.design(*(c[chosen] for c in own)) @ np.asarray(margin.functions)
-            design = (design[:, :, None] * columns[:, None, :]).reshape(chosen.size, -1)
+        design = products_at(margins, [tuple(c[chosen] for c in own) for own in rows])
         total += design.T @ design
     return total
+
+
+def products_at(
+    margins: Sequence[AbstractMargin], rows: Sequence[tuple[np.ndarray, ...]]
+) -> np.ndarray:
+    """Products of functions of all margins at complete rows.
+
+    Args:
+        margins: of the effect.
+        rows: inputs of each margin, of shape (n,).
+
+    Returns:
+        Shape (n, p).
+    """
+    design = np.ones((len(rows[0][0]), 1))
+    for margin, own in zip(margins, rows, strict=True):
+        columns = margin.design(*own) @ np.asarray(margin.functions)
+        design = (design[:, :, None] * columns[:, None, :]).reshape(len(design), -1)
+    return design

@@ -11,7 +11,7 @@ import numpyro
 import numpyro.distributions as dist
 
 from numpyro_splines.priors.base import AbstractSmooth
-from numpyro_splines.priors.modes import draw, draw_anisotropies
+from numpyro_splines.priors.modes import draw, draw_anisotropies, draw_correlations
 from numpyro_splines.priors.sizes import typical_size
 
 
@@ -30,6 +30,18 @@ class Section(NamedTuple):
     size: int
     prior: dist.Distribution | None
     common: bool = True
+
+
+def component_of(site: str) -> str:
+    """The component of an effect of several inputs that a section is.
+
+    Args:
+        site: its short name, such as "x:z.modes".
+
+    Returns:
+        "x:z"; "linear" for what has no scale, "modes" for a component without a name.
+    """
+    return site.removesuffix(".modes")
 
 
 class AbstractGaussianSmooth(AbstractSmooth):
@@ -54,9 +66,15 @@ class AbstractGaussianSmooth(AbstractSmooth):
         return ()
 
     @property
+    def correlations(self) -> tuple[tuple[str, int, float], ...]:
+        """Short name, size and concentration of the LKJ prior of each correlation matrix."""
+        return ()
+
+    @property
     def hyperparameter_names(self) -> tuple[str, ...]:
         """Short names of the sites of all hyperparameters."""
-        return (*self.scale_priors, *(name for name, _, _ in self.anisotropies))
+        further = (*self.anisotropies, *self.correlations)
+        return (*self.scale_priors, *(name for name, _, _ in further))
 
     def hyperparameters(
         self, site: Callable[[str], str], given: Mapping[str, Any] | None = None
@@ -73,12 +91,15 @@ class AbstractGaussianSmooth(AbstractSmooth):
         }
         for name, deviation, num in self.anisotropies:
             values[name] = draw_anisotropies(site(name), deviation, num)
+        for name, num, concentration in self.correlations:
+            values[name] = draw_correlations(site(name), num, concentration)
         return values
 
     def typical(self) -> dict[str, Any]:
         """Typical sizes of the hyperparameters before data, by short names; on the host."""
         sizes = {name: np.asarray(typical_size(own)) for name, own in self.scale_priors.items()}
-        return {**sizes, **{name: np.zeros(num) for name, _, num in self.anisotropies}}
+        sizes |= {name: np.zeros(num) for name, _, num in self.anisotropies}
+        return {**sizes, **{name: np.eye(num) for name, num, _ in self.correlations}}
 
     @abc.abstractmethod
     def spreads(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +123,14 @@ class AbstractGaussianSmooth(AbstractSmooth):
             By short site name of the section, then of the hyperparameter: with respect to the
             logarithm of the square of a scale, shape () or (size,), or to each anisotropy, shape
             (number of them, size).
+        """
+
+    @abc.abstractmethod
+    def center_of(self, site: str) -> Any:
+        """Prior mean of each coefficient of a section, a number.
+
+        Args:
+            site: its short name.
         """
 
     @abc.abstractmethod
@@ -129,4 +158,18 @@ class AbstractGaussianSmooth(AbstractSmooth):
         Args:
             covariances: of the sections, given the hyperparameters.
             values: the hyperparameters.
+        """
+
+    @abc.abstractmethod
+    def adapted(
+        self, covariance: np.ndarray, estimates: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> Any:
+        """The same prior in coordinates in which each section is standard, the others unknown.
+
+        Args:
+            covariance: posterior covariance of all sections, in their order, given the
+                hyperparameters.
+            estimates: posterior mean of each section by short site name.
+            values: the hyperparameters, by short names; typical correlations where these are left
+                out.
         """

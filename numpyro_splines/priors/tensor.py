@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,8 @@ from numpyro_splines.margins import AbstractMargin
 from numpyro_splines.ops.arrays import array_module, one_program
 from numpyro_splines.priors.block import Block
 from numpyro_splines.priors.coordinates import Coordinates, informed, inverse_of, seen_apart
+from numpyro_splines.priors.correlated import AbstractCorrelated, CorrelatedLevels
+from numpyro_splines.priors.joint import JointCoordinates
 from numpyro_splines.priors.modes import combine, draw_vector
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, Section
 
@@ -40,6 +41,7 @@ class TensorSmooth(AbstractGaussianSmooth):
     ratios: tuple[tuple[str, float, int], ...] = eqx.field(static=True)
     linear_prior: dist.Distribution
     blocks: tuple[Block, ...]
+    correlated: tuple[AbstractCorrelated, ...]
     position: np.ndarray
 
     @property
@@ -54,9 +56,13 @@ class TensorSmooth(AbstractGaussianSmooth):
 
     def sample(self, site: Callable[[str], str]) -> Float[Array, "..."]:
         values = self.hyperparameters(site)
-        drawn = {}
+        drawn: dict[str, Any] = {}
+        for own in self.correlated:
+            drawn.update(own.sample(site, values, self.center_of(own.sites[0])))
         for block in self.blocks:
             name = site(block.site)
+            if block.site in drawn:
+                continue
             if self.standardizes(block):
                 center, spread = self._moments(block, values)
                 drawn[block.site] = block.coordinates.sample(name, spread, center)
@@ -79,6 +85,18 @@ class TensorSmooth(AbstractGaussianSmooth):
     @property
     def anisotropies(self) -> tuple[tuple[str, float, int], ...]:
         return self.ratios
+
+    @property
+    def correlations(self) -> tuple[tuple[str, int, float], ...]:
+        own = self.correlated_levels
+        return tuple(
+            (levels.correlation, len(levels.scales), levels.concentration) for levels in own
+        )
+
+    @property
+    def correlated_levels(self) -> tuple[CorrelatedLevels, ...]:
+        """Those of `correlated` that are not averages."""
+        return tuple(own for own in self.correlated if isinstance(own, CorrelatedLevels))
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -127,7 +145,7 @@ class TensorSmooth(AbstractGaussianSmooth):
         spread = block.spread(values)
         if block.coordinates.rotation is None and block.common:
             spread = array_module(spread).asarray(spread)[..., None]
-        return self.center(block), spread
+        return self.center_of(block.site), spread
 
     def combined(self, values: Mapping[str, Any]) -> Any:
         """Coefficients of the raw product basis from those of the sites; NumPy or JAX.
@@ -163,44 +181,51 @@ class TensorSmooth(AbstractGaussianSmooth):
                 all products of functions, shape (num_products, num_products); or its diagonal
                 alone, where these are very many.
         """
+        blocks = [self.block(section.site) for section in self.sections]
         if information.ndim == 1:
-            own = [information[b.entries] * b.sizes**2 for b in self.blocks]
-            return self._in_coordinates([Coordinates(None, v, 0.0 * v, True) for v in own])
-        sizes = np.concatenate([block.sizes for block in self.blocks])
-        entries = np.concatenate([block.entries for block in self.blocks])
+            own = {b.site: information[b.entries] * b.sizes**2 for b in blocks}
+            seen = [Coordinates(None, own[b.site], 0.0 * b.sizes, True) for b in self.blocks]
+            joints = [
+                c.informed_apart(np.concatenate([own[s] for s in c.sites])) for c in self.correlated
+            ]
+            return self._in_coordinates(seen, joints)
+        sizes = np.concatenate([block.sizes for block in blocks])
+        entries = np.concatenate([block.entries for block in blocks])
         own = information[np.ix_(entries, entries)] * np.outer(sizes, sizes)
         values = self.typical()
-        spreads = [self.spread_known(block, values) for block in self.blocks]
-        pairs = zip(spreads, self.blocks, strict=True)
+        pairs = [(self.spread_known(block, values), block) for block in blocks]
         precision = np.concatenate([np.broadcast_to(s**-2.0, b.entries.shape) for s, b in pairs])
         covariance = inverse_of(own + np.diag(precision))
-        stops = np.cumsum([0, *(block.entries.size for block in self.blocks)])
-        places = [np.arange(a, b) for a, b in itertools.pairwise(stops)]
-        pairs = list(zip(self.blocks, places, strict=True))
-        covariances = {block.site: covariance[np.ix_(place, place)] for block, place in pairs}
-        return self.adapted(
-            covariances, {b.site: np.zeros(b.entries.size) for b, _ in pairs}, values
-        )
+        means = {b.site: self.center_of(b.site) + np.zeros(b.sizes.shape) for b in blocks}
+        return self.adapted(covariance, means, values)
 
     def adapted(
-        self,
-        covariances: Mapping[str, np.ndarray],
-        estimates: Mapping[str, np.ndarray],
-        values: Mapping[str, Any],
+        self, covariance: np.ndarray, estimates: Mapping[str, np.ndarray], values: Mapping[str, Any]
     ) -> TensorSmooth:
-        """The same prior in coordinates in which each block is standard, the others unknown.
-
-        Args:
-            covariances: posterior covariance of each block, by short site name.
-            estimates: posterior mean of each, less that of the prior.
-            values: the hyperparameters of this posterior, by short names.
-        """
+        stops = np.cumsum([0, *(section.size for section in self.sections)])
+        places = {
+            s.site: np.arange(e - s.size, e) for s, e in zip(self.sections, stops[1:], strict=True)
+        }
+        means = {
+            b.site: estimates[b.site] - np.asarray(self.center_of(b.site)) for b in self.blocks
+        }
         coordinates = []
         for block in self.blocks:
             precision = self.spread_known(block, values) ** -2.0
-            known = covariances[block.site], estimates[block.site]
-            coordinates.append(seen_apart(*known, precision, turned=block.common))
-        return self._in_coordinates(coordinates)
+            own = covariance[np.ix_(places[block.site], places[block.site])]
+            coordinates.append(seen_apart(own, means[block.site], precision, turned=block.common))
+        values, joints = {**self.typical(), **values}, []
+        for joint in self.correlated:
+            rows = np.concatenate([places[site] for site in joint.sites])
+            mean = np.concatenate([means[site] for site in joint.sites])
+            joints.append(
+                joint.informed(covariance[np.ix_(rows, rows)], mean, joint.factor(values))
+            )
+        return self._in_coordinates(coordinates, joints)
+
+    def block(self, site: str) -> Block:
+        """The block of a site, by its short name."""
+        return next(block for block in self.blocks if block.site == site)
 
     def informed_alone(self, information: np.ndarray) -> TensorSmooth:
         """`informed` for one margin, whose functions are orthogonal at the observations.
@@ -212,13 +237,18 @@ class TensorSmooth(AbstractGaussianSmooth):
         columns = [np.take(functions, b.entries, axis=1) * b.sizes for b in self.blocks]
         return self._in_coordinates([informed(v.T @ information @ v) for v in columns])
 
-    def _in_coordinates(self, coordinates: list[Coordinates]) -> TensorSmooth:
+    def _in_coordinates(
+        self, coordinates: list[Coordinates], joints: Sequence[JointCoordinates] = ()
+    ) -> TensorSmooth:
         """The same prior with these coordinates of its blocks."""
-        return eqx.tree_at(lambda s: [b.coordinates for b in s.blocks], self, coordinates)
+        return eqx.tree_at(
+            lambda s: [own.coordinates for own in (*s.blocks, *(s.correlated if joints else ()))],
+            self,
+            [*coordinates, *joints],
+        )
 
-    def center(self, block: Block) -> Any:
-        """Prior mean of the coefficients of a block, a number."""
-        return getattr(self.linear_prior, "loc", 0.0) if block.site == "linear" else 0.0
+    def center_of(self, site: str) -> Any:
+        return getattr(self.linear_prior, "loc", 0.0) if site == "linear" else 0.0
 
     def variances(self, values: Mapping[str, Any]) -> Any:
         """Prior variances of the coefficients of all products, zero where left out; on the host.

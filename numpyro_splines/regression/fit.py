@@ -10,13 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.effects import AbstractEffect, TensorEffect
-from numpyro_splines.priors.coordinates import Coordinates, informed, uninformed
-from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.tensor import TensorSmooth
+from numpyro_splines.effects import AbstractEffect
+from numpyro_splines.priors.coordinates import Coordinates, seen_apart
 from numpyro_splines.regression import reml
 from numpyro_splines.regression.families import AbstractFamily, Gaussian
-from numpyro_splines.regression.layout import Block, gaussian, normal_moments, standardizes
+from numpyro_splines.regression.layout import (
+    Block,
+    gaussian,
+    normal_moments,
+    standardizes,
+    terms_of,
+)
 from numpyro_splines.regression.likelihoods import (
     AbstractLikelihood,
     GaussianLikelihood,
@@ -162,22 +166,10 @@ class PenalizedFit(eqx.Module):
                 f"got {effect!r}."
             )
         smooth = gaussian(effect)
-        if isinstance(smooth, TensorSmooth):
-            return eqx.tree_at(lambda e: e.smooth, effect, self._adapted_tensor(effect, smooth))
-        assert isinstance(smooth, GaussianSmooth)
-        spread = smooth.deviations(float(self._hyperparameters(effect)["scale"]))
-        loc = getattr(smooth.linear_prior, "loc", 0.0)
-        modes = self._coordinates(effect.site("modes"), 0.0, spread[0])
-        linear = self._coordinates(effect.site("linear"), float(loc), spread[1])
-        return eqx.tree_at(lambda e: e.smooth, effect, smooth.in_coordinates(modes, linear))
-
-    def _adapted_tensor(self, effect: Any, smooth: TensorSmooth) -> TensorSmooth:
-        sites = {block.site: effect.site(block.site) for block in smooth.blocks}
-        covariances = {short: self._covariance(site) for short, site in sites.items()}
-        estimates = {
-            b.site: self.values[sites[b.site]] - np.asarray(smooth.center(b)) for b in smooth.blocks
-        }
-        return smooth.adapted(covariances, estimates, self._hyperparameters(effect))
+        sites = [effect.site(section.site) for section in smooth.sections]
+        estimates = {s.site: self.values[effect.site(s.site)] for s in smooth.sections}
+        own = smooth.adapted(self._covariance(*sites), estimates, self._hyperparameters(effect))
+        return eqx.tree_at(lambda e: e.smooth, effect, own)
 
     def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
         if predictor.blocks != self.predictor.blocks:
@@ -206,21 +198,13 @@ class PenalizedFit(eqx.Module):
     def _coordinates(self, site: str, mean: float, deviation: float) -> Coordinates:
         """Those in which the posterior of a site is standard, given all scales, others unknown."""
         covariance = self._covariance(site)
-        num = len(covariance)
-        if num == 0:
-            return uninformed(0)
-        posterior = np.linalg.inv(covariance)
-        location = np.zeros(num)
-        if np.isfinite(deviation):
-            posterior = posterior - np.eye(num) / deviation**2
-            values = np.atleast_1d(self.values[site]) - mean
-            location = np.linalg.inv(covariance) @ values
-        return informed(posterior, location)
+        values = np.atleast_1d(self.values[site]) - mean
+        return seen_apart(covariance, values, deviation**-2.0)
 
-    def _covariance(self, site: str) -> np.ndarray:
-        """Of the coefficients of a site, given the scales; empty where there is no such site."""
-        own = [b for b in self.predictor.blocks if b.site == site]
-        rows = np.concatenate([np.arange(b.start, b.stop) for b in own] or [np.zeros(0, int)])
+    def _covariance(self, *sites: str) -> np.ndarray:
+        """Of the coefficients of sites, one after the other, given the scales."""
+        places = {b.site: np.arange(b.start, b.stop) for b in self.predictor.blocks}
+        rows = np.concatenate([places[site] for site in sites])
         return self.covariance[np.ix_(rows, rows)]
 
     def _hyperparameters(self, effect: AbstractEffect) -> dict[str, Any]:
@@ -314,14 +298,8 @@ def penalized_fit(
 
 def _freedoms(predictor: AdditivePredictor, freedom: np.ndarray) -> dict[str, np.ndarray]:
     """Of each effect, and of each component of effects of several inputs."""
-    result = {effect.name: np.zeros(()) for effect in predictor.effects}
-    for own in predictor.owned:
-        effect, part = predictor.effects[own.effect], freedom[own.start : own.stop].sum()
-        result[effect.name] = result[effect.name] + part
-        component = own.site.removesuffix("modes").removesuffix(".")
-        if isinstance(effect, TensorEffect) and component:
-            result[f"{effect.name}.{component}"] = np.asarray(part)
-    return result
+    terms = terms_of(predictor.effects, predictor.owned)
+    return {name: freedom[own].sum() for name, own in terms.items()}
 
 
 def _unconstrained_slope(support: Any, scale: float) -> float:

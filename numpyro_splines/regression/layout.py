@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.gaussian import GaussianSmooth
-from numpyro_splines.priors.sections import AbstractGaussianSmooth
+from numpyro_splines.priors.sections import AbstractGaussianSmooth, component_of
 from numpyro_splines.validation import float64_array, is_traced, kinds_of
 
 
@@ -67,6 +67,29 @@ def sections_of(effects: tuple[AbstractEffect, ...], start: int) -> tuple[Own, .
     return tuple(result)
 
 
+def terms_of(effects: tuple[AbstractEffect, ...], owned: tuple[Own, ...]) -> dict[str, np.ndarray]:
+    """Where the coefficients of each effect lie, and of each component of those of several inputs.
+
+    Args:
+        effects: the effects.
+        owned: their sections.
+
+    Returns:
+        By name, "f" and "f.x:z".
+    """
+    terms: dict[str, np.ndarray] = {}
+    for position, effect in enumerate(effects):
+        parts = {
+            effect.site(component_of(own.site)): np.arange(own.start, own.stop)
+            for own in owned
+            if own.effect == position
+        }
+        terms[effect.name] = np.concatenate(list(parts.values()))
+        if isinstance(effect, TensorEffect):
+            terms |= parts
+    return terms
+
+
 def layout(
     effects: tuple[AbstractEffect, ...],
     owned: tuple[Own, ...],
@@ -108,6 +131,20 @@ def check_smooths(smooths: tuple[Any, ...]) -> None:
             raise TypeError(
                 f"`{own[0].name}` must have a prior without `linear_scale` and `mean`: these "
                 "need all coefficients drawn in the model, with `effect.sample()`."
+            )
+        if smooth.correlations:
+            raise TypeError(
+                f"`{own[0].name}` must have a prior without `correlated`: a predictor holds "
+                "coefficients that are independent given their scales. Draw it in the model, with "
+                "`effect.sample()`."
+            )
+        if any(
+            s.prior is None and np.any(smooth.center_of(s.site) != 0.0) for s in smooth.sections
+        ):
+            raise TypeError(
+                f"`{own[0].name}` must have a prior `linear` of mean zero, where levels are a "
+                "population, to be one of a predictor. Draw it in the model, with "
+                "`effect.sample()`, or add a linear term that has the mean."
             )
 
 

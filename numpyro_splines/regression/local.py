@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
-from numpyro_splines.functions import IndexAxis
+from numpyro_splines.functions import BasisAxis, PolynomialAxis, local_table, located
+from numpyro_splines.functions.axes import AbstractAxis
 from numpyro_splines.margins.levels import AbstractLevelMargin
-from numpyro_splines.ops import piecewise
 from numpyro_splines.validation import float64_array, kinds_of
 
 _COLUMNS = 128  # of the local matrix that are worked out at once
@@ -80,12 +80,8 @@ def local_rows(effect: AbstractEffect, inputs: Sequence[np.ndarray]) -> LocalRow
     Raises:
         ValueError: if f is not defined at an input.
     """
-    if isinstance(effect, SplineEffect):
-        bases: list[tuple[str, Any]] = [(f"x of {effect.name}", effect.basis)]
-    else:
-        assert isinstance(effect, TensorEffect)
-        bases = [(f"{axis.name} of {effect.name}", axis) for axis in effect.axes]
-    axes = tuple(_axis(own, x, n) for (n, own), x in zip(bases, inputs, strict=True))
+    own = _axes_of(effect)
+    axes = tuple(_axis(axis, x, effect.name) for axis, x in zip(own, inputs, strict=True))
     sizes = tuple(axis.table.shape[1] for axis in axes)
     flat = np.ravel_multi_index(tuple(axis.cell for axis in axes), sizes)
     visited, index = np.unique(flat, return_inverse=True)
@@ -96,29 +92,36 @@ def local_rows(effect: AbstractEffect, inputs: Sequence[np.ndarray]) -> LocalRow
     return LocalRows(index.reshape(-1), values, axes, cells)
 
 
-def _axis(own: Any, x: np.ndarray, name: str) -> Axis:
-    if isinstance(own, IndexAxis):
-        return Axis(x, np.ones((x.size, 1)), np.eye(own.size)[:, :, None])
-    if hasattr(own, "functions"):
-        breakpoints, table, periodic = own.breakpoints, np.asarray(own.functions), own.periodic
-    elif hasattr(own, "pieces"):
-        breakpoints, table, periodic = own.pieces()
-    else:
+def _axes_of(effect: AbstractEffect) -> Sequence[AbstractAxis]:
+    """The inputs of an effect."""
+    if not isinstance(effect, SplineEffect):
+        assert isinstance(effect, TensorEffect)
+        return effect.axes
+    basis = effect.basis
+    pieces = getattr(basis, "pieces", None)
+    return (BasisAxis("x", basis) if pieces is None else PolynomialAxis("x", *pieces()),)
+
+
+def _axis(axis: AbstractAxis, x: np.ndarray, effect: str) -> Axis:
+    if isinstance(axis, BasisAxis):
         # Functions of a basis of the user's own are their own local functions, in one cell.
-        basis = getattr(own, "basis", own)
+        basis: Any = axis.basis
         values = basis.collocation(x)
         return Axis(np.zeros(x.size, int), values, np.eye(values.shape[1])[:, None])
-    breakpoints = np.asarray(breakpoints)
-    points = piecewise.wrap(x, breakpoints)[0] if periodic else x
-    row, u = piecewise.locate(points, breakpoints)
-    broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
-    if broken[row].any():
+    cell, u = located(axis, x)
+    (table,) = local_table([axis])
+    table = np.moveaxis(table, -1, 0)
+    if u is None:
+        return Axis(cell, np.ones((x.size, 1)), table)
+    broken = np.flatnonzero(~np.all(np.isfinite(table), axis=(0, 2))[cell])
+    if broken.size:
+        lower, upper = axis.domain
         raise ValueError(
-            f"`{name}` must lie where the curve is defined; got {x[broken[row]][0]:.17g} at "
-            f"index {int(np.flatnonzero(broken[row])[0])}, outside the domain "
-            f"({breakpoints[0]}, {breakpoints[-1]}). Use another extrapolation or a wider domain."
+            f"`{axis.name} of {effect}` must lie where the curve is defined; got "
+            f"{x[broken[0]]:.17g} at index {broken[0]}, outside the domain ({lower}, {upper}). Use "
+            "another extrapolation or a wider domain."
         )
-    return Axis(row, u[:, None] ** np.arange(table.shape[-1]), table)
+    return Axis(cell, u[:, None] ** np.arange(table.shape[-1]), table)
 
 
 def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndarray, ...]:
