@@ -107,9 +107,12 @@ class GaussianSmooth(AbstractGaussianSmooth):
         Returns:
             Shape (*batch, K).
         """
+        return self._combined(modes, linear, self.mean)
+
+    def _combined(self, modes: Any, linear: Any, mean: Any) -> Any:
         terms = [self.columns, modes]
         terms += [] if linear is None else [self.linear, linear]
-        return combine(*terms, shift=self.mean)
+        return combine(*terms, shift=mean)
 
     def informed(self, information: np.ndarray, score: np.ndarray | None = None) -> GaussianSmooth:
         """The same prior in coordinates for data with a known likelihood.
@@ -182,6 +185,13 @@ class GaussianSmooth(AbstractGaussianSmooth):
 
     def combined(self, values: Mapping[str, Any]) -> Any:
         return self.coefficients(values["modes"], values.get("linear"))
+
+    @property
+    def known_mean(self) -> Any:
+        return self.mean
+
+    def varying(self, values: Mapping[str, Any]) -> Any:
+        return self._combined(values["modes"], values.get("linear"), None)
 
     def degrees_of_freedom(
         self, scale: Any, noise: Any, num_observations: float, linear_scale: Any = None

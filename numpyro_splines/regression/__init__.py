@@ -1,5 +1,7 @@
 """Additive regression: predictors, families, coefficients integrated out, penalized fits."""
 
+from numpyro_splines.regression.contrasts import SumToZero as SumToZero
+from numpyro_splines.regression.contrasts import Treatment as Treatment
 from numpyro_splines.regression.families import Binomial as Binomial
 from numpyro_splines.regression.families import Gaussian as Gaussian
 from numpyro_splines.regression.families import Poisson as Poisson

@@ -164,7 +164,8 @@ class PenalizedFit(eqx.Module):
         if isinstance(smooth, TensorSmooth):
             return eqx.tree_at(lambda e: e.smooth, effect, self._adapted_tensor(effect, smooth))
         assert isinstance(smooth, GaussianSmooth)
-        spread = smooth.deviations(float(self._hyperparameters(effect)["scale"]))
+        scales = self._hyperparameters(effect)
+        spread = smooth.deviations(float(scales["scale"]), scales.get("linear_scale"))
         loc = getattr(smooth.linear_prior, "loc", 0.0)
         modes = self._coordinates(effect.site("modes"), 0.0, spread[0])
         linear = self._coordinates(effect.site("linear"), float(loc), spread[1])

@@ -9,6 +9,7 @@ import numpy as np
 
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.functions import IndexAxis
+from numpyro_splines.margins.labels import positions
 from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.ops import piecewise
 from numpyro_splines.validation import float64_array, kinds_of
@@ -69,23 +70,31 @@ class LocalRows(NamedTuple):
             result[:, chosen] = part.reshape(num * width, -1)
         return result
 
+    def values_of(self, coefficients: np.ndarray) -> np.ndarray:
+        """f at the observations for one set of coefficients, shape (K_1, K_2, ...)."""
+        local = self.matrix(coefficients[None]).reshape(len(self.cells), -1)
+        return (self.values * local[self.cell]).sum(axis=1)
 
-def local_rows(effect: AbstractEffect, inputs: Sequence[np.ndarray]) -> LocalRows:
+
+def local_rows(
+    effect: AbstractEffect, inputs: Sequence[np.ndarray], *, defined: bool = True
+) -> LocalRows:
     """The sparse rows of an effect.
 
     Args:
         effect: the effect.
         inputs: as `known_inputs` returns them.
+        defined: whether f must be defined at all inputs; else it is NaN where it is not.
 
     Raises:
-        ValueError: if f is not defined at an input.
+        ValueError: if f must be, and is not defined at an input.
     """
     if isinstance(effect, SplineEffect):
         bases: list[tuple[str, Any]] = [(f"x of {effect.name}", effect.basis)]
     else:
         assert isinstance(effect, TensorEffect)
         bases = [(f"{axis.name} of {effect.name}", axis) for axis in effect.axes]
-    axes = tuple(_axis(own, x, n) for (n, own), x in zip(bases, inputs, strict=True))
+    axes = tuple(_axis(own, x, n, defined) for (n, own), x in zip(bases, inputs, strict=True))
     sizes = tuple(axis.table.shape[1] for axis in axes)
     flat = np.ravel_multi_index(tuple(axis.cell for axis in axes), sizes)
     visited, index = np.unique(flat, return_inverse=True)
@@ -96,7 +105,7 @@ def local_rows(effect: AbstractEffect, inputs: Sequence[np.ndarray]) -> LocalRow
     return LocalRows(index.reshape(-1), values, axes, cells)
 
 
-def _axis(own: Any, x: np.ndarray, name: str) -> Axis:
+def _axis(own: Any, x: np.ndarray, name: str, defined: bool) -> Axis:
     if isinstance(own, IndexAxis):
         return Axis(x, np.ones((x.size, 1)), np.eye(own.size)[:, :, None])
     if hasattr(own, "functions"):
@@ -112,7 +121,7 @@ def _axis(own: Any, x: np.ndarray, name: str) -> Axis:
     points = piecewise.wrap(x, breakpoints)[0] if periodic else x
     row, u = piecewise.locate(points, breakpoints)
     broken = np.logical_not(np.all(np.isfinite(table), axis=(0, 2))).reshape(-1)
-    if broken[row].any():
+    if defined and broken[row].any():
         raise ValueError(
             f"`{name}` must lie where the curve is defined; got {x[broken[row]][0]:.17g} at "
             f"index {int(np.flatnonzero(broken[row])[0])}, outside the domain "
@@ -157,7 +166,7 @@ def _positions(margin: AbstractLevelMargin, labels: Any, name: str) -> np.ndarra
     array = np.asarray(labels)
     named = all(isinstance(level, int) for level in margin.levels)
     if hasattr(dtype, "categories") or array.dtype.kind not in "iu" or named:
-        return margin.index(labels)
+        return positions(labels, margin.levels, name)
     num = len(margin.levels)
     if array.ndim != 1 or (array.size and not 0 <= array.min() <= array.max() < num):
         raise ValueError(
