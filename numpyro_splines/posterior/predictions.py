@@ -42,7 +42,9 @@ def linear_predictor(
 
     Example:
         >>> import numpyro.distributions as dist, numpyro_splines as ns
-        >>> eta = ns.AdditivePredictor(intercept=None, linear={"b": (np.arange(3.0), dist.Normal())})
+        >>> eta = ns.AdditivePredictor(
+        ...     intercept=None, linear={"b": (np.arange(3.0), dist.Normal())}
+        ... )
         >>> draws = {"b": np.full((4, 100), 0.5)}
         >>> print(linear_predictor(eta, draws, {"b": [4.0]}).values[0, 0])
         [2.]
@@ -75,7 +77,9 @@ def partial(
 
     Example:
         >>> import numpyro.distributions as dist, numpyro_splines as ns
-        >>> eta = ns.AdditivePredictor(intercept=None, linear={"b": (np.arange(3.0), dist.Normal())})
+        >>> eta = ns.AdditivePredictor(
+        ...     intercept=None, linear={"b": (np.arange(3.0), dist.Normal())}
+        ... )
         >>> print(dict(partial(eta, {"b": np.ones((4, 100))}).sizes))
         {'chain': 4, 'draw': 100, 'obs': 3}
     """
@@ -109,10 +113,12 @@ def response(
 
     Example:
         >>> import numpyro.distributions as dist, numpyro_splines as ns
-        >>> eta = ns.AdditivePredictor(intercept=dist.Normal(), linear={"b": ([0.0], dist.Normal())})
+        >>> eta = ns.AdditivePredictor(
+        ...     intercept=dist.Normal(), linear={"b": ([0.0], dist.Normal())}
+        ... )
         >>> draws = {"intercept": np.full((1, 2), 2.0), "b": np.zeros((1, 2))}
         >>> print(response(eta, draws, ns.regression.Gaussian()).values[0, 0])
-        [2.]
+        [0. 1. 2.]
     """
     predictor, named, index = _parts(predictor, draws, rows, dim)
     values = predictor.response(_arrays(named), family, prefix=prefix)
@@ -147,7 +153,9 @@ def predict(
 
     Example:
         >>> import jax, numpyro.distributions as dist, numpyro_splines as ns
-        >>> eta = ns.AdditivePredictor(intercept=dist.Normal(), linear={"b": ([0.0], dist.Normal())})
+        >>> eta = ns.AdditivePredictor(
+        ...     intercept=dist.Normal(), linear={"b": ([0.0], dist.Normal())}
+        ... )
         >>> draws = {"intercept": np.zeros((4, 100)), "b": np.zeros((4, 100))}
         >>> draws["sigma"] = np.ones((4, 100))
         >>> print(predict(eta, jax.random.key(0), draws, ns.regression.Gaussian()).dims)

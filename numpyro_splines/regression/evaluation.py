@@ -2,93 +2,119 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numpyro_splines.designs import LocatedPoints
-from numpyro_splines.functions import SurfacePoints
+from numpyro_splines.functions import Curve, SurfacePoints
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.regression.layout import Block
 from numpyro_splines.regression.rows import Rows
-from numpyro_splines.validation import float_input
+from numpyro_splines.validation import real_array
+
+# Rows times draws that are evaluated together: what is gathered on the way is a multiple of them.
+_TOGETHER = 1 << 20
 
 
-def total(
-    rows: Rows, linear: Any, functions: tuple[Any, ...], *, offset: bool = True
-) -> Float[Array, "..."]:
-    """eta of coefficients of the linear terms, shape (..., k), and a function of each effect.
+class Drawn(NamedTuple):
+    """What has been drawn of a predictor.
 
-    Args:
-        rows: of the predictor.
-        linear: coefficients of the linear terms.
+    Attributes:
+        linear: coefficients of each linear term, shape (...,) or (..., size).
         functions: of each effect, of batch shape (...).
-        offset: whether to add the offset.
     """
-    known = rows.offset if offset else None
-    return _total(rows.columns, rows.points, rows.multipliers, known, linear, functions)
+
+    linear: tuple[Any, ...]
+    functions: tuple[Any, ...]
 
 
-def total_at_once(rows: Rows, linear: Any, functions: tuple[Any, ...]) -> Float[Array, "..."]:
-    """`total` as one program, also where it is called eagerly."""
-    sums = _total_at_once if _located(rows) else _total
-    return sums(rows.columns, rows.points, rows.multipliers, rows.offset, linear, functions)
-
-
-def terms_at_once(
-    rows: Rows, blocks: tuple[Block, ...], linear: Any, functions: tuple[Any, ...]
-) -> tuple[list[Any], list[Any], Any]:
-    """What each linear term and each effect adds to eta, and the offset, each of shape (..., n).
+def total(rows: Rows, linear: Any, functions: tuple[Any, ...]) -> Float[Array, "..."]:
+    """What coefficients of all linear terms, shape (..., k), and functions add to eta.
 
     Args:
         rows: of the predictor.
-        blocks: of the linear terms.
-        linear: as in `total`.
-        functions: as in `total`.
+        linear: the coefficients.
+        functions: of each effect, of batch shape (...).
     """
-    bounds = tuple((block.start, block.stop) for block in blocks)
-    parts = rows.columns, rows.points, rows.multipliers, rows.offset, linear, functions
-    return (_terms_at_once if _located(rows) else _terms)(*parts, bounds=bounds)
-
-
-def _located(rows: Rows) -> bool:
-    """Whether all points know their places: others keep their float64 outside of programs only."""
-    return all(isinstance(own, LocatedPoints | SurfacePoints) for own in rows.points)
-
-
-def _total(
-    columns: Any, points: Any, multipliers: Any, offset: Any, linear: Any, functions: Any
-) -> Array:
-    eta = linear @ jnp.asarray(columns, linear.dtype).T
-    if offset is not None:
-        eta = eta + jnp.asarray(offset, eta.dtype)
-    for value in _values(points, multipliers, functions):
+    eta = linear @ jnp.asarray(rows.columns, linear.dtype).T
+    for value in _values(rows.points, rows.multipliers, functions):
         eta = eta + value
     return eta
 
 
-def _terms(
+def terms_of_draws(
+    rows: Rows, blocks: tuple[Block, ...], drawn: Drawn, *, together: bool = False
+) -> Any:
+    """What each term adds to eta, each of shape (..., n): as one program.
+
+    Args:
+        rows: of the predictor.
+        blocks: of the linear terms.
+        drawn: what has been drawn of it.
+        together: whether to add them, and the offset.
+
+    Returns:
+        The sum, or a tuple of those of the linear terms and those of the effects.
+    """
+    # Others than these keep known points in float64 outside of programs only.
+    located = all(isinstance(own, LocatedPoints | SurfacePoints) for own in rows.points)
+    offset = rows.offset if together else None
+    parts = rows.columns, rows.points, rows.multipliers, offset, drawn
+    return (_in_parts_at_once if located else _in_parts)(*parts, blocks=blocks, together=together)
+
+
+def _in_parts(
     columns: Any,
     points: Any,
     multipliers: Any,
     offset: Any,
-    linear: Any,
-    functions: Any,
+    drawn: Drawn,
     *,
-    bounds: tuple[tuple[int, int], ...],
-) -> tuple[list[Any], list[Any], Any]:
-    columns = jnp.asarray(columns, linear.dtype)
-    own = [linear[..., a:b] @ columns[:, a:b].T for a, b in bounds]
-    if offset is not None:
-        shape = (*linear.shape[:-1], columns.shape[0])
-        offset = jnp.broadcast_to(jnp.asarray(offset, linear.dtype), shape)
-    return own, _values(points, multipliers, functions), offset
+    blocks: tuple[Block, ...],
+    together: bool,
+) -> Any:
+    """Some draws after the others, where all at once would need much memory."""
+    dtype = jnp.result_type(float, *drawn.linear, *map(_leaf, drawn.functions))
+    linear = [jnp.asarray(v, dtype) for v in drawn.linear]
+    linear = [v[..., None] if b.scalar else v for b, v in zip(blocks, linear, strict=True)]
+    batch = jnp.shape(linear[0])[:-1] if linear else drawn.functions[0].batch_shape
+    leaves = [_leaf(function) for function in drawn.functions]
+    num = len(batch)
+    flat = [v.reshape(math.prod(batch), *v.shape[num:]) for v in (*linear, *leaves)]
+
+    def some(flat: Any) -> Any:
+        pairs = zip(drawn.functions, flat[len(blocks) :], strict=True)
+        functions = [eqx.tree_at(_leaf, function, value) for function, value in pairs]
+        own = [
+            value @ jnp.asarray(columns[:, b.start : b.stop], dtype).T
+            for b, value in zip(blocks, flat, strict=False)
+        ]
+        every = [*own, *_values(points, multipliers, functions)]
+        if not together:
+            return every
+        known = jnp.zeros(len(columns), dtype) if offset is None else jnp.asarray(offset, dtype)
+        return sum(every, known)
+
+    size = max(1, _TOGETHER // max(len(columns), 1))
+    if math.prod(batch) <= size:
+        values = some(flat)
+    else:
+        values = jax.lax.map(lambda own: some(own), flat, batch_size=size)
+    return jax.tree.map(lambda v: v.reshape(*batch, len(columns)), values)
 
 
-_total_at_once = one_program()(_total)
-_terms_at_once = one_program("bounds")(_terms)
+_in_parts_at_once = one_program("blocks", "together")(_in_parts)
+
+
+def _leaf(function: Any) -> Any:
+    """What is another in each draw of a function of an effect."""
+    return function.table if isinstance(function, Curve) else function.coefficients
 
 
 def _values(points: Any, multipliers: Any, functions: Any) -> list[Any]:
@@ -100,8 +126,8 @@ def _values(points: Any, multipliers: Any, functions: Any) -> list[Any]:
     return result
 
 
-def drawn(predictor: Any, draws: Mapping[str, Any], prefix: str) -> tuple[Array, tuple[Any, ...]]:
-    """Coefficients of the linear terms, shape (..., k), and the function of each effect.
+def drawn_of(predictor: Any, draws: Mapping[str, Any], prefix: str) -> Drawn:
+    """What has been drawn of a predictor, by site name.
 
     Args:
         predictor: the predictor.
@@ -109,31 +135,28 @@ def drawn(predictor: Any, draws: Mapping[str, Any], prefix: str) -> tuple[Array,
         prefix: of the names, divider included.
     """
     own = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
-    blocks = predictor.blocks[: len(predictor.priors)]
-    if missing := [block.site for block in blocks if block.site not in own]:
+    if missing := [block.site for block in predictor.terms if block.site not in own]:
         raise KeyError(
             f"`draws` must hold the coefficients of all terms; {missing} are missing among "
             f"{sorted(own)}. Where they are integrated out, draw them first: "
             "draws = regression.draw(key, draws, y, sigma)."
         )
-    linear = []
-    for block in blocks:
-        value = float_input(own[block.site], f"draws[{block.site!r}]")
-        linear.append(value[..., None] if block.scalar else value)
-        if linear[-1].shape[-1:] != (block.stop - block.start,):
+    linear = [real_array(own[b.site], f"draws[{b.site!r}]") for b in predictor.terms]
+    shapes = {}
+    for block, value in zip(predictor.terms, linear, strict=True):
+        size = block.stop - block.start
+        if not block.scalar and value.shape[-1:] != (size,):
             raise ValueError(
-                f"`draws[{block.site!r}]` must have {block.stop - block.start} coefficients on its "
-                f"last axis; got shape {value.shape}."
+                f"`draws[{block.site!r}]` must have {size} coefficients on its last axis; got "
+                f"shape {value.shape}."
             )
+        shapes[block.site] = value.shape if block.scalar else value.shape[:-1]
     functions = tuple(effect.drawn(own) for effect in predictor.effects)
-    shapes = {block.site: v.shape[:-1] for block, v in zip(blocks, linear, strict=True)}
     pairs = zip(predictor.effects, functions, strict=True)
     shapes |= {effect.name: function.batch_shape for effect, function in pairs}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"`draws` must have common leading axes; got {shapes}.")
-    (batch,) = set(shapes.values()) or {()}
-    none = jnp.zeros((*batch, 0), jnp.result_type(float))
-    return jnp.concatenate([none, *linear], axis=-1), functions
+    return Drawn(tuple(linear), functions)
 
 
 def parameters_of(family: Any, draws: Mapping[str, Any], prefix: str) -> dict[str, Array]:

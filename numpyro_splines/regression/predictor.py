@@ -17,12 +17,11 @@ from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
-    drawn,
+    drawn_of,
     parameters_of,
     response_draws,
-    terms_at_once,
+    terms_of_draws,
     total,
-    total_at_once,
 )
 from numpyro_splines.regression.frames import terms_of
 from numpyro_splines.regression.layout import (
@@ -321,7 +320,8 @@ class AdditivePredictor(eqx.Module):
         linear = sample_linear(self.terms, self.priors, self.coordinates)
         pairs = zip(self.effects, self._given(scales), strict=True)
         functions = tuple(effect.sample(**own) for effect, own in pairs)
-        return total(self.rows, linear, functions)
+        eta = total(self.rows, linear, functions)
+        return eta if self.rows.offset is None else eta + jnp.asarray(self.rows.offset, eta.dtype)
 
     def sample_hyperparameters(self, scales: ArrayLike | None = None) -> list[dict[str, Any]]:
         """Draw (or, where fixed, take) the hyperparameters of all effects inside a model.
@@ -379,7 +379,7 @@ class AdditivePredictor(eqx.Module):
         for j, effect in enumerate(self.effects):
             own = gaussian(effect).varying(section_values(self.owned, j, coefficients))
             functions.append(effect.function(own))
-        return total(self.rows, coefficients[:num], tuple(functions), offset=False)
+        return total(self.rows, coefficients[:num], tuple(functions))
 
     def linear_predictor(
         self, draws: Mapping[str, Any], *, prefix: str = ""
@@ -398,7 +398,8 @@ class AdditivePredictor(eqx.Module):
             KeyError: if the sites of a term are missing.
             ValueError: if shapes do not fit.
         """
-        return total_at_once(self.rows, *drawn(self, draws, prefix))
+        drawn = drawn_of(self, draws, prefix)
+        return terms_of_draws(self.rows, self.terms, drawn, together=True)
 
     def partial(
         self, draws: Mapping[str, Any], *, prefix: str = ""
@@ -417,12 +418,12 @@ class AdditivePredictor(eqx.Module):
             KeyError: as `linear_predictor`.
             ValueError: as `linear_predictor`.
         """
-        linear, functions, offset = terms_at_once(
-            self.rows, self.terms, *drawn(self, draws, prefix)
-        )
+        parts = terms_of_draws(self.rows, self.terms, drawn_of(self, draws, prefix))
         names = [*(block.site for block in self.terms), *(e.name for e in self.effects)]
-        result = dict(zip(names, [*linear, *functions], strict=True))
-        return result if offset is None else {**result, OFFSET: offset}
+        result = dict(zip(names, parts, strict=True))
+        if (offset := self.rows.offset) is not None:
+            result[OFFSET] = jnp.broadcast_to(jnp.asarray(offset, parts[0].dtype), parts[0].shape)
+        return result
 
     def response(
         self, draws: Mapping[str, Any], family: Any, *, prefix: str = ""
