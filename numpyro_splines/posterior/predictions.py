@@ -194,7 +194,7 @@ def levels(
         high    0.5
         low     0.5
         none    0.0
-        dtype: float64
+        Name: dose, dtype: float64
     """
     pairs = zip(predictor.terms, predictor.contrasts, strict=True)
     factors = {block.site: own for block, own in pairs if own is not None}

@@ -165,14 +165,14 @@ def num_dimensions(values: Any) -> int:
 
 
 def linear_columns(name: str, values: Any) -> np.ndarray:
-    """The columns of a linear term, shape (n or 1, k)."""
+    """The columns of a linear term, shape (n, k); (1,) of a constant, the same for all."""
     if isinstance(values, AbstractContrasts):
         return values.columns()
     refuse_labels(values, f"linear[{name!r}]", "its contrasts, such as regression.Treatment(...)")
     columns = float64_array(values, f"linear[{name!r}]")
     if columns.ndim > 2:
         raise ValueError(f"`linear[{name!r}]` must have shape (n,) or (n, k); got {columns.shape}.")
-    return columns.reshape(1, 1) if columns.ndim == 0 else columns.reshape(len(columns), -1)
+    return columns.reshape(1) if columns.ndim == 0 else columns.reshape(len(columns), -1)
 
 
 def multipliers(
@@ -229,7 +229,7 @@ def offset_of(offset: Any, num: int) -> np.ndarray | None:
 
 def num_observations_of(inputs: list[np.ndarray], named: dict[str, np.ndarray]) -> int:
     """The one number of observations of all terms."""
-    counts = {len(x) for x in inputs} | {len(v) for v in named.values() if len(v) != 1}
+    counts = {len(x) for x in inputs} | {len(v) for v in named.values() if v.ndim == 2}
     if len(counts) != 1:
         raise ValueError(
             "All `smooths` and `linear` terms must have one number of observations; got "

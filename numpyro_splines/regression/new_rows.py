@@ -87,14 +87,14 @@ def new_columns(predictor: Any, given: Mapping[str, Any]) -> dict[str, np.ndarra
     for block, contrasts in zip(predictor.terms, predictor.contrasts, strict=True):
         name, size = block.site, block.stop - block.start
         if name not in given:
-            result[name] = predictor.columns[:1, block.start : block.stop]
+            result[name] = predictor.columns[0, block.start : block.stop]
             continue
         values = given[name]
         values = values if contrasts is None else contrasts.of(values, name)
         result[name] = linear_columns(name, values)
-        if result[name].shape[1] != size:
+        if result[name].shape[-1] != size:
             raise ValueError(
                 f"`{name}` must have {size} column(s), one for each coefficient of the term; got "
-                f"{result[name].shape[1]}."
+                f"{result[name].shape[-1]}."
             )
     return result

@@ -63,7 +63,7 @@ def rows_of(
         effects: the effects.
         owned: their sections among all coefficients.
         values: inputs of each effect, as they were given.
-        columns: of each linear term, shape (n or 1, k).
+        columns: of each linear term, shape (n, k) or, the same for all, (k,).
         by: as it was given.
         offset: as it was given.
         sources: columns of a frame.
