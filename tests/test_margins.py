@@ -432,7 +432,7 @@ BAD = {
     "group_unknown": (
         lambda: GroupMargin(["a", "b"]).index(["a", "x", "y"]),
         ValueError,
-        "`labels` must hold levels that the margin knows, 'a', 'b'; got 'x', 'y'. For new levels",
+        "`labels` must hold levels that are known, 'a', 'b'; got 'x', 'y'. For new levels",
     ),
     "graph_kind": (graph(5), TypeError, "`neighbours` must be a table .area -> list"),
     "graph_strings": (graph(["ab", "cd"]), TypeError, "`neighbours` must be a table"),
@@ -454,12 +454,12 @@ BAD = {
     "graph_unknown": (
         graph({"a": ["b"], "b": ["a", "c"]}),
         ValueError,
-        "`neighbours` must .* knows, 'a', 'b'; got 'c'",
+        "`neighbours` must .* known, 'a', 'b'; got 'c'",
     ),
     "graph_unknown_level": (
         graph([("a", "b")], levels=["a", "c"]),
         ValueError,
-        "`neighbours` must .* knows, 'a', 'c'; got 'b'",
+        "`neighbours` must .* known, 'a', 'c'; got 'b'",
     ),
     "graph_self": (graph([("a", "a"), ("a", "b")]), ValueError, "its own neighbor; got 'a'"),
     "graph_negative": (graph(-RING), ValueError, "must not have negative weights; got -1"),
@@ -505,7 +505,7 @@ BAD = {
     "graph_observations": (
         graph(RING, observations=[0, 7]),
         ValueError,
-        "`observations` must hold levels that the margin knows, 0, 1, 2; got 7",
+        "`observations` must hold levels that are known, 0, 1, 2; got 7",
     ),
     "surface_basis": (
         lambda: SurfaceMargin(CUBIC, Fourier(np.arange(1.0, 3.0))),

@@ -127,8 +127,16 @@ class AbstractEffect(eqx.Module):
             )
         return coefficients
 
-    def _from_draws(self, draws: Mapping[str, Any], prefix: str) -> Any:
-        """The functions of draws; see `SplineEffect.curve`."""
+    def drawn(self, draws: Mapping[str, Any], *, prefix: str = "") -> Any:
+        """The functions of draws, curves or surfaces: see `SplineEffect.curve`.
+
+        Args:
+            draws: as there.
+            prefix: as there.
+
+        Returns:
+            Functions with the leading axes of the draws as batch shape.
+        """
         draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         site = self.site("coefficients")
         if site in draws:

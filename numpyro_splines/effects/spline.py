@@ -155,7 +155,7 @@ class SplineEffect(AbstractEffect):
             KeyError: if neither is there.
             ValueError: if the shapes do not fit the basis or each other.
         """
-        return self._from_draws(draws, prefix)
+        return self.drawn(draws, prefix=prefix)
 
 
 def _known(

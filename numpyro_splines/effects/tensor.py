@@ -175,7 +175,7 @@ class TensorEffect(AbstractEffect):
             KeyError: if neither is there.
             ValueError: if the shapes do not fit.
         """
-        return self._from_draws(draws, prefix)
+        return self.drawn(draws, prefix=prefix)
 
     def population(
         self, key: Array, draws: Mapping[str, Any], *, margin: str | None = None, prefix: str = ""

@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+_NEW_LEVELS = (
+    "For new levels draw new_levels() of the effect; for other labels make the margin of these."
+)
+
 
 def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
     """The distinct labels: categories in their order, anything else sorted.
@@ -64,8 +68,16 @@ def distinct(labels: Any, name: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def positions(labels: Any, levels: tuple[Any, ...], name: str) -> np.ndarray:
+def positions(
+    labels: Any, levels: tuple[Any, ...], name: str, advice: str = _NEW_LEVELS
+) -> np.ndarray:
     """The position of each label among the levels, of the shape of the labels.
+
+    Args:
+        labels: as in `levels_of`.
+        levels: the levels.
+        name: of the argument, for messages.
+        advice: what to do about labels that are none of them.
 
     Raises:
         ValueError: if a label is none of the levels.
@@ -77,8 +89,7 @@ def positions(labels: Any, levels: tuple[Any, ...], name: str) -> np.ndarray:
         shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         first = ", ".join(map(repr, levels[:5])) + (", ..." if len(levels) > 5 else "")
         raise ValueError(
-            f"`{name}` must hold levels that the margin knows, {first}; got {shown}. For new "
-            "levels draw new_levels() of the effect; for other labels make the margin of these."
+            f"`{name}` must hold levels that are known, {first}; got {shown}. {advice}"
         )
     index = np.array([known[v] for v in values], dtype=np.int32)
     return index.reshape(np.shape(labels))

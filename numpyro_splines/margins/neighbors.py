@@ -12,6 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from numpyro_splines.margins.labels import distinct, levels_of, positions
 from numpyro_splines.validation import float64_array
 
+_ADVICE = "Name all areas in `levels`, and their neighbours by the same names."
+
 
 def adjacency(neighbours: Any, levels: Any = None) -> tuple[tuple[Any, ...], np.ndarray]:
     """The areas, and how strongly each two of them are tied.
@@ -65,12 +67,12 @@ def _from_table(table: Mapping[Any, Any], given: tuple[Any, ...] | None):
                 "`neighbours` must map each area to a list of its neighbors; got "
                 f"{ties!r} for {area!r}."
             )
-    rows = positions(list(table), areas, "neighbours")
+    rows = positions(list(table), areas, "neighbours", _ADVICE)
     ties = [other for others in table.values() for other in others]
     lengths = [len(others) for others in table.values()]
     weights = np.zeros((len(areas), len(areas)))
     if ties:
-        weights[np.repeat(rows, lengths), positions(ties, areas, "neighbours")] = 1.0
+        weights[np.repeat(rows, lengths), positions(ties, areas, "neighbours", _ADVICE)] = 1.0
     one_sided = np.argwhere(weights > weights.T)
     if one_sided.size:
         area, other = (areas[i] for i in one_sided[0])
@@ -125,6 +127,6 @@ def _from_pairs(pairs: Any, given: tuple[Any, ...] | None):
     areas = levels_of(first + second, "neighbours") if given is None else given
     weights = np.zeros((len(areas), len(areas)))
     if first:
-        i, j = (positions(labels, areas, "neighbours") for labels in (first, second))
+        i, j = (positions(labels, areas, "neighbours", _ADVICE) for labels in (first, second))
         weights[i, j] = weights[j, i] = 1.0
     return areas, weights

@@ -4,6 +4,7 @@ curve(effect, draws)               the curves of all draws, with the names of th
 surface(effect, draws)             the same of several inputs and of groups
 values, integral, inverse, ...     what one asks of curves, as xarray with chain and draw
 population, new_levels             levels of a group that were not seen
+linear_predictor, partial, ...     a whole predictor at rows of data: in terms, as a response
 bands, excludes                    what the draws say together
 table                              any of it as a tidy pandas table
 save, load                         effects and draws in one file
@@ -27,6 +28,11 @@ from numpyro_splines.posterior.labeled import LabeledCurve as LabeledCurve
 from numpyro_splines.posterior.labels import labels as labels
 from numpyro_splines.posterior.populations import new_levels as new_levels
 from numpyro_splines.posterior.populations import population as population
+from numpyro_splines.posterior.predictions import levels as levels
+from numpyro_splines.posterior.predictions import linear_predictor as linear_predictor
+from numpyro_splines.posterior.predictions import partial as partial
+from numpyro_splines.posterior.predictions import predict as predict
+from numpyro_splines.posterior.predictions import response as response
 from numpyro_splines.posterior.solutions import crossings as crossings
 from numpyro_splines.posterior.solutions import extrema as extrema
 from numpyro_splines.posterior.solutions import inflections as inflections

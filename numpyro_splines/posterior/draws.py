@@ -184,8 +184,7 @@ def _functions(
             f"effect; got {site_names(draws)}. Is the name of the effect, or `prefix`, another?"
         )
     arrays = {str(k): v.values for k, v in data.data_vars.items()}
-    own = effect.surface if isinstance(effect, TensorEffect) else effect.curve
-    made = own(arrays, prefix=prefix)
+    made = effect.drawn(arrays, prefix=prefix)
     num, site = len(made.batch_shape) - 2, prefix + effect.site("coefficients")
     found = [] if site not in data else [str(dim) for dim in data[site].dims[2 : num + 2]]
     if dims is None and found and not any(dim.startswith(site) for dim in found):

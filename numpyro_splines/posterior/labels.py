@@ -10,6 +10,7 @@ import numpy as np
 from numpyro_splines.effects import AbstractEffect, TensorEffect
 from numpyro_splines.posterior.draws import dataset, levels_of, site_names
 from numpyro_splines.posterior.labeled import SAMPLE
+from numpyro_splines.regression import AdditivePredictor
 
 # The last axis of each kind of site, and its first coordinate: modes count from the smoothest as
 # first, polynomials by their degree.
@@ -22,7 +23,9 @@ _AXES = {
 
 
 def labels(
-    draws: Any, *effects: AbstractEffect, plates: Mapping[str, Mapping[str, Any]] | None = None
+    draws: Any,
+    *effects: AbstractEffect | AdditivePredictor,
+    plates: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Names and coordinates of the axes of effects' sites, for ArviZ.
 
@@ -30,12 +33,13 @@ def labels(
     Coefficients are counted along `<effect>.coefficient`, modes from the smoothest along
     `<effect>.mode`, polynomials by degree along `<effect>.polynomial`. Effects of several inputs
     have modes of each component, `<effect>.<component>.mode`, coefficients along an axis for each
-    input, `<effect>.<input>`, with the labels of groups, and name polynomials by their inputs. Add
-    names of your own sites to the two dictionaries.
+    input, `<effect>.<input>`, with the labels of groups, and name polynomials by their inputs. Of a
+    predictor all effects are labeled, and its factors: coefficients by level along
+    `<factor>.level`. Add names of your own sites to the two dictionaries.
 
     Args:
         draws: as in `dataset`.
-        *effects: the effects.
+        *effects: the effects, or predictors that have them.
         plates: of effects inside plates, by the name of the effect: name and coordinates of each
             axis, from the left.
 
@@ -55,7 +59,13 @@ def labels(
     """
     coords: dict[str, Any] = {}
     dims: dict[str, Any] = {}
-    for effect in effects:
+    several = [own.effects if isinstance(own, AdditivePredictor) else (own,) for own in effects]
+    for predictor in (own for own in effects if isinstance(own, AdditivePredictor)):
+        for block, contrasts in zip(predictor.terms, predictor.contrasts, strict=True):
+            if contrasts is not None:
+                dims[block.site] = [f"{block.site}.level"]
+                coords[f"{block.site}.level"] = np.asarray(contrasts.names)
+    for effect in (own for part in several for own in part):
         sites = dataset(draws, start=effect.site(""))
         if not sites.data_vars:
             raise KeyError(

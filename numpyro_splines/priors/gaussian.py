@@ -99,9 +99,12 @@ class GaussianSmooth(AbstractGaussianSmooth):
         Returns:
             Shape (*batch, K).
         """
+        return self._combined(modes, linear, self.mean)
+
+    def _combined(self, modes: Any, linear: Any, mean: Any) -> Any:
         terms = [self.columns, modes]
         terms += [] if linear is None else [self.linear, linear]
-        return combine(*terms, shift=self.mean)
+        return combine(*terms, shift=mean)
 
     def informed(self, information: np.ndarray, score: np.ndarray | None = None) -> GaussianSmooth:
         """The same prior in coordinates for data with a known likelihood.
@@ -192,6 +195,13 @@ class GaussianSmooth(AbstractGaussianSmooth):
         linear = estimates["linear"] - np.asarray(self.center_of("linear"))
         own = seen_apart(covariance[last, last], linear, spread[1] ** -2.0)
         return self.in_coordinates(modes, own)
+
+    @property
+    def known_mean(self) -> Any:
+        return self.mean
+
+    def varying(self, values: Mapping[str, Any]) -> Any:
+        return self._combined(values["modes"], values.get("linear"), None)
 
     def degrees_of_freedom(
         self, scale: Any, noise: Any, num_observations: float, linear_scale: Any = None

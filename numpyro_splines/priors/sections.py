@@ -141,6 +141,15 @@ class AbstractGaussianSmooth(AbstractSmooth):
             values: by short site name, shape (*batch, size).
         """
 
+    @property
+    def known_mean(self) -> Any:
+        """Coefficients of the known curve that f varies about; None for zero."""
+        return None
+
+    def varying(self, values: Mapping[str, Any]) -> Any:
+        """`combined` without the known mean: linear in the coefficients of the sections."""
+        return self.combined(values)
+
     @abc.abstractmethod
     def sampled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What samplers see for values of all sites, by short names, where it is another site.

@@ -165,8 +165,9 @@ class TensorSmooth(AbstractGaussianSmooth):
     def _of_one_margin(self, drawn: list[Any]) -> Any:
         """As `GaussianSmooth.combined`, to the last bit."""
         functions = self.margins[0].functions
+        xp = array_module(functions)
         pairs = zip(self.blocks, drawn, strict=True)
-        terms = [[np.take(functions, b.entries, axis=1) * b.sizes, v] for b, v in pairs]
+        terms = [[xp.take(functions, b.entries, axis=1) * b.sizes, v] for b, v in pairs]
         raw = combine(*(part for term in terms for part in term))
         return raw.reshape(*raw.shape[:-1], *self.margins[0].shape)
 

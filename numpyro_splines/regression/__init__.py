@@ -1,6 +1,8 @@
 """Additive regression: predictors, families, coefficients integrated out, penalized fits."""
 
 from numpyro_splines.regression import importance as importance
+from numpyro_splines.regression.contrasts import SumToZero as SumToZero
+from numpyro_splines.regression.contrasts import Treatment as Treatment
 from numpyro_splines.regression.families import Beta as Beta
 from numpyro_splines.regression.families import Binomial as Binomial
 from numpyro_splines.regression.families import Elementwise as Elementwise

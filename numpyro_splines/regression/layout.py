@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 
-from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
+from numpyro_splines.effects import AbstractEffect, TensorEffect
+from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.priors.coordinates import Coordinates
-from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, component_of
-from numpyro_splines.validation import float64_array, is_traced, kinds_of
+from numpyro_splines.regression.contrasts import AbstractContrasts
+from numpyro_splines.validation import float64_array, is_traced
+
+# What the offset is called among the terms.
+OFFSET = "offset"
 
 
 class Block(NamedTuple):
@@ -100,84 +106,18 @@ def layout(
     """The blocks of all coefficients: named terms, then sections of the effects."""
     parts = list(zip(names, sizes, scalars, strict=True))
     parts += [(effects[o.effect].site(o.site), o.stop - o.start, False) for o in owned]
-    names = tuple(site for site, _, _ in parts)
-    if len(set(names)) < len(names):
-        raise ValueError(f"Names of effects and `linear` terms must differ; got sites {names}.")
+    terms = [*names, *(effect.name for effect in effects)]
+    sites = [site for site, _, _ in parts]
+    if len({*terms, OFFSET}) <= len(terms) or len(set(sites)) < len(sites):
+        raise ValueError(
+            "Names of effects and `linear` terms must differ, from each other and from "
+            f"{OFFSET!r}; got {terms} with sites {sites}."
+        )
     stops = np.cumsum([size for _, size, _ in parts])
     return tuple(
         Block(site, int(stop) - size, int(stop), scalar)
         for (site, size, scalar), stop in zip(parts, stops, strict=True)
     )
-
-
-def check_smooths(smooths: tuple[Any, ...]) -> None:
-    """Refuse what is no tuple (effect, inputs) with a prior that is Gaussian given its scale."""
-    for own in smooths:
-        if not (isinstance(own, tuple) and len(own) > 1 and isinstance(own[0], AbstractEffect)):
-            raise TypeError(
-                "`smooths` must be tuples (effect, inputs) of an effect and its n inputs, one for "
-                f"each effect: AdditivePredictor((f, x), (g, x, z), ...); got {kinds_of(own)}."
-            )
-        smooth = own[0].smooth
-        if not isinstance(smooth, AbstractGaussianSmooth):
-            kind = type(getattr(own[0], "prior", smooth)).__name__
-            raise TypeError(
-                f"`{own[0].name}` must have a prior that is Gaussian given its scale, "
-                f"SmoothnessPrior or RandomWalkPrior; got {kind}."
-            )
-        if isinstance(smooth, GaussianSmooth) and (
-            smooth.linear_scale is not None or smooth.mean is not None
-        ):
-            raise TypeError(
-                f"`{own[0].name}` must have a prior without `linear_scale` and `mean`: these "
-                "need all coefficients drawn in the model, with `effect.sample()`."
-            )
-        if smooth.correlations:
-            raise TypeError(
-                f"`{own[0].name}` must have a prior without `correlated`: a predictor holds "
-                "coefficients that are independent given their scales. Draw it in the model, with "
-                "`effect.sample()`."
-            )
-        if any(
-            s.prior is None and np.any(smooth.center_of(s.site) != 0.0) for s in smooth.sections
-        ):
-            raise TypeError(
-                f"`{own[0].name}` must have a prior `linear` of mean zero, where levels are a "
-                "population, to be one of a predictor. Draw it in the model, with "
-                "`effect.sample()`, or add a linear term that has the mean."
-            )
-
-
-def check_parts(effects: tuple[AbstractEffect, ...], inputs: tuple[Any, ...], by: Any) -> None:
-    """Refuse two effects that hold the same modes of the same input."""
-    held = []
-    for effect, own in zip(effects, inputs, strict=True):
-        for which in _main_inputs(effect):
-            for other, others, theirs, place in held:
-                several = isinstance(effect, TensorEffect) or isinstance(other, TensorEffect)
-                same = np.array_equal(own[which], others[place])
-                if several and same and effect.name not in by and theirs not in by:
-                    raise ValueError(
-                        f"`{effect.name}` and `{theirs}` must not both hold the curve of the same "
-                        "input: the data cannot tell them apart. Leave the effect of one input "
-                        "out, as the surface has it as a component; or give the surface "
-                        "components=Interaction()."
-                    )
-            held.append((effect, own, effect.name, which))
-
-
-def _main_inputs(effect: AbstractEffect) -> list[int]:
-    """Positions of inputs of which the effect holds a main effect with modes."""
-    if isinstance(effect, SplineEffect):
-        return [0]
-    assert isinstance(effect, TensorEffect)
-    margins = list(effect.margins.values())
-    starts = np.cumsum([0, *(m.num_inputs for m in margins)])
-    result = []
-    for d, margin in enumerate(margins):
-        if margin.num_inputs == 1 and effect.holds(effect.names[d]):
-            result.append(int(starts[d]))
-    return result
 
 
 def gaussian(effect: AbstractEffect) -> AbstractGaussianSmooth:
@@ -186,13 +126,27 @@ def gaussian(effect: AbstractEffect) -> AbstractGaussianSmooth:
     return effect.smooth
 
 
-def linear_columns(name: str, values: Any, prior: Any) -> np.ndarray:
-    """The columns of a linear term, shape (n or 1, k)."""
-    normal_moments(prior)
+def section_values(owned: tuple[Own, ...], effect: int, coefficients: Any) -> dict[str, Any]:
+    """Coefficients of one effect, by its position, by short site name from c, shape (..., p)."""
+    return {
+        own.site: coefficients[..., own.start : own.stop] for own in owned if own.effect == effect
+    }
+
+
+def num_dimensions(values: Any) -> int:
+    """Of the values of a linear term: none of a constant, one of one coefficient, else two."""
+    return 2 if isinstance(values, AbstractContrasts) else np.ndim(values)
+
+
+def linear_columns(name: str, values: Any) -> np.ndarray:
+    """The columns of a linear term, shape (n, k); (1,) of a constant, the same for all."""
+    if isinstance(values, AbstractContrasts):
+        return values.columns()
+    refuse_labels(values, f"linear[{name!r}]", "its contrasts, such as regression.Treatment(...)")
     columns = float64_array(values, f"linear[{name!r}]")
     if columns.ndim > 2:
         raise ValueError(f"`linear[{name!r}]` must have shape (n,) or (n, k); got {columns.shape}.")
-    return columns.reshape(1, 1) if columns.ndim == 0 else columns.reshape(len(columns), -1)
+    return columns.reshape(1) if columns.ndim == 0 else columns.reshape(len(columns), -1)
 
 
 def multipliers(
@@ -204,7 +158,11 @@ def multipliers(
         raise ValueError(f"`by` must name effects of the predictor, {names}; got {unknown}.")
     result = []
     for name in names:
-        values = None if name not in by else float64_array(by[name], f"by[{name!r}]", ndim=1)
+        values = None
+        if name in by:
+            curves = "a curve for each level, a TensorEffect of the input and a GroupMargin(...)"
+            refuse_labels(by[name], f"by[{name!r}]", curves)
+            values = float64_array(by[name], f"by[{name!r}]", ndim=1)
         if values is not None and values.shape != (num,):
             raise ValueError(
                 f"`by[{name!r}]` must hold one number for each of the {num} observations; got "
@@ -214,15 +172,93 @@ def multipliers(
     return tuple(result)
 
 
+def holds_labels(values: Any) -> bool:
+    """Whether values are labels: categories, or text in any array."""
+    if hasattr(getattr(values, "dtype", None), "categories"):
+        return True
+    array = np.asarray(values)
+    return array.dtype.kind in "US" or (
+        array.dtype == object and any(isinstance(v, str) for v in array.ravel())
+    )
+
+
+def refuse_labels(values: Any, name: str, instead: str) -> None:
+    """Refuse labels where numbers multiply something."""
+    if not is_traced(values) and holds_labels(values):
+        raise TypeError(f"`{name}` must hold numbers; got labels. Of a factor take {instead}.")
+
+
+def offset_of(offset: Any, num: int) -> np.ndarray | None:
+    """n known numbers, or one for all rows; None for none."""
+    if offset is None:
+        return None
+    values = float64_array(offset, "offset")
+    if values.shape not in ((), (num,)):
+        raise ValueError(
+            f"`offset` must hold one number for each of the {num} observations; got shape "
+            f"{values.shape}."
+        )
+    return np.broadcast_to(values, (num,)).copy()
+
+
 def num_observations_of(inputs: list[np.ndarray], named: dict[str, np.ndarray]) -> int:
     """The one number of observations of all terms."""
-    counts = {len(x) for x in inputs} | {len(v) for v in named.values() if len(v) != 1}
+    counts = {len(x) for x in inputs} | {len(v) for v in named.values() if v.ndim == 2}
     if len(counts) != 1:
         raise ValueError(
             "All `smooths` and `linear` terms must have one number of observations; got "
             f"{sorted(counts)}."
         )
     return counts.pop()
+
+
+def deviations_of(
+    effects: tuple[AbstractEffect, ...],
+    random: tuple[Own, ...],
+    values: Sequence[Mapping[str, Any]],
+) -> Any:
+    """Standard deviations of the random blocks; see `AdditivePredictor.deviations`."""
+    spreads = [gaussian(e).spreads(own) for e, own in zip(effects, values, strict=True)]
+    parts = []
+    for own in random:
+        spread = spreads[own.effect][own.site]
+        xp = array_module(spread)
+        spread = xp.asarray(spread)
+        parts.append(spread[..., None] if own.common else spread)
+    if not parts:
+        return jnp.zeros(0, jnp.result_type(float))
+    xp = array_module(*parts)
+    batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    parts = [xp.broadcast_to(p, (*batch, p.shape[-1])) for p in parts]
+    return xp.concatenate(parts, axis=-1)
+
+
+def weights_of(weights: Any, num: int) -> np.ndarray:
+    """Checked weights of the observations, ones if None."""
+    result = np.ones(num) if weights is None else float64_array(weights, "weights", ndim=1)
+    if result.shape != (num,) or not np.all(result > 0.0):
+        raise ValueError(
+            f"`weights` must be {num} positive numbers, one per observation; got shape "
+            f"{result.shape} and minimum {result.min(initial=np.inf):.17g}."
+        )
+    return result
+
+
+def sample_linear(
+    blocks: tuple[Block, ...], priors: tuple[Any, ...], coordinates: tuple[Coordinates, ...]
+) -> Any:
+    """Draw the coefficients of the linear terms inside a model, shape (k,)."""
+    dtype = jnp.result_type(float)
+    values = [jnp.zeros(0, dtype)]
+    for block, prior, own in zip(blocks, priors, coordinates, strict=True):
+        if standardizes(prior, own):
+            value = own.sample(block.site, prior.scale, prior.loc, scalar=block.scalar)
+        else:
+            if not block.scalar:
+                prior = prior.expand([block.stop - block.start]).to_event(1)
+            value = numpyro.sample(block.site, prior)
+        values.append(jnp.atleast_1d(jnp.asarray(value, dtype)))
+    return jnp.concatenate(values)
 
 
 def standardizes(prior: Any, coordinates: Coordinates) -> bool:

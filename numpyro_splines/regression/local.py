@@ -10,6 +10,7 @@ import numpy as np
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.functions import BasisAxis, PolynomialAxis, local_table, located
 from numpyro_splines.functions.axes import AbstractAxis
+from numpyro_splines.margins.labels import positions
 from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.validation import float64_array, kinds_of
 
@@ -69,19 +70,27 @@ class LocalRows(NamedTuple):
             result[:, chosen] = part.reshape(num * width, -1)
         return result
 
+    def values_of(self, coefficients: np.ndarray) -> np.ndarray:
+        """f at the observations for one set of coefficients, shape (K_1, K_2, ...)."""
+        local = self.matrix(coefficients[None]).reshape(len(self.cells), -1)
+        return (self.values * local[self.cell]).sum(axis=1)
 
-def local_rows(effect: AbstractEffect, inputs: Sequence[np.ndarray]) -> LocalRows:
+
+def local_rows(
+    effect: AbstractEffect, inputs: Sequence[np.ndarray], *, defined: bool = True
+) -> LocalRows:
     """The sparse rows of an effect.
 
     Args:
         effect: the effect.
         inputs: as `known_inputs` returns them.
+        defined: whether f must be defined at all inputs; else it is NaN where it is not.
 
     Raises:
-        ValueError: if f is not defined at an input.
+        ValueError: if f must be, and is not defined at an input.
     """
     own = _axes_of(effect)
-    axes = tuple(_axis(axis, x, effect.name) for axis, x in zip(own, inputs, strict=True))
+    axes = tuple(_axis(axis, x, effect.name, defined) for axis, x in zip(own, inputs, strict=True))
     sizes = tuple(axis.table.shape[1] for axis in axes)
     flat = np.ravel_multi_index(tuple(axis.cell for axis in axes), sizes)
     visited, index = np.unique(flat, return_inverse=True)
@@ -102,7 +111,7 @@ def _axes_of(effect: AbstractEffect) -> Sequence[AbstractAxis]:
     return (BasisAxis("x", basis) if pieces is None else PolynomialAxis("x", *pieces()),)
 
 
-def _axis(axis: AbstractAxis, x: np.ndarray, effect: str) -> Axis:
+def _axis(axis: AbstractAxis, x: np.ndarray, effect: str, defined: bool) -> Axis:
     if isinstance(axis, BasisAxis):
         # Functions of a basis of the user's own are their own local functions, in one cell.
         basis: Any = axis.basis
@@ -114,7 +123,7 @@ def _axis(axis: AbstractAxis, x: np.ndarray, effect: str) -> Axis:
     if u is None:
         return Axis(cell, np.ones((x.size, 1)), table)
     broken = np.flatnonzero(~np.all(np.isfinite(table), axis=(0, 2))[cell])
-    if broken.size:
+    if defined and broken.size:
         lower, upper = axis.domain
         raise ValueError(
             f"`{axis.name} of {effect}` must lie where the curve is defined; got "
@@ -160,7 +169,7 @@ def _positions(margin: AbstractLevelMargin, labels: Any, name: str) -> np.ndarra
     array = np.asarray(labels)
     named = all(isinstance(level, int) for level in margin.levels)
     if hasattr(dtype, "categories") or array.dtype.kind not in "iu" or named:
-        return margin.index(labels)
+        return positions(labels, margin.levels, name)
     num = len(margin.levels)
     if array.ndim != 1 or (array.size and not 0 <= array.min() <= array.max() < num):
         raise ValueError(

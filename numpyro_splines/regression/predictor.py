@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
 import scipy.sparse
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.effects import AbstractEffect
-from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
+from numpyro_splines.regression.checks import check_parts, check_smooths
+from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
+from numpyro_splines.regression.evaluation import (
+    drawn_of,
+    parameters_of,
+    response_draws,
+    terms_of_draws,
+    total,
+)
+from numpyro_splines.regression.frames import terms_of
 from numpyro_splines.regression.layout import (
+    OFFSET,
     Block,
     Own,
-    check_parts,
-    check_smooths,
+    deviations_of,
     gaussian,
     layout,
     linear_columns,
-    multipliers,
     normal_moments,
-    num_observations_of,
+    num_dimensions,
+    sample_linear,
+    section_values,
     sections_of,
-    standardizes,
+    weights_of,
 )
-from numpyro_splines.regression.local import known_inputs, local_rows
-from numpyro_splines.regression.sparse import SparseDesign, sparse_design
-from numpyro_splines.validation import float64_array, float_input
+from numpyro_splines.regression.new_rows import data_by_name, data_of_frame, new_columns
+from numpyro_splines.regression.rows import Rows, rows_of
+from numpyro_splines.regression.sparse import SparseDesign
+from numpyro_splines.validation import float_input
 
 
 class AdditivePredictor(eqx.Module):
@@ -76,18 +87,15 @@ class AdditivePredictor(eqx.Module):
     """
 
     effects: tuple[AbstractEffect, ...]
-    inputs: tuple[tuple[np.ndarray, ...], ...]
-    multipliers: tuple[np.ndarray | None, ...]
-    offset: np.ndarray
-    points: tuple[Any, ...]
-    columns: np.ndarray
+    rows: Rows
     priors: tuple[dist.Distribution, ...]
+    contrasts: tuple[AbstractContrasts | None, ...]
     location: np.ndarray
     scale: np.ndarray
-    sparse: SparseDesign
     coordinates: tuple[Coordinates, ...]
     owned: tuple[Own, ...] = eqx.field(static=True)
     blocks: tuple[Block, ...] = eqx.field(static=True)
+    constant: tuple[bool, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -99,38 +107,138 @@ class AdditivePredictor(eqx.Module):
     ):
         check_smooths(smooths)
         self.effects = tuple(own[0] for own in smooths)
-        self.inputs = tuple(known_inputs(effect, values) for effect, *values in smooths)
-        pairs = list(zip(self.effects, self.inputs, strict=True))
         terms = dict(linear or {})
         if intercept is not None:
             terms = {"intercept": (1.0, intercept), **terms}
-        named = {name: linear_columns(name, *term) for name, term in terms.items()}
-        n = num_observations_of([x for own in self.inputs for x in own], named)
-        self.multipliers = multipliers(self.effects, by or {}, n)
-        self.offset = np.zeros(n) if offset is None else float64_array(offset, "offset", ndim=1)
-        if self.offset.shape != (n,):
-            raise ValueError(
-                f"`offset` must hold one number for each of the {n} observations; got shape "
-                f"{self.offset.shape}."
-            )
-        check_parts(self.effects, self.inputs, by or {})
-        self.points = tuple(effect.at(*inputs) for effect, inputs in pairs)
-        self.columns = np.concatenate(
-            [np.zeros((n, 0)), *(np.broadcast_to(v, (n, v.shape[-1])) for v in named.values())],
-            axis=1,
-        )
         self.priors = tuple(prior for _, prior in terms.values())
-        scalars = tuple(np.ndim(values) < 2 for values, _ in terms.values())
+        moments = [normal_moments(prior) for prior in self.priors]
+        named = {name: linear_columns(name, values) for name, (values, _) in terms.items()}
+        self.contrasts = tuple(contrasts_of(values) for values, _ in terms.values())
+        dimensions = [num_dimensions(values) for values, _ in terms.values()]
+        self.constant = tuple(num == 0 for num in dimensions)
         sizes = tuple(v.shape[-1] for v in named.values())
         self.coordinates = tuple(uninformed(size) for size in sizes)
         self.owned = sections_of(self.effects, sum(sizes))
+        scalars = tuple(num < 2 for num in dimensions)
         self.blocks = layout(self.effects, self.owned, tuple(terms), sizes, scalars)
-        fixed = [(prior, size) for prior, size in zip(self.priors, sizes, strict=True)]
+        values = [own[1:] for own in smooths]
+        self.rows = rows_of(self.effects, self.owned, values, named, by or {}, offset)
+        check_parts(self.effects, self.rows.inputs, by or {})
         known = [s for e in self.effects for s in gaussian(e).sections if s.prior is not None]
-        fixed += [(section.prior, section.size) for section in known]
-        moments = [normal_moments(prior) for prior, size in fixed for _ in range(size)]
-        self.location, self.scale = np.array(moments).reshape(-1, 2).T
-        self.sparse = self._design()
+        every = [own for own, size in zip(moments, sizes, strict=True) for _ in range(size)]
+        every += [normal_moments(s.prior) for s in known for _ in range(s.size)]
+        self.location, self.scale = np.array(every).reshape(-1, 2).T
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *smooths: Any,
+        intercept: dist.Distribution | None,
+        linear: Mapping[str, Any] | None = None,
+        by: Mapping[str, str] | None = None,
+        offset: str | None = None,
+    ) -> AdditivePredictor:
+        """A predictor of the columns of a data frame, by their names.
+
+            eta = ns.AdditivePredictor.from_frame(
+                frame, "age", ("longitude", "latitude"), (season, "day"), "school",
+                intercept=dist.Normal(), linear={"dose": dist.Normal(), "sex": dist.Normal()},
+                offset="log_exposure",
+            )
+            later = eta.at(new_frame)
+
+        Args:
+            frame: the data frame (pandas or its like), or arrays by name. Rows with missing values
+                in columns that are used are refused; others are never looked at.
+            *smooths: the name of a column for the default effect of that name: of numbers a
+                `SplineEffect` on 10 breakpoints at quantiles, of labels (text or categories)
+                groups, `TensorEffect` with a `GroupMargin`. Several names in a tuple for a
+                function of them all: `TensorEffect` with 5 breakpoints for each column of numbers,
+                named by the columns with "_" between them; with labels among them, curves by group.
+                (effect, "column", ...) for an effect of your own. Columns are the measure of
+                default effects.
+            intercept: as in the constructor.
+            linear: by column, the prior of its coefficient; columns of labels are factors, by
+                their contrasts: `Treatment()`, or give (contrasts, prior), such as
+                `{"sex": (SumToZero(), prior)}`. Site names are those of the columns.
+            by: by name of an effect, the column of numbers that multiplies it.
+            offset: the column of the offset.
+
+        Returns:
+            The predictor, which reads the same columns of new frames: `at(new_frame)`.
+
+        Raises:
+            TypeError: if a smooth is none of these, or as the constructor.
+            ValueError: if columns are missing, or values in them, or do not vary; or as the
+                constructor.
+        """
+        new = terms_of(frame, smooths, linear or {}, by or {}, offset)
+        made = cls(
+            *new.smooths, intercept=intercept, linear=new.linear, by=new.by, offset=new.offset
+        )
+        return eqx.tree_at(lambda p: p.rows, made, replace(made.rows, sources=new.sources))
+
+    def at(
+        self, rows: Any, *, by: Mapping[str, Any] | None = None, offset: Any = None
+    ) -> AdditivePredictor:
+        """The same terms at new rows: effects, priors, coordinates and levels of factors.
+
+        What it returns serves as the predictor does: `sample` in a model that is to predict,
+        `linear_predictor(draws)` after inference. Beyond the domain of an effect it is what its
+        extrapolation says.
+
+        Args:
+            rows: of a predictor that was made by `from_frame` a data frame with the same columns,
+                in any order. Else a mapping by name: of each effect its input, or a tuple of its
+                inputs; of each linear term its values, of factors the labels. Constant columns
+                may be left out.
+            by: by name of each effect that is multiplied, the numbers there. In a frame already.
+            offset: the offset there, as in the constructor: needed where the predictor has one. In
+                a frame already.
+
+        Returns:
+            The predictor at the new rows.
+
+        Raises:
+            TypeError: if `rows` is no frame or mapping, or `by` or `offset` come with a frame.
+            ValueError: if a row lacks what a term needs, a label is unknown, or numbers of rows
+                differ.
+        """
+        sources = self.rows.sources
+        read = data_by_name if sources is None else data_of_frame
+        new = read(self, rows, by, offset)
+        columns = new_columns(self, new.linear)
+        made = rows_of(
+            self.effects, self.owned, new.inputs, columns, new.by, new.offset,
+            sources=sources, defined=False,
+        )  # fmt: skip
+        return eqx.tree_at(lambda p: p.rows, self, made)
+
+    @property
+    def terms(self) -> tuple[Block, ...]:
+        """The blocks of the linear terms, the intercept first."""
+        return self.blocks[: len(self.priors)]
+
+    @property
+    def inputs(self) -> tuple[tuple[np.ndarray, ...], ...]:
+        """Inputs of each effect: numbers and positions of levels, arrays of shape (n,)."""
+        return self.rows.inputs
+
+    @property
+    def offset(self) -> np.ndarray:
+        """What is known of eta in advance: the offset, and curves that effects vary about (n,)."""
+        return self.rows.known
+
+    @property
+    def columns(self) -> np.ndarray:
+        """Columns of the linear terms, shape (n, k)."""
+        return self.rows.columns
+
+    @property
+    def sparse(self) -> SparseDesign:
+        """The design."""
+        return self.rows.sparse
 
     @property
     def num_observations(self) -> int:
@@ -149,14 +257,7 @@ class AdditivePredictor(eqx.Module):
         Raises:
             ValueError: if they are not n positive numbers.
         """
-        n = self.num_observations
-        result = np.ones(n) if weights is None else float64_array(weights, "weights", ndim=1)
-        if result.shape != (n,) or not np.all(result > 0.0):
-            raise ValueError(
-                f"`weights` must be {n} positive numbers, one per observation; got shape "
-                f"{result.shape} and minimum {result.min(initial=np.inf):.17g}."
-            )
-        return result
+        return weights_of(weights, self.num_observations)
 
     @property
     def num_fixed(self) -> int:
@@ -200,19 +301,7 @@ class AdditivePredictor(eqx.Module):
         Returns:
             Shape (*batch, number of random blocks), in the units of the predictor.
         """
-        spreads = [gaussian(e).spreads(own) for e, own in zip(self.effects, values, strict=True)]
-        parts = []
-        for own in self._random():
-            spread = spreads[own.effect][own.site]
-            xp = array_module(spread)
-            spread = xp.asarray(spread)
-            parts.append(spread[..., None] if own.common else spread)
-        if not parts:
-            return jnp.zeros(0, jnp.result_type(float))
-        xp = array_module(*parts)
-        batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
-        parts = [xp.broadcast_to(p, (*batch, p.shape[-1])) for p in parts]
-        return xp.concatenate(parts, axis=-1)
+        return deviations_of(self.effects, self._random(), values)
 
     def sample(self, scales: ArrayLike | None = None) -> Float[Array, "..."]:
         """Draw all coefficients inside a model and return eta at the n observations.
@@ -227,25 +316,11 @@ class AdditivePredictor(eqx.Module):
         Returns:
             eta, shape (..., n), in the units of the predictor.
         """
-        linear = []
-        terms = [b for b in self.blocks if b.stop <= self.columns.shape[1]]
-        for block, prior, own in zip(terms, self.priors, self.coordinates, strict=True):
-            if standardizes(prior, own):
-                known: Any = prior
-                value = own.sample(block.site, known.scale, known.loc, scalar=block.scalar)
-            else:
-                if not block.scalar:
-                    prior = prior.expand([block.stop - block.start]).to_event(1)
-                value = numpyro.sample(block.site, prior)
-            linear.append(jnp.atleast_1d(value))
-        dtype = jnp.result_type(float)
-        eta = jnp.asarray(self.offset, dtype)
-        if linear:
-            eta = eta + jnp.asarray(self.columns, dtype) @ jnp.concatenate(linear).astype(dtype)
-        parts = zip(self.effects, self.points, self._given(scales), self.multipliers, strict=True)
-        for effect, at, values, factor in parts:
-            eta = eta + _times(at(effect.sample(**values)), factor)
-        return eta
+        linear = sample_linear(self.terms, self.priors, self.coordinates)
+        pairs = zip(self.effects, self._given(scales), strict=True)
+        functions = tuple(effect.sample(**own) for effect, own in pairs)
+        eta = total(self.rows, linear, functions)
+        return eta if self.rows.offset is None else eta + jnp.asarray(self.rows.offset, eta.dtype)
 
     def sample_hyperparameters(self, scales: ArrayLike | None = None) -> list[dict[str, Any]]:
         """Draw (or, where fixed, take) the hyperparameters of all effects inside a model.
@@ -298,13 +373,105 @@ class AdditivePredictor(eqx.Module):
         Returns:
             eta, shape (n,), dtype of the coefficients.
         """
-        dtype, num = coefficients.dtype, self.columns.shape[1]
-        eta = jnp.asarray(self.columns, dtype) @ coefficients[:num]
-        parts = zip(self.effects, self.points, self.multipliers, strict=True)
-        for j, (effect, at, factor) in enumerate(parts):
-            function = effect.function(self._effect_coefficients(j, coefficients))
-            eta = eta + _times(at(function).astype(dtype), factor)
-        return eta
+        num = self.columns.shape[1]
+        functions = []
+        for j, effect in enumerate(self.effects):
+            own = gaussian(effect).varying(section_values(self.owned, j, coefficients))
+            functions.append(effect.function(own))
+        return total(self.rows, coefficients[:num], tuple(functions))
+
+    def linear_predictor(
+        self, draws: Mapping[str, Any], *, prefix: str = ""
+    ) -> Float[Array, "*batch n"]:
+        """eta at the rows, from draws of the coefficients.
+
+        Args:
+            draws: arrays by site name with any common leading axes: draws of a model with `sample`,
+                of `IntegratedGaussian.draw`, or `values` of a fit.
+            prefix: what a `numpyro.handlers.scope` put before the site names, divider included.
+
+        Returns:
+            Shape (..., n), in the units of the predictor.
+
+        Raises:
+            KeyError: if the sites of a term are missing.
+            ValueError: if shapes do not fit.
+        """
+        drawn = drawn_of(self, draws, prefix)
+        return terms_of_draws(self.rows, self.terms, drawn, together=True)
+
+    def partial(
+        self, draws: Mapping[str, Any], *, prefix: str = ""
+    ) -> dict[str, Float[Array, "*batch n"]]:
+        """What each term adds to eta at the rows; the sum of all is `linear_predictor`.
+
+        Args:
+            draws: as in `linear_predictor`.
+            prefix: as in `linear_predictor`.
+
+        Returns:
+            By name of the linear terms ("intercept" first), of the effects, and "offset" where one
+            was given; each of shape (..., n).
+
+        Raises:
+            KeyError: as `linear_predictor`.
+            ValueError: as `linear_predictor`.
+        """
+        parts = terms_of_draws(self.rows, self.terms, drawn_of(self, draws, prefix))
+        names = [*(block.site for block in self.terms), *(e.name for e in self.effects)]
+        result = dict(zip(names, parts, strict=True))
+        if (offset := self.rows.offset) is not None:
+            result[OFFSET] = jnp.broadcast_to(jnp.asarray(offset, parts[0].dtype), parts[0].shape)
+        return result
+
+    def response(
+        self, draws: Mapping[str, Any], family: Any, *, prefix: str = ""
+    ) -> Float[Array, "*batch n"]:
+        """The expected response at the rows, `family.inverse_link(eta)`.
+
+        Args:
+            draws: as in `linear_predictor`.
+            family: of the responses.
+            prefix: as in `linear_predictor`.
+
+        Returns:
+            Shape (..., n), in the units of the response: of one unit of exposure, or one trial.
+
+        Raises:
+            KeyError: as `linear_predictor`.
+            ValueError: as `linear_predictor`.
+        """
+        eta = self.linear_predictor(draws, prefix=prefix)
+        return family.inverse_link(eta, **parameters_of(family, draws, prefix))
+
+    def predict(
+        self,
+        key: Array,
+        draws: Mapping[str, Any],
+        family: Any,
+        *,
+        prefix: str = "",
+        **parameters: Any,
+    ) -> Float[Array, "*batch n"]:
+        """Posterior predictive draws: a response at each row for each draw.
+
+        Args:
+            key: random key.
+            draws: as in `linear_predictor`, with the parameters of the family by site name.
+            family: of the responses; what it knows of each observation (exposures, trials, weights)
+                belongs to these rows.
+            prefix: as in `linear_predictor`.
+            **parameters: of the family, in place of those in the draws.
+
+        Returns:
+            Shape (..., n), in the units of the response.
+
+        Raises:
+            KeyError: if a parameter is missing, or as `linear_predictor`.
+            ValueError: if the family does not fit the rows, or as `linear_predictor`.
+        """
+        known = {**parameters_of(family, draws, prefix), **parameters}
+        return response_draws(key, family, self.linear_predictor(draws, prefix=prefix), known)
 
     def design(self) -> scipy.sparse.csr_array:
         """The n rows in local functions: Phi = design @ local_matrix; float64 on the host."""
@@ -323,7 +490,15 @@ class AdditivePredictor(eqx.Module):
 
         Returns:
             Symmetric matrix, shape (p, p), float64.
+
+        Raises:
+            ValueError: if an effect is not defined at all rows.
         """
+        if not np.all(np.isfinite(self.local_matrix)):
+            raise ValueError(
+                "`predictor` must be defined at all rows to be fitted; an effect is NaN beyond its "
+                "domain. Use another extrapolation or a wider domain."
+            )
         return self.sparse.gram(weights)
 
     def sites(self, coefficients: Any) -> dict[str, Any]:
@@ -340,7 +515,8 @@ class AdditivePredictor(eqx.Module):
             values = coefficients[..., block.start : block.stop]
             result[block.site] = values[..., 0] if block.scalar else values
         for j, effect in enumerate(self.effects):
-            result[effect.site("coefficients")] = self._effect_coefficients(j, coefficients)
+            own = section_values(self.owned, j, coefficients)
+            result[effect.site("coefficients")] = gaussian(effect).combined(own)
         return result
 
     def section_values(self, effect: int, coefficients: Any) -> dict[str, Any]:
@@ -353,30 +529,4 @@ class AdditivePredictor(eqx.Module):
         Returns:
             Arrays with the same leading axes, such as that of "x:z.modes".
         """
-        return {
-            own.site: coefficients[..., own.start : own.stop]
-            for own in self.owned
-            if own.effect == effect
-        }
-
-    def _effect_coefficients(self, effect: int, coefficients: Any) -> Any:
-        """Basis coefficients of one effect, by its position, from c."""
-        return gaussian(self.effects[effect]).combined(self.section_values(effect, coefficients))
-
-    def _design(self) -> SparseDesign:
-        identity = np.eye(self.num_coefficients)
-        blocks = []
-        for j, effect in enumerate(self.effects):
-            rows = local_rows(effect, self.inputs[j])
-            own = [np.arange(o.start, o.stop) for o in self.owned if o.effect == j]
-            places = np.concatenate(own)
-            matrix = rows.matrix(self._effect_coefficients(j, identity[places]))
-            blocks.append((rows, matrix, places, self.multipliers[j]))
-        return sparse_design(self.columns, blocks)
-
-
-def _times(values: Any, factor: Any) -> Any:
-    """Values times those of a `by` variable, if there is one."""
-    if factor is None:
-        return values
-    return values * array_module(values).asarray(factor, dtype=values.dtype)
+        return section_values(self.owned, effect, coefficients)

@@ -1,0 +1,104 @@
+"""What an additive predictor has at its rows of data: all of it that is another at new rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from numpyro_splines.effects import AbstractEffect
+from numpyro_splines.regression.frames import Sources
+from numpyro_splines.regression.layout import (
+    Own,
+    gaussian,
+    multipliers,
+    num_observations_of,
+    offset_of,
+    section_values,
+)
+from numpyro_splines.regression.local import LocalRows, known_inputs, local_rows
+from numpyro_splines.regression.sparse import SparseDesign, sparse_design
+
+
+class Rows(eqx.Module):
+    """The data of a predictor.
+
+    Attributes:
+        inputs: of each effect, numbers and positions of levels.
+        multipliers: of each effect, shape (n,) or None.
+        offset: what was given, shape (n,); None for nothing.
+        points: the inputs prepared for functions of each effect.
+        columns: of the linear terms, shape (n, k).
+        known: the offset and the known curves that effects vary about, shape (n,).
+        sparse: the design.
+        sources: the columns of a frame that all of it is from; None where it is not.
+    """
+
+    inputs: tuple[tuple[np.ndarray, ...], ...]
+    multipliers: tuple[np.ndarray | None, ...]
+    offset: np.ndarray | None
+    points: tuple[Any, ...]
+    columns: np.ndarray
+    known: np.ndarray
+    sparse: SparseDesign
+    sources: Sources | None = eqx.field(static=True, default=None)
+
+
+def rows_of(
+    effects: tuple[AbstractEffect, ...],
+    owned: tuple[Own, ...],
+    values: Sequence[Sequence[Any]],
+    columns: Mapping[str, np.ndarray],
+    by: Mapping[str, Any],
+    offset: Any,
+    *,
+    sources: Sources | None = None,
+    defined: bool = True,
+) -> Rows:
+    """The data of a predictor, checked.
+
+    Args:
+        effects: the effects.
+        owned: their sections among all coefficients.
+        values: inputs of each effect, as they were given.
+        columns: of each linear term, shape (n, k) or, the same for all, (k,).
+        by: as it was given.
+        offset: as it was given.
+        sources: columns of a frame.
+        defined: whether to refuse rows where an effect is not defined, rather than have NaN there.
+    """
+    inputs = tuple(known_inputs(e, own) for e, own in zip(effects, values, strict=True))
+    n = num_observations_of([x for own in inputs for x in own], dict(columns))
+    factors = multipliers(effects, by, n)
+    given = offset_of(offset, n)
+    spread = [np.broadcast_to(v, (n, v.shape[-1])) for v in columns.values()]
+    every = np.concatenate([np.zeros((n, 0)), *spread], axis=1)
+    known = np.zeros(n) if given is None else given
+    total = every.shape[1] + sum(own.stop - own.start for own in owned)
+    blocks = []
+    for j, effect in enumerate(effects):
+        local = local_rows(effect, inputs[j], defined=defined)
+        places = np.concatenate([np.arange(o.start, o.stop) for o in owned if o.effect == j])
+        blocks.append((local, _matrix(effect, owned, j, local, places, total), places, factors[j]))
+        if (mean := gaussian(effect).known_mean) is not None:
+            curve = local.values_of(np.asarray(mean))
+            known = known + (curve if factors[j] is None else curve * factors[j])
+    points = tuple(effect.at(*own) for effect, own in zip(effects, inputs, strict=True))
+    sparse = sparse_design(every, blocks)
+    return Rows(inputs, factors, given, points, every, known, sparse, sources)
+
+
+def _matrix(
+    effect: AbstractEffect,
+    owned: tuple[Own, ...],
+    position: int,
+    local: LocalRows,
+    places: np.ndarray,
+    total: int,
+) -> np.ndarray:
+    """The local functions of an effect in terms of its coefficients."""
+    unit = np.zeros((places.size, total))
+    unit[np.arange(places.size), places] = 1.0
+    return local.matrix(gaussian(effect).varying(section_values(owned, position, unit)))
