@@ -41,6 +41,8 @@ MODULES = [
     "distributions",
     "extrapolation",
     "regression",
+    "regression.importance",
+    "regression.links",
     "knots",
     "latent",
     "mgcv",

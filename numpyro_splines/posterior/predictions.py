@@ -113,10 +113,9 @@ def response(
 
     Example:
         >>> import numpyro.distributions as dist, numpyro_splines as ns
-        >>> eta = ns.AdditivePredictor(
-        ...     intercept=dist.Normal(), linear={"b": ([0.0], dist.Normal())}
-        ... )
-        >>> draws = {"intercept": np.full((1, 2), 2.0), "b": np.zeros((1, 2))}
+        >>> terms = {"b": (np.arange(3.0), dist.Normal())}
+        >>> eta = ns.AdditivePredictor(intercept=None, linear=terms)
+        >>> draws = {"b": np.ones((4, 100))}
         >>> print(response(eta, draws, ns.regression.Gaussian()).values[0, 0])
         [0. 1. 2.]
     """
@@ -153,11 +152,9 @@ def predict(
 
     Example:
         >>> import jax, numpyro.distributions as dist, numpyro_splines as ns
-        >>> eta = ns.AdditivePredictor(
-        ...     intercept=dist.Normal(), linear={"b": ([0.0], dist.Normal())}
-        ... )
-        >>> draws = {"intercept": np.zeros((4, 100)), "b": np.zeros((4, 100))}
-        >>> draws["sigma"] = np.ones((4, 100))
+        >>> terms = {"b": (np.arange(3.0), dist.Normal())}
+        >>> eta = ns.AdditivePredictor(intercept=None, linear=terms)
+        >>> draws = {"b": np.ones((4, 100)), "sigma": np.ones((4, 100))}
         >>> print(predict(eta, jax.random.key(0), draws, ns.regression.Gaussian()).dims)
         ('chain', 'draw', 'obs')
     """

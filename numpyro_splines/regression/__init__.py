@@ -1,6 +1,7 @@
 """Additive regression: predictors, families, coefficients integrated out, penalized fits."""
 
 from numpyro_splines.regression import importance as importance
+from numpyro_splines.regression import links as links
 from numpyro_splines.regression.contrasts import SumToZero as SumToZero
 from numpyro_splines.regression.contrasts import Treatment as Treatment
 from numpyro_splines.regression.families import Beta as Beta
@@ -12,7 +13,6 @@ from numpyro_splines.regression.families import NegativeBinomial as NegativeBino
 from numpyro_splines.regression.families import OrderedCategorical as OrderedCategorical
 from numpyro_splines.regression.families import Poisson as Poisson
 from numpyro_splines.regression.families import StudentT as StudentT
-from numpyro_splines.regression.families import links as links
 from numpyro_splines.regression.fit import PenalizedFit as PenalizedFit
 from numpyro_splines.regression.fit import penalized_fit as penalized_fit
 from numpyro_splines.regression.integrated import IntegratedGaussian as IntegratedGaussian

@@ -86,6 +86,11 @@ def resampled(
 
     Raises:
         ValueError: if the arrays do not have the leading axes of the weights.
+
+    Example:
+        >>> draws = {"a": np.array([1.0, 2.0])}
+        >>> print(resampled(jax.random.key(0), draws, np.log([0.25, 0.75]), 4)["a"])
+        [1. 2. 2. 2.]
     """
     log_weights = float64_array(log_weights, "log_weights")
     axes = log_weights.ndim

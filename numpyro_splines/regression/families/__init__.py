@@ -1,6 +1,5 @@
 """Families of responses: distributions of y given a linear predictor, on the host and in JAX."""
 
-from numpyro_splines.regression.families import links as links
 from numpyro_splines.regression.families.base import AbstractFamily as AbstractFamily
 from numpyro_splines.regression.families.base import Derivatives as Derivatives
 from numpyro_splines.regression.families.continuous import Beta as Beta

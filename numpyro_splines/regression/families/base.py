@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from numpyro_splines.regression.links import AbstractChanceLink, Logit
 from numpyro_splines.validation import float64_array
 
 
@@ -292,3 +293,11 @@ def given(value: np.ndarray | None, site: str, parameters: dict[str, Any]) -> An
             )
         return jnp.asarray(parameters[site])[..., None]
     return jnp.asarray(value, jnp.result_type(float))
+
+
+def checked_link(link: AbstractChanceLink | None) -> AbstractChanceLink:
+    """The link, `Logit()` if there is none."""
+    link = Logit() if link is None else link
+    if not isinstance(link, AbstractChanceLink):
+        raise TypeError(f"`link` must be an object such as links.Probit(); got {link!r}.")
+    return link

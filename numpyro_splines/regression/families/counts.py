@@ -15,13 +15,14 @@ from jaxtyping import ArrayLike
 from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.regression.families.base import (
     AbstractFamily,
+    checked_link,
     given,
     known,
     observations,
     one_each,
     possible,
 )
-from numpyro_splines.regression.families.links import AbstractChanceLink, Logit, checked_link
+from numpyro_splines.regression.links import AbstractChanceLink, Logit
 from numpyro_splines.validation import float64_array
 
 

@@ -12,14 +12,37 @@ import jax.scipy.special
 
 
 class AbstractChanceLink(eqx.Module):
-    """A chance p as an increasing function of eta."""
+    """A chance p as an increasing function of eta, by its log odds.
+
+    Example:
+        >>> class Cauchit(AbstractChanceLink):
+        ...     def logits(self, eta):
+        ...         p = 0.5 + jnp.arctan(eta) / jnp.pi
+        ...         return jnp.log(p) - jnp.log1p(-p)
+        >>> print(Cauchit().inverse(1.0).round(2))
+        0.75
+    """
 
     @abc.abstractmethod
     def logits(self, eta: Any) -> Any:
-        """log(p / (1 - p)) at eta, any shape; JAX."""
+        """log(p / (1 - p)) in JAX.
+
+        Args:
+            eta: linear predictor, any shape.
+
+        Returns:
+            The shape of eta.
+        """
 
     def inverse(self, eta: Any) -> Any:
-        """p at eta, any shape; JAX."""
+        """p in JAX.
+
+        Args:
+            eta: linear predictor, any shape.
+
+        Returns:
+            The shape of eta.
+        """
         return jax.nn.sigmoid(self.logits(eta))
 
 
@@ -67,11 +90,3 @@ class ComplementaryLogLog(AbstractChanceLink):
         return jnp.where(
             small, eta + 0.5 * tiny + tiny**2 / 24.0, rate + jnp.log(-jnp.expm1(-rate))
         )
-
-
-def checked_link(link: AbstractChanceLink | None) -> AbstractChanceLink:
-    """The link, `Logit()` if there is none."""
-    link = Logit() if link is None else link
-    if not isinstance(link, AbstractChanceLink):
-        raise TypeError(f"`link` must be an object such as links.Probit(); got {link!r}.")
-    return link
