@@ -149,7 +149,15 @@ def test_draws_and_their_weights_after_nuts():
     mcmc = MCMC(NUTS(model), num_warmup=100, num_samples=100, progress_bar=False)
     mcmc.run(jax.random.key(0), y, extra_fields=("diverging",))
     assert int(mcmc.get_extra_fields()["diverging"].sum()) == 0
-    draws = regression.draw(jax.random.key(1), mcmc.get_samples(group_by_chain=True), y)
+    samples = mcmc.get_samples(group_by_chain=True)
+    draws = regression.draw(jax.random.key(1), samples, y, correct=False)
+    corrected = regression.draw(jax.random.key(1), samples, y)
+    assert set(draws) - set(corrected) == {"log_weights"}
+    # Whole draws are taken again: scales and coefficients stay together.
+    rows = [
+        np.concatenate([d["f.scale"][0][:, None], d["f.modes"][0]], 1) for d in (draws, corrected)
+    ]
+    assert {tuple(row) for row in rows[1]} <= {tuple(row) for row in rows[0]}
     assert draws["f.coefficients"].shape[:2] == draws["log_weights"].shape == (1, 100)
     assert importance.pareto_shape(draws["log_weights"]) < 0.7
     curve = eta.effects[0].curve(draws)(X) + draws["intercept"][..., None]
@@ -169,7 +177,7 @@ def test_weights_make_a_rough_approximation_exact(x64):
     eta, y = predictor(False, 5), np.array([1, 0, 1, 1, 0])
     regression = IntegratedLaplace(eta, Binomial())
     draws = {"f.scale": np.full(40_000, 1.5)}
-    weights = np.exp(regression.draw(jax.random.key(0), draws, y)["log_weights"])
+    weights = np.exp(regression.draw(jax.random.key(0), draws, y, correct=False)["log_weights"])
     laplace = np.exp(MarginalLaplace(regression, [1.5]).log_prob(y))
     rng, dense = np.random.default_rng(0), eta.design() @ eta.local_matrix
     deviations = np.concatenate([eta.scale, np.full(eta.num_coefficients - eta.num_fixed, 1.5)])

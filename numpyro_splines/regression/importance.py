@@ -99,13 +99,50 @@ def resampled(
             f"`draws` must have leading axes {log_weights.shape}, those of the weights; got "
             f"{wrong[0]!r} of shape {np.shape(draws[wrong[0]])}."
         )
-    weights = np.exp(log_weights.ravel() - log_weights.max())
-    count = weights.size if num is None else num
-    start = float(jax.random.uniform(key))
-    places = (np.arange(count) + start) / count
-    index = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
-    index = np.minimum(index, weights.size - 1)
+    index = _taken(key, log_weights.ravel(), log_weights.size if num is None else num)
     return {
         name: jnp.reshape(jnp.asarray(value), (-1, *np.shape(value)[axes:]))[index]
         for name, value in draws.items()
     }
+
+
+def resampled_chains(key: Array, draws: Mapping[str, Any], log_weights: Any) -> dict[str, Any]:
+    """`resampled` within each chain: the last of the leading axes is that of the draws.
+
+    Args:
+        key: random key.
+        draws: arrays by site name, with the leading axes of `log_weights`.
+        log_weights: logarithms of weights, shape (..., draw).
+
+    Returns:
+        Arrays of the shapes that they had.
+
+    Example:
+        >>> draws = {"a": np.array([[1.0, 2.0, 3.0, 4.0]])}
+        >>> print(resampled_chains(jax.random.key(0), draws, np.log([[0.5, 0.5, 1e-9, 1e-9]]))["a"])
+        [[1. 1. 2. 2.]]
+    """
+    weights = np.asarray(log_weights, np.float64)
+    chains = weights.reshape(-1, weights.shape[-1])
+    keys = jax.random.split(key, len(chains))
+    index = np.stack([_taken(k, own, own.size) for k, own in zip(keys, chains, strict=True)])
+    which = np.arange(len(chains))[:, None]
+    result = {}
+    for name, value in draws.items():
+        array = jnp.asarray(value)
+        flat = array.reshape(*chains.shape, *array.shape[weights.ndim :])
+        result[name] = flat[which, index].reshape(array.shape)
+    return result
+
+
+def _taken(key: Array, log_weights: np.ndarray, num: int) -> np.ndarray:
+    """Systematic resampling: positions of the draws taken, in order; no weight where not finite."""
+    finite = np.isfinite(log_weights)
+    weights = np.where(
+        finite, np.exp(log_weights - np.max(log_weights[finite], initial=-np.inf)), 0.0
+    )
+    if not weights.sum() > 0.0:
+        return np.arange(num) % log_weights.size
+    places = (np.arange(num) + float(jax.random.uniform(key))) / num
+    index = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
+    return np.minimum(index, log_weights.size - 1)

@@ -24,7 +24,7 @@ from numpyro_splines.regression.drawing import (
 )
 from numpyro_splines.regression.families import AbstractFamily
 from numpyro_splines.regression.fit import PenalizedFit, penalized_fit
-from numpyro_splines.regression.importance import pareto_shape
+from numpyro_splines.regression.importance import pareto_shape, resampled_chains
 from numpyro_splines.regression.predictor import AdditivePredictor
 from numpyro_splines.validation import float_input, is_traced
 
@@ -49,8 +49,8 @@ class IntegratedLaplace(eqx.Module):
         curve = f.curve(draws)
 
     The approximation is exact for Gaussian responses, and better the more observations there are
-    for each degree of freedom. `draw` measures it by importance weights of the coefficients drawn,
-    p(y, c | scales) / (q(c) p_hat(y | scales)), and warns where they vary too much to be corrected.
+    for each degree of freedom. `draw` corrects it by importance weights of the coefficients drawn,
+    p(y, c | scales) / (q(c) p_hat(y | scales)), and warns where they vary too much for that.
 
     Of a *known* y a penalized fit is worked out first, where the search for the mode starts; pass
     `fit` to save that. The mode is found by Newton's method within the compiled density, with exact
@@ -120,9 +120,18 @@ class IntegratedLaplace(eqx.Module):
         return MarginalLaplace(self, self.predictor.sample_deviations(scales), parameters)
 
     def draw(
-        self, key: Array, draws: Mapping[str, Any], y: ArrayLike, *, prefix: str = ""
+        self,
+        key: Array,
+        draws: Mapping[str, Any],
+        y: ArrayLike,
+        *,
+        prefix: str = "",
+        correct: bool = True,
     ) -> dict[str, Any]:
-        """Coefficients given draws of the scales and parameters, from their approximation.
+        """Coefficients given draws of the scales and parameters, made exact by their weights.
+
+        Coefficients are drawn from Normal(mode, H^-1); then whole draws, those of the scales with
+        them, are taken again within each chain as often as their importance weights say.
 
         Args:
             key: random key.
@@ -130,11 +139,12 @@ class IntegratedLaplace(eqx.Module):
                 family; any leading axes (chain, draw, ...).
             y: the observations, shape (n,).
             prefix: what a `numpyro.handlers.scope` put before the site names, divider included.
+            correct: whether to do so; else the draws keep their places, and "log_weights" are added
+                for `importance.resampled`, logarithms with the leading axes.
 
         Returns:
             `draws` with the sites of the coefficients added, as `IntegratedGaussian.draw` adds
-            them, and "log_weights": logarithms of importance weights that make the draws exact
-            (`importance.resampled`), with the leading axes.
+            them.
 
         Raises:
             KeyError: if the draws of a scale or a parameter are missing.
@@ -170,8 +180,10 @@ class IntegratedLaplace(eqx.Module):
         )
         sites, log_weights = run(key, hyperparameters, parameters)
         _report(np.asarray(log_weights))
-        sites["log_weights"] = log_weights
-        return {**draws, **{prefix + name: value for name, value in sites.items()}}
+        if not correct:
+            sites["log_weights"] = log_weights
+        result = {**draws, **{prefix + name: value for name, value in sites.items()}}
+        return resampled_chains(key, result, log_weights) if correct and shape else result
 
     def design(self, y: Any, dtype: Any) -> newton.Design:
         """What the search for the mode knows: rows, and a fit of y where y is known.

@@ -24,7 +24,8 @@ from jaxtyping import Array, Float
 from numpyro_splines.regression.families import AbstractFamily
 
 _MAX_STEPS = 30  # with one curvature
-_MAX_CURVATURES = 40
+_MAX_CURVATURES = 20
+_NEAR = 1e-3  # decrement at which a mode is taken for found where rounding allows no better one
 
 
 class Design(NamedTuple):
@@ -140,12 +141,14 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
         return ~carry[0].done & (carry[1] < _MAX_CURVATURES)
 
     def renewed(carry: tuple[_State, Array]) -> tuple[_State, Array]:
-        state, count = carry
+        last, count = carry
         # Where the likelihood is not concave, the size of its curvature says how far to go.
-        own = jnp.abs(weights(design, given, state.u))
+        own = jnp.abs(weights(design, given, last.u))
         own = jnp.maximum(own, 1e-3 * own.max())
         factor = jnp.linalg.cholesky(curvature(design, given, gram(design, own)))
-        return _steps(design, given, factor, state.u), count + 1
+        state = _steps(design, given, factor, last.u)
+        stuck = (state.decrement < _NEAR) & ~(state.decrement < 0.5 * last.decrement)
+        return state._replace(done=state.done | stuck), count + 1
 
     state, _ = jax.lax.while_loop(unfinished, renewed, (state, jnp.zeros((), int)))
     return jnp.where(state.done, state.u, jnp.nan)
@@ -186,7 +189,9 @@ def _steps(design: Design, given: Given, factor: Array, start: Array) -> _State:
         value, gradient = objective(u)
         _, decrement = solved(gradient)
         tolerance = rounding + 8.0 * eps * (1.0 + jnp.abs(state.value))
-        better = (value >= state.value - tolerance) & jnp.isfinite(decrement)
+        # Either says so: the value drowns in rounding near the mode, the gradient does not.
+        better = (value >= state.value - tolerance) | (decrement < 0.5 * state.decrement)
+        better = better & jnp.isfinite(value) & jnp.isfinite(decrement)
         fast = better & (decrement < 0.5 * state.decrement)
         # At the limit of rounding nothing improves any more.
         done = better & ((decrement < tiny) | ((decrement < small) & ~fast))
