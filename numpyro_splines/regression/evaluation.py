@@ -183,10 +183,9 @@ def response_draws(
         )
     try:
         distribution = family.distribution(eta, **parameters)
-        fits = distribution.batch_shape == eta.shape
     except (TypeError, ValueError):
-        fits = False
-    if not fits:
+        distribution = None
+    if distribution is None or distribution.batch_shape != eta.shape:
         shapes = {name: jnp.shape(value) for name, value in parameters.items()}
         raise ValueError(
             f"`family` must fit the {eta.shape[-1]} rows of the predictor, and its parameters the "
