@@ -110,6 +110,7 @@ def test_new_rows_compile_nothing_and_draws_of_a_predictor_one_program():
     jax.clear_caches()
     frame = {"x": X, "z": X**2, "g": np.array(list("abc"))[np.arange(X.size) % 3]}
     normal = dist.Normal(0.0, 1.0)
+    _ = normal.variance  # The one program that effects of several inputs need: NumPyro's.
 
     def make():
         return ns.AdditivePredictor.from_frame(
