@@ -433,6 +433,13 @@ REFUSED = {
         ValueError,
         r"`family` must fit the 40 rows of the predictor.*exposures",
     ),
+    "family_of_many_rows_at_one": (
+        lambda: ETA.at(**rows([0])).predict(
+            jax.random.key(0), DRAWS, Skewed(np.ones(N)), spread=1.0
+        ),
+        ValueError,
+        r"`family` must fit the 1 rows of the predictor",
+    ),
     "sizes": (
         lambda: ETA.linear_predictor({**DRAWS, "two": jnp.ones((2, 3, 4))}),
         ValueError,

@@ -106,6 +106,28 @@ def test_making_a_predictor_and_its_marginal_compiles_nothing():
     assert programs(make) == 0
 
 
+def test_new_rows_compile_nothing_and_draws_of_a_predictor_one_program():
+    jax.clear_caches()
+    frame = {"x": X, "z": X**2, "g": np.array(list("abc"))[np.arange(X.size) % 3]}
+    normal = dist.Normal(0.0, 1.0)
+    _ = normal.variance  # The one program that effects of several inputs need: NumPyro's.
+
+    def make():
+        return ns.AdditivePredictor.from_frame(
+            frame, "x", ("z", "g"), intercept=normal, linear={"g": normal}
+        ).at({name: column[:20] for name, column in frame.items()})
+
+    assert programs(make) == 0
+    predictor = make()
+    values = np.ones((2, 3, predictor.num_coefficients), np.float32)
+    draws = {site: np.asarray(value) for site, value in predictor.sites(values).items()}
+    predictor.linear_predictor(draws)
+    # The functions of the effects are there already.
+    assert programs(lambda: predictor.partial(draws)) == 1
+    assert programs(lambda: (predictor.partial(draws), predictor.linear_predictor(draws))) == 0
+    assert programs(lambda: predictor.at(frame).linear_predictor(draws)) == 1
+
+
 def test_an_eager_curve_is_one_program():
     jax.clear_caches()
     points = X[:31]

@@ -183,12 +183,13 @@ def response_draws(
         )
     try:
         distribution = family.distribution(eta, **parameters)
-        jnp.broadcast_shapes(distribution.batch_shape, eta.shape)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
+        distribution = None
+    if distribution is None or distribution.batch_shape != eta.shape:
         shapes = {name: jnp.shape(value) for name, value in parameters.items()}
         raise ValueError(
             f"`family` must fit the {eta.shape[-1]} rows of the predictor, and its parameters the "
             f"leading axes {eta.shape[:-1]} of the draws; got {type(family).__name__} with "
             f"{shapes}. Known exposures, trials and weights must be those of these rows."
-        ) from error
+        )
     return jnp.asarray(distribution.sample(key))

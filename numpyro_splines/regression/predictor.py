@@ -55,7 +55,11 @@ class AdditivePredictor(eqx.Module):
     and known: it is worked out here, once, in float64, in one pass over the data.
 
     The same object serves `sample` (all coefficients drawn in the model), `IntegratedGaussian`
-    (coefficients integrated out) and `penalized_fit` (point estimates).
+    (coefficients integrated out) and `penalized_fit` (point estimates); `at` has the same terms at
+    new rows, and `linear_predictor`, `partial`, `response` and `predict` evaluate draws. From the
+    columns of a data frame: `from_frame`.
+
+    A known `mean` of an effect's prior is a part of the offset; a `linear_scale` is a scale.
 
     Sites: "intercept", those of the linear terms, and those of the effects.
 
@@ -67,10 +71,12 @@ class AdditivePredictor(eqx.Module):
             for a flat one; None for no intercept. Smooth effects are centered, so most models
             need one.
         linear: by site name, pairs (values, prior): n values, or (n, k) for a vector of k
-            coefficients, or one number for a constant column; the prior as for the intercept.
+            coefficients, or one number for a constant column; of labels their contrasts,
+            `regression.Treatment(labels)` or `SumToZero(labels)`. The prior as for the intercept.
         by: by name of an effect, n numbers v that multiply it: v_i f(x_i), a coefficient that
-            varies with x. f is centered, so v needs a `linear` term too.
-        offset: n known numbers that are added to eta, such as the logarithm of an exposure.
+            varies with x. f is centered, so v needs a `linear` term too. (A curve for each level
+            of a factor is a `TensorEffect` with a `GroupMargin`.)
+        offset: n known numbers that are added to eta, such as the logarithm of an exposure; or one.
 
     Raises:
         TypeError: if x is traced, an effect's prior is not Gaussian given its scale, or the prior
