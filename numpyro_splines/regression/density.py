@@ -18,6 +18,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Float
 
+from numpyro_splines.ops.arrays import safe_reciprocal
 from numpyro_splines.regression.reduction import Reduction, Statistics
 
 
@@ -30,7 +31,6 @@ class Solution(NamedTuple):
         design: A in those units, shape (r, q).
         units: prior standard deviations of u_2 that the units are, shape (q,).
         variances: of z given u_2, shape (r,).
-        squares: residual and prior sum of squares at the mean.
     """
 
     others: Array
@@ -38,10 +38,33 @@ class Solution(NamedTuple):
     design: Array
     units: Array
     variances: Array
-    squares: Array
 
 
-def solve(reduction: Reduction, sigma: Array, scales: Array, statistics: Statistics) -> Solution:
+class Regression(NamedTuple):
+    """z ~ Normal(A U u, S^2), u ~ Normal(m, I), with U and S diagonal.
+
+    Attributes:
+        design: A, shape (r, q).
+        units: U, shape (q,).
+        spread: S, shape (r,).
+        response: z, shape (r,).
+        mean: m, shape (q,).
+    """
+
+    design: Array
+    units: Array
+    spread: Array
+    response: Array
+    mean: Array
+
+    def whitened(self) -> tuple[Array, Array]:
+        """W = S^-1 A U and S^-1 z."""
+        return self.design * self.units / self.spread[:, None], self.response / self.spread
+
+
+def regression_of(
+    reduction: Reduction, sigma: Array, scales: Array, statistics: Statistics
+) -> Regression:
     """The regression of z on u_2.
 
     Args:
@@ -59,31 +82,92 @@ def solve(reduction: Reduction, sigma: Array, scales: Array, statistics: Statist
         variances = variances.at[:size].add(scales[reduction.main] ** 2 * eigenvalues)
     units = jnp.concatenate([scales, jnp.ones(1, dtype)])[np.array(reduction.owners, int)]
     deviation = jnp.asarray(reduction.location, dtype) - statistics.reference
-    prior_mean = jnp.asarray(reduction.whitening, dtype) @ deviation
-    spread = jnp.sqrt(variances)
-    design = others * units
-    whitened, target = design / spread[:, None], statistics.rotated / spread
-    factor = jnp.eye(design.shape[1], dtype=dtype) + whitened.T @ whitened
-    solution = prior_mean
-    if design.shape[1]:
-        factor = jnp.linalg.cholesky(factor)
-        solution = cho_solve((factor, True), whitened.T @ target + prior_mean)
+    mean = jnp.asarray(reduction.whitening, dtype) @ deviation
+    return Regression(others, units, jnp.sqrt(variances), statistics.rotated, mean)
+
+
+def solve(reduction: Reduction, sigma: Array, scales: Array, statistics: Statistics) -> Solution:
+    """The posterior of u_2; see `regression_of`."""
+    own = regression_of(reduction, sigma, scales, statistics)
+    others, factor = _posterior(*own.whitened(), own.mean)
+    return Solution(others, factor, own.design * own.units, own.units, own.spread**2)
+
+
+def _posterior(whitened: Array, target: Array, mean: Array) -> tuple[Array, Array]:
+    """Mean of u, and the Cholesky factor of its precision I + W' W."""
+    factor = jnp.eye(whitened.shape[1], dtype=whitened.dtype) + whitened.T @ whitened
+    if not whitened.shape[1]:
+        return mean, factor
+    factor = jnp.linalg.cholesky(factor)
+    return cho_solve((factor, True), whitened.T @ target + mean), factor
+
+
+@jax.custom_jvp
+def _evidence(own: Regression) -> Array:
+    """log det(I + W'W) + min_u |S^-1 z - W u|^2 + |u - m|^2, differentiated by hand.
+
+    At the minimum only what the terms hold themselves moves them, and W'e = u - m for the residual
+    e. So with G = W (I + W'W)^-1, of which row and column sums with W are all that is needed,
+
+        d / d log U_j = 2 sum_i (W G)_ij - 2 u_j (u_j - m_j)
+        d / d log S_i = -2 sum_j (W G)_ij - 2 e_i^2
+
+    where automatic differentiation goes back through the factor and both solutions. Further
+    derivatives are those of these formulas.
+    """
+    _, factor, residual, deviation = _minimum(own)
+    return _value(factor, residual, deviation)
+
+
+@_evidence.defjvp
+def _(primals: tuple[Regression], tangents: tuple[Regression]) -> tuple[Array, Array]:
+    (own,), (moved,) = primals, tangents
+    whitened, factor, residual, deviation = _minimum(own)
+    solution = own.mean + deviation
+    spread = moved.spread / own.spread
+    tangent = residual @ (moved.response / own.spread) - deviation @ moved.mean
+    tangent -= (residual**2) @ spread
+    if factor.shape[0]:
+        gain = cho_solve((factor, True), whitened.T).T
+        shares = whitened * gain
+        # Without size a coefficient moves nothing.
+        inverse = safe_reciprocal(own.units)
+        tangent += (shares.sum(axis=0) - solution * deviation) @ (moved.units * inverse)
+        tangent -= shares.sum(axis=1) @ spread
+        of_design = (gain - residual[:, None] * solution) * own.units / own.spread[:, None]
+        tangent += (of_design * moved.design).sum()
+    return _value(factor, residual, deviation), 2.0 * tangent
+
+
+def _minimum(own: Regression) -> tuple[Array, Array, Array, Array]:
+    """W, the factor of I + W'W, e and u - m."""
+    whitened, target = own.whitened()
+    solution, factor = _posterior(whitened, target, own.mean)
+    return whitened, factor, target - whitened @ solution, solution - own.mean
+
+
+def _value(factor: Array, residual: Array, deviation: Array) -> Array:
     # At the minimum, where errors of the solution enter squared.
-    squares = ((target - whitened @ solution) ** 2).sum() + ((solution - prior_mean) ** 2).sum()
-    return Solution(solution, factor, design, units, variances, squares)
+    return 2.0 * jnp.log(jnp.diagonal(factor)).sum() + residual @ residual + deviation @ deviation
 
 
 def log_density(
     reduction: Reduction, sigma: Array, scales: Array, statistics: Statistics
 ) -> Float[Array, ""]:
-    """Logarithm of the density of y, but for the weights' own sum of log(w) / 2; see `solve`."""
-    solved = solve(reduction, sigma, scales, statistics)
+    """Logarithm of the density of y, but for the weights' own sum of log(w) / 2.
+
+    Args:
+        reduction: as in `regression_of`.
+        sigma: as in `regression_of`.
+        scales: as in `regression_of`.
+        statistics: as in `regression_of`.
+    """
+    own = regression_of(reduction, sigma, scales, statistics)
     size, number = reduction.eigenvalues.shape[0], reduction.num_observations - len(reduction.flat)
-    log_determinant = jnp.log(solved.variances[:size]).sum()
-    log_determinant += 2.0 * jnp.log(jnp.diagonal(solved.factor)).sum()
+    total = 2.0 * jnp.log(own.spread[:size]).sum() + _evidence(own)
     constant = jnp.asarray(number * math.log(2.0 * math.pi) + reduction.log_flat, sigma.dtype)
     rest = _residual_terms(sigma, statistics.residual, number - size)
-    return -0.5 * (log_determinant + solved.squares + rest + constant)
+    return -0.5 * (total + rest + constant)
 
 
 def _residual_terms(sigma: Array, residual: Array, number: int) -> Array:
