@@ -201,19 +201,29 @@ class IntegratedLaplace(eqx.Module):
         predictor, rows = self.predictor, self.rows
         proper = np.ones(predictor.num_coefficients)
         proper[: predictor.num_fixed] = np.isfinite(predictor.scale)
-        if is_traced(y):
+        fit = None if is_traced(y) else self._fitted(y)
+        if fit is None:
             pilot, reference = np.zeros(rows.shape[1]), np.zeros(len(rows))
             score, information = pilot, rows.T @ rows
         else:
-            y = self.family.check(y, predictor.num_observations)
-            fit = penalized_fit(predictor, y, self.family) if self.fit is None else self.fit
             pilot = np.concatenate([np.ravel(fit.values[b.site]) for b in predictor.blocks])
             free = self.family.free(fit.values)
+            y = np.asarray(y, np.float64)
             own = self.family.derivatives(y, predictor.offset + rows @ pilot, free)
             reference, score = own.value, rows.T @ own.first
             information = predictor.gram(np.maximum(-own.second, 0.0))
         parts = (rows, proper, reference, pilot, score, information)
         return newton.Design(self.family, *(jnp.asarray(part, dtype) for part in parts))
+
+    def _fitted(self, y: Any) -> PenalizedFit | None:
+        """A fit of y; None where there is none, as where all responses are the same."""
+        y = self.family.check(y, self.predictor.num_observations)
+        if self.fit is not None:
+            return self.fit
+        try:
+            return penalized_fit(self.predictor, y, self.family)
+        except (ValueError, FloatingPointError):
+            return None
 
     def given(
         self, design: newton.Design, y: Array, deviations: Array, parameters: dict[str, Any]
@@ -351,7 +361,7 @@ class MarginalLaplace(dist.Distribution):
         """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""
         assert key is not None  # None is for distributions that draw nothing.
         prior_key, response_key = jax.random.split(key)
-        shape = (*sample_shape, *self.batch_shape)
+        shape = (*sample_shape, *self.scales.shape[:-1])
         eta = draw_linear_predictor(self.regression.predictor, prior_key, self.scales, shape)
         drawn = self.regression.family.distribution(eta, **self.parameters).sample(response_key)
         return jnp.asarray(drawn)
@@ -373,11 +383,13 @@ class MarginalLaplace(dist.Distribution):
             units = jnp.where(flat, jnp.log(given.deviations[: flat.size]), 0.0).sum()
             return newton.log_marginal(design, given) + units + constant
 
-        shape = jnp.broadcast_shapes(self.batch_shape, y.shape[:-1])
+        # Of the parameters as they are: under `vmap` more than the distribution knows of.
+        batch = self.scales.shape[:-1]
+        shape = jnp.broadcast_shapes(batch, y.shape[:-1])
         y = jnp.broadcast_to(y, (*shape, y.shape[-1]))
         scales = jnp.broadcast_to(self.scales, (*shape, self.scales.shape[-1]))
         own = {
-            k: jnp.broadcast_to(v, (*shape, *v.shape[len(self.batch_shape) :]))
+            k: jnp.broadcast_to(v, (*shape, *v.shape[len(batch) :]))
             for k, v in self.parameters.items()
         }
         for _ in shape:

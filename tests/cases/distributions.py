@@ -13,7 +13,13 @@ from numpyro_splines import extrapolation as ex
 from numpyro_splines.latent.coordinates import Rows
 from numpyro_splines.latent.incomplete import Within
 from numpyro_splines.latent.ordered import Nested, Ordered
-from numpyro_splines.regression import IntegratedGaussian, MarginalGaussian
+from numpyro_splines.regression import (
+    Gaussian,
+    IntegratedGaussian,
+    IntegratedLaplace,
+    MarginalGaussian,
+    MarginalLaplace,
+)
 
 # How many sets of parameters, in all laws of distributions.
 MEMBERS = 3
@@ -105,13 +111,28 @@ def _kronecker():
     )
 
 
-def _marginal():
+def _predictor():
     x = np.random.default_rng(1).uniform(size=9)
     basis = ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 6))
     effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(), measure=x)
-    regression = IntegratedGaussian(ns.AdditivePredictor((effect, x), intercept=dist.Normal()))
+    return ns.AdditivePredictor((effect, x), intercept=dist.Normal())
+
+
+def _marginal():
+    regression = IntegratedGaussian(_predictor())
     return DistributionCase(
         lambda sigma, scales: MarginalGaussian(regression, sigma, scales, validate_args=True),
+        {"sigma": SCALES, "scales": SCALES[::-1, None]},
+        {"sigma": 1.0, "scales": np.array([-1.0])},
+    )
+
+
+def _laplace():
+    regression = IntegratedLaplace(_predictor(), Gaussian())
+    return DistributionCase(
+        lambda sigma, scales: MarginalLaplace(
+            regression, scales, {"sigma": sigma}, validate_args=True
+        ),
         {"sigma": SCALES, "scales": SCALES[::-1, None]},
         {"sigma": 1.0, "scales": np.array([-1.0])},
     )
@@ -181,6 +202,7 @@ _DISTRIBUTIONS = {
     "RandomWalk": _walk,
     "KroneckerGaussian": _kronecker,
     "MarginalGaussian": _marginal,
+    "MarginalLaplace": _laplace,
     "Ordered": _ordered,
     "Within": _within,
     "Rows": _rows,
