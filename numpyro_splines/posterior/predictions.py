@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.posterior.labeled import SAMPLE
-from numpyro_splines.regression import AdditivePredictor
+from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 
 
 def linear_predictor(
@@ -207,10 +207,7 @@ def _parts(
     predictor: AdditivePredictor, draws: Any, rows: Any, dim: str
 ) -> tuple[AdditivePredictor, xr.Dataset, Any]:
     """The predictor at the rows, the draws, and names of the rows."""
-    if not isinstance(predictor, AdditivePredictor):
-        raise TypeError(
-            f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
-        )
+    predictor = checked_predictor(predictor)
     named = dataset(draws)
     if dim in named.dims:
         raise ValueError(f"`dim` must be no axis of the draws; got {dim!r}. Choose another name.")

@@ -110,7 +110,16 @@ def draw_linear_predictor(
     return eta + jnp.asarray(predictor.offset, dtype)
 
 
-def per_coefficient(predictor: AdditivePredictor, scales: Array) -> Array:
+def per_coefficient(predictor: AdditivePredictor, scales: Any) -> Any:
     """Standard deviations of the random blocks, repeated for each of their coefficients."""
     sizes = np.array([b.stop - b.start for b in predictor.random_blocks()], dtype=int)
     return scales[..., np.repeat(np.arange(sizes.size), sizes)]
+
+
+def check_scales(scales: Array, num: int) -> None:
+    """Refuse scales that are not one for each of the random blocks."""
+    if scales.shape[-1:] != (num,):
+        raise ValueError(
+            f"`scales` must hold one scale for each of the {num} blocks of coefficients, shape "
+            f"(..., {num}); got shape {scales.shape}. An effect of one input has one block."
+        )

@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, seen_apart
 from numpyro_splines.regression import reml
-from numpyro_splines.regression.families import AbstractFamily, Gaussian
+from numpyro_splines.regression.families import AbstractFamily, Gaussian, checked_family
 from numpyro_splines.regression.layout import (
     Block,
     gaussian,
@@ -26,7 +26,7 @@ from numpyro_splines.regression.likelihoods import (
     GaussianLikelihood,
     NewtonLikelihood,
 )
-from numpyro_splines.regression.predictor import AdditivePredictor
+from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.regression.theta import Theta
 
 AnyEffect = TypeVar("AnyEffect", bound=AbstractEffect)
@@ -254,12 +254,7 @@ def penalized_fit(
         (2017), section 6.2.
     """
     family = Gaussian() if family is None else family
-    if not isinstance(predictor, AdditivePredictor):
-        raise TypeError(
-            f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
-        )
-    if not isinstance(family, AbstractFamily):
-        raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
+    predictor, family = checked_predictor(predictor), checked_family(family)
     y = family.check(y, predictor.num_observations)
     if isinstance(family, Gaussian):
         likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)

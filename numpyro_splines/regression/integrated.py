@@ -16,11 +16,12 @@ from numpyro_splines.ops.constants import Constant
 from numpyro_splines.ops.piecewise import array_module
 from numpyro_splines.regression.density import draw_coefficients, log_density
 from numpyro_splines.regression.drawing import (
+    check_scales,
     draw_linear_predictor,
     draw_sites,
     hyperparameter_draws,
 )
-from numpyro_splines.regression.predictor import AdditivePredictor
+from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.regression.reduction import Reduction, Statistics, reduce
 from numpyro_splines.validation import float64_array, float_input, is_traced
 
@@ -79,11 +80,8 @@ class IntegratedGaussian(eqx.Module):
     reduction: Reduction
 
     def __init__(self, predictor: AdditivePredictor, weights: ArrayLike | None = None):
-        if not isinstance(predictor, AdditivePredictor):
-            raise TypeError(
-                f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
-            )
-        self.predictor, self.weights = predictor, predictor.observation_weights(weights)
+        self.predictor = checked_predictor(predictor)
+        self.weights = predictor.observation_weights(weights)
         self.reduction = reduce(
             predictor.gram(self.weights),
             predictor.location,
@@ -318,12 +316,7 @@ def _of_one_batch(sigma: Any, scales: Any, num_blocks: int) -> tuple[Array, Arra
     """Both parameters in one dtype, with one batch shape; their numbers also within jit."""
     with jax.ensure_compile_time_eval():
         sigma, scales = float_input(sigma, "sigma"), float_input(scales, "scales")
-        if scales.shape[-1:] != (num_blocks,):
-            raise ValueError(
-                f"`scales` must hold one scale for each of the {num_blocks} blocks of "
-                f"coefficients, shape (..., {num_blocks}); got shape {scales.shape}. An effect of "
-                "one input has one block."
-            )
+        check_scales(scales, num_blocks)
         batch = jnp.broadcast_shapes(sigma.shape, scales.shape[:-1])
         dtype = jnp.promote_types(sigma.dtype, scales.dtype)
         return (

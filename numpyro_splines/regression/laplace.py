@@ -17,15 +17,16 @@ from jaxtyping import Array, ArrayLike
 from numpyro_splines.ops.constants import Constant
 from numpyro_splines.regression import newton
 from numpyro_splines.regression.drawing import (
+    check_scales,
     draw_linear_predictor,
     draw_sites,
     hyperparameter_draws,
     per_coefficient,
 )
-from numpyro_splines.regression.families import AbstractFamily
+from numpyro_splines.regression.families import AbstractFamily, checked_family
 from numpyro_splines.regression.fit import PenalizedFit, penalized_fit
 from numpyro_splines.regression.importance import pareto_shape, resampled_chains
-from numpyro_splines.regression.predictor import AdditivePredictor
+from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.validation import float_input, is_traced
 
 _DRAWS_AT_ONCE = 32
@@ -92,18 +93,13 @@ class IntegratedLaplace(eqx.Module):
         *,
         fit: PenalizedFit | None = None,
     ):
-        if not isinstance(predictor, AdditivePredictor):
-            raise TypeError(
-                f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
-            )
-        if not isinstance(family, AbstractFamily):
-            raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
+        self.predictor, self.family = checked_predictor(predictor), checked_family(family)
         if fit is not None and fit.predictor.blocks != predictor.blocks:
             raise ValueError(
                 "`fit` must be a penalized fit of this predictor; got one with the terms "
                 f"{[block.site for block in fit.predictor.blocks]}."
             )
-        self.predictor, self.family, self.fit = predictor, family, fit
+        self.fit = fit
         self.rows = predictor.design() @ predictor.local_matrix
 
     def distribution(self, scales: ArrayLike | None = None, **parameters: Any) -> MarginalLaplace:
@@ -323,12 +319,7 @@ class MarginalLaplace(dist.Distribution):
         with jax.ensure_compile_time_eval():
             scales = float_input(scales, "scales")
             own = {name: float_input(value, name) for name, value in parameters.items()}
-        if scales.shape[-1:] != (num,):
-            raise ValueError(
-                f"`scales` must hold one scale for each of the {num} blocks of coefficients, "
-                f"shape (..., {num}); got shape {scales.shape}. An effect of one input has one "
-                "block."
-            )
+        check_scales(scales, num)
         starts = family.start_parameters(np.zeros(0))
         events = {name: np.shape(starts[name]) for name in own}
         batches = [v.shape[: v.ndim - len(events[k])] for k, v in own.items()]
@@ -370,10 +361,9 @@ class MarginalLaplace(dist.Distribution):
         """Logarithm of the approximate density."""
         del intermediates
         regression, dtype = self.regression, self.scales.dtype
-        known = value if jnp.ndim(value) == 1 else jnp.reshape(value, (-1, jnp.shape(value)[-1]))
-        batched = jnp.ndim(known) > 1 and not is_traced(known)
-        # A pilot fit serves one y; of several each starts from the prior means.
-        design = regression.design(jnp.asarray(known)[0] if batched else known, dtype)
+        # Of several y the search starts at a fit of the first.
+        one_of = value if is_traced(value) else np.reshape(value, (-1, np.shape(value)[-1]))[0]
+        design = regression.design(one_of, dtype)
         y = jnp.asarray(value).astype(dtype)
         flat = ~np.isfinite(regression.predictor.scale)
 

@@ -536,3 +536,12 @@ class AdditivePredictor(eqx.Module):
             Arrays with the same leading axes, such as that of "x:z.modes".
         """
         return section_values(self.owned, effect, coefficients)
+
+
+def checked_predictor(predictor: Any) -> AdditivePredictor:
+    """The predictor, if it is one."""
+    if not isinstance(predictor, AdditivePredictor):
+        raise TypeError(
+            f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
+        )
+    return predictor

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpyro.distributions as dist
 
+from numpyro_splines.regression.drawing import per_coefficient
 from numpyro_splines.regression.layout import gaussian
 from numpyro_splines.regression.predictor import AdditivePredictor
 
@@ -84,8 +85,7 @@ class Theta:
     def precisions(self, theta: np.ndarray) -> np.ndarray:
         """Of the random coefficients, those behind the fixed ones, in their order."""
         deviations = np.asarray(self.predictor.deviations(self.values(theta)))
-        sizes = [block.stop - block.start for block in self.predictor.random_blocks()]
-        return np.repeat(deviations, sizes) ** -2.0
+        return per_coefficient(self.predictor, deviations) ** -2.0
 
     def slopes(self, theta: np.ndarray) -> np.ndarray:
         """Derivatives of the logarithms of the variances of the random coefficients.

@@ -2,6 +2,7 @@
 
 from numpyro_splines.regression.families.base import AbstractFamily as AbstractFamily
 from numpyro_splines.regression.families.base import Derivatives as Derivatives
+from numpyro_splines.regression.families.base import checked_family as checked_family
 from numpyro_splines.regression.families.continuous import Beta as Beta
 from numpyro_splines.regression.families.continuous import Gamma as Gamma
 from numpyro_splines.regression.families.continuous import Gaussian as Gaussian

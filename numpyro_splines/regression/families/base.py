@@ -99,10 +99,10 @@ class AbstractFamily(eqx.Module):
             y: observations, shape (n,); none of them where only shapes are asked for.
 
         Returns:
-            One number or vector for each parameter.
+            One number or vector for each parameter; ones by default.
         """
         del y
-        return {}
+        return {name: np.asarray(1.0) for name in self.supports}
 
     def log_prob(self, y: Any, eta: Any, **parameters: Any) -> Any:
         """log p(y_i | eta_i), normalized.
@@ -245,6 +245,13 @@ def _derivatives(family: AbstractFamily, y: Any, eta: Any, free: Any) -> tuple[A
     return (*upto(4, free), *stacked)
 
 
+def checked_family(family: Any) -> AbstractFamily:
+    """The family, if it is one."""
+    if not isinstance(family, AbstractFamily):
+        raise TypeError(f"`family` must be an object such as Poisson(); got {family!r}.")
+    return family
+
+
 def one_each(values: np.ndarray | None, name: str, what: str, num_observations: int) -> None:
     """Refuse known numbers of a family that are not one for each observation."""
     if values is not None and values.shape != (num_observations,):
@@ -281,6 +288,11 @@ def known(value: Any, name: str) -> np.ndarray | None:
             f"`{name}` must be one positive number, or None to estimate it; got {value}."
         )
     return result
+
+
+def unknown(value: np.ndarray | None, site: str) -> dict[str, Any]:
+    """The support of a positive parameter by its site, if it is to be estimated."""
+    return {} if value is not None else {site: dist.constraints.positive}
 
 
 def given(value: np.ndarray | None, site: str, parameters: dict[str, Any]) -> Any:

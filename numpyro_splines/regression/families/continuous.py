@@ -20,6 +20,7 @@ from numpyro_splines.regression.families.base import (
     observations,
     one_each,
     possible,
+    unknown,
 )
 from numpyro_splines.regression.links import AbstractChanceLink
 from numpyro_splines.validation import float64_array
@@ -50,7 +51,7 @@ class Gaussian(AbstractFamily):
     @property
     def supports(self) -> dict[str, Any]:
         """See `AbstractFamily.supports`."""
-        return {self.site: dist.constraints.positive}
+        return unknown(None, self.site)
 
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""
@@ -103,8 +104,7 @@ class StudentT(AbstractFamily):
     @property
     def supports(self) -> dict[str, Any]:
         """See `AbstractFamily.supports`."""
-        names = [self.site] if self.df is not None else [self.site, self.df_site]
-        return dict.fromkeys(names, dist.constraints.positive)
+        return unknown(None, self.site) | unknown(self.df, self.df_site)
 
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""
@@ -154,7 +154,7 @@ class Gamma(AbstractFamily):
     @property
     def supports(self) -> dict[str, Any]:
         """See `AbstractFamily.supports`."""
-        return {} if self.concentration is not None else {self.site: dist.constraints.positive}
+        return unknown(self.concentration, self.site)
 
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""
@@ -181,10 +181,6 @@ class Gamma(AbstractFamily):
     def start(self, y: np.ndarray) -> np.ndarray:
         """See `AbstractFamily.start`."""
         return np.log(y)
-
-    def start_parameters(self, y: np.ndarray) -> dict[str, Any]:
-        """See `AbstractFamily.start_parameters`."""
-        return {name: np.asarray(1.0) for name in self.supports}
 
 
 class Beta(AbstractFamily):
@@ -221,7 +217,7 @@ class Beta(AbstractFamily):
     @property
     def supports(self) -> dict[str, Any]:
         """See `AbstractFamily.supports`."""
-        return {} if self.concentration is not None else {self.site: dist.constraints.positive}
+        return unknown(self.concentration, self.site)
 
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""

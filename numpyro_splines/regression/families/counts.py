@@ -21,12 +21,32 @@ from numpyro_splines.regression.families.base import (
     observations,
     one_each,
     possible,
+    unknown,
 )
 from numpyro_splines.regression.links import AbstractChanceLink, Logit
 from numpyro_splines.validation import float64_array
 
 
-class Poisson(AbstractFamily):
+class AbstractCounts(AbstractFamily):
+    """Counts of mean exposure_i exp(eta_i)."""
+
+    exposure: eqx.AbstractVar[np.ndarray | None]
+
+    def inverse_link(self, eta: Any, **parameters: Any) -> Any:
+        """See `AbstractFamily.inverse_link`."""
+        return jnp.exp(eta)
+
+    def check(self, y: Any, num_observations: int) -> np.ndarray:
+        """See `AbstractFamily.check`."""
+        one_each(self.exposure, "exposure", "positive numbers", num_observations)
+        return counts(observations(y, num_observations))
+
+    def start(self, y: np.ndarray) -> np.ndarray:
+        """See `AbstractFamily.start`."""
+        return np.log(y + 0.5) - log_mean(np.zeros(y.size), self.exposure)
+
+
+class Poisson(AbstractCounts):
     """y_i ~ Poisson(exposure_i exp(eta_i)).
 
     Args:
@@ -56,19 +76,6 @@ class Poisson(AbstractFamily):
         log_rate = log_mean(eta, self.exposure)
         return y * log_rate - xp.exp(log_rate) - special.gammaln(y + 1.0)
 
-    def inverse_link(self, eta: Any, **parameters: Any) -> Any:
-        """See `AbstractFamily.inverse_link`."""
-        return jnp.exp(eta)
-
-    def check(self, y: Any, num_observations: int) -> np.ndarray:
-        """See `AbstractFamily.check`."""
-        one_each(self.exposure, "exposure", "positive numbers", num_observations)
-        return counts(observations(y, num_observations))
-
-    def start(self, y: np.ndarray) -> np.ndarray:
-        """See `AbstractFamily.start`."""
-        return np.log(y + 0.5) - log_mean(np.zeros(y.size), self.exposure)
-
     @property
     def canonical(self) -> bool:
         """See `AbstractFamily.canonical`."""
@@ -80,7 +87,7 @@ class Poisson(AbstractFamily):
         return mean, mean, mean
 
 
-class NegativeBinomial(AbstractFamily):
+class NegativeBinomial(AbstractCounts):
     """Counts of mean m_i = exposure_i exp(eta_i) and variance m_i + m_i^2 / concentration.
 
     Args:
@@ -114,7 +121,7 @@ class NegativeBinomial(AbstractFamily):
     @property
     def supports(self) -> dict[str, Any]:
         """See `AbstractFamily.supports`."""
-        return {} if self.concentration is not None else {self.site: dist.constraints.positive}
+        return unknown(self.concentration, self.site)
 
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""
@@ -128,23 +135,6 @@ class NegativeBinomial(AbstractFamily):
         # Beta functions, not differences of large gamma functions.
         choose = -jax.scipy.special.betaln(size, y + 1.0) - jnp.log(size + y)
         return choose - size * jax.nn.softplus(odds) - y * jax.nn.softplus(-odds)
-
-    def inverse_link(self, eta: Any, **parameters: Any) -> Any:
-        """See `AbstractFamily.inverse_link`."""
-        return jnp.exp(eta)
-
-    def check(self, y: Any, num_observations: int) -> np.ndarray:
-        """See `AbstractFamily.check`."""
-        one_each(self.exposure, "exposure", "positive numbers", num_observations)
-        return counts(observations(y, num_observations))
-
-    def start(self, y: np.ndarray) -> np.ndarray:
-        """See `AbstractFamily.start`."""
-        return np.log(y + 0.5) - log_mean(np.zeros(y.size), self.exposure)
-
-    def start_parameters(self, y: np.ndarray) -> dict[str, Any]:
-        """See `AbstractFamily.start_parameters`."""
-        return {name: np.asarray(1.0) for name in self.supports}
 
 
 class Binomial(AbstractFamily):
