@@ -159,23 +159,11 @@ def drawn_of(predictor: Any, draws: Mapping[str, Any], prefix: str) -> Drawn:
     return Drawn(tuple(linear), functions)
 
 
-def parameters_of(family: Any, draws: Mapping[str, Any], prefix: str) -> dict[str, Array]:
-    """Parameters of a family by name, those that the draws hold.
-
-    Args:
-        family: of the responses.
-        draws: arrays by site name.
-        prefix: of the names, divider included.
-    """
-    names = [name for name in family.supports if prefix + name in draws]
-    return {name: jnp.asarray(draws[prefix + name]) for name in names}
-
-
 def response_draws(
     key: Array, family: Any, eta: Array, parameters: Mapping[str, Any]
 ) -> Float[Array, "..."]:
     """Draws of the responses at eta, shape (..., n)."""
-    if missing := [name for name in family.supports if name not in parameters]:
+    if missing := [n for n in family.parameter_shapes(eta.shape[-1]) if n not in parameters]:
         raise KeyError(
             f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
             "Name their sites so, or give them: predict(key, draws, family, "

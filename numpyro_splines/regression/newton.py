@@ -131,8 +131,8 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
     Returns:
         Shape (p,); NaN where no maximum was found.
     """
-    information = design.information
-    right = _dot(information, design.pilot - given.means) + design.score
+    information, score = _at_pilot(design, given)
+    right = _dot(information, design.pilot - given.means) + score
     factor = jnp.linalg.cholesky(curvature(design, given, information))
     start = cho_solve((factor, True), given.deviations * right)
     state = _steps(design, given, factor, start)
@@ -152,6 +152,19 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
 
     state, _ = jax.lax.while_loop(unfinished, renewed, (state, jnp.zeros((), int)))
     return jnp.where(state.done, state.u, jnp.nan)
+
+
+def _at_pilot(design: Design, given: Given) -> tuple[Array, Array]:
+    """Phi' W Phi and Phi' dlog p / deta at the pilot fit: what is known of them, or anew."""
+    if design.family.pooled is design.family:
+        return design.information, design.score
+    # A fit with the same parameters for all observations knows little of where these differ.
+    pilot = given._replace(means=design.pilot)
+    zero = jnp.zeros_like(design.pilot)
+    eta = linear_predictor(design, pilot, zero)
+    score = jax.grad(lambda eta: design.family.log_prob(given.y, eta, **given.parameters).sum())
+    own = jnp.maximum(weights(design, pilot, zero), 0.0)
+    return gram(design, own), _dot(design.rows.T, score(eta))
 
 
 @mode.defjvp
