@@ -244,6 +244,44 @@ def log_marginal(design: Design, given: Given) -> Float[Array, ""]:
     return log_posterior(design, given, u) - 0.5 * log_determinant(hessian(design, given, u))
 
 
+class Expansion(NamedTuple):
+    """The log posterior of u with log p(y | c) expanded to second order at the pilot fit.
+
+    Attributes:
+        mean: of the Gaussian that it is, shape (p,).
+        factor: Cholesky factor of its precision H, shape (p, p).
+        value: at u = 0.
+    """
+
+    mean: Array
+    factor: Array
+    value: Array
+
+
+def expansion(design: Design, given: Given) -> Expansion:
+    """log p(y | c) + log p(c), expanded: no term of it is of length n."""
+    move = given.means - design.pilot
+    pulled = _dot(design.information, move)
+    right = given.deviations * (design.score - pulled)
+    factor = jnp.linalg.cholesky(curvature(design, given, design.information))
+    value = (design.score * move).sum() - 0.5 * (move * pulled).sum()
+    return Expansion(cho_solve((factor, True), right), factor, value)
+
+
+def expanded_log_posterior(design: Design, given: Given, u: Array) -> Float[Array, ""]:
+    """`log_posterior` by the expansion."""
+    move = given.means + given.deviations * u - design.pilot
+    likelihood = (move * (design.score - 0.5 * _dot(design.information, move))).sum()
+    return likelihood - 0.5 * (design.proper * u**2).sum()
+
+
+def expanded_log_marginal(design: Design, given: Given) -> Float[Array, ""]:
+    """`log_marginal` by the expansion: exact integral, inexact integrand."""
+    own = expansion(design, given)
+    half = _dot(own.factor.T, own.mean)
+    return own.value + 0.5 * (half**2).sum() - jnp.log(jnp.diagonal(own.factor)).sum()
+
+
 def _dot(left: Array, right: Array) -> Array:
     # Accelerators round factors to fewer digits unless asked not to.
     return jnp.matmul(left, right, precision="highest")
