@@ -207,9 +207,10 @@ def test_around_a_fit_it_is_gaussian_regression_of_working_responses(flat, x64):
     gap = own - expected
     np.testing.assert_allclose(gap, gap[0], rtol=1e-9)
     # Both integrate the Gaussian over the same coefficients; the difference is that at the fit.
-    at_fit = dist.Poisson(mu).log_prob(y).sum() - dist.Normal(0.0, 1 / jnp.sqrt(mu)).log_prob(
-        (y - mu) / mu
-    ).sum()
+    at_fit = (
+        dist.Poisson(mu).log_prob(y).sum()
+        - dist.Normal(0.0, 1 / jnp.sqrt(mu)).log_prob((y - mu) / mu).sum()
+    )
     np.testing.assert_allclose(gap[0], at_fit, rtol=1e-9)
 
 
