@@ -171,16 +171,30 @@ def parameters_of(family: Any, draws: Mapping[str, Any], prefix: str) -> dict[st
     return {name: jnp.asarray(draws[prefix + name]) for name in names}
 
 
+def all_parameters(
+    family: Any, draws: Mapping[str, Any], prefix: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All parameters of a family by name: given ones in place of those that the draws hold.
+
+    Args:
+        family: of the responses.
+        draws: arrays by site name.
+        prefix: of the names, divider included.
+        given: others, by name.
+    """
+    known = {**parameters_of(family, draws, prefix), **given}
+    if missing := [name for name in family.supports if name not in known]:
+        raise KeyError(
+            f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
+            f"Name their sites so, or give them, {missing[0]}=draws[...]."
+        )
+    return known
+
+
 def response_draws(
     key: Array, family: Any, eta: Array, parameters: Mapping[str, Any]
 ) -> Float[Array, "..."]:
     """Draws of the responses at eta, shape (..., n)."""
-    if missing := [name for name in family.supports if name not in parameters]:
-        raise KeyError(
-            f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
-            "Name their sites so, or give them: predict(key, draws, family, "
-            f"{missing[0]}=draws[...])."
-        )
     try:
         distribution = family.distribution(eta, **parameters)
     except (TypeError, ValueError):

@@ -18,6 +18,7 @@ from numpyro_splines.priors.coordinates import Coordinates, uninformed
 from numpyro_splines.regression.checks import check_parts, check_smooths
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
+    all_parameters,
     drawn_of,
     parameters_of,
     response_draws,
@@ -476,7 +477,7 @@ class AdditivePredictor(eqx.Module):
             KeyError: if a parameter is missing, or as `linear_predictor`.
             ValueError: if the family does not fit the rows, or as `linear_predictor`.
         """
-        known = {**parameters_of(family, draws, prefix), **parameters}
+        known = all_parameters(family, draws, prefix, parameters)
         return response_draws(key, family, self.linear_predictor(draws, prefix=prefix), known)
 
     def design(self) -> scipy.sparse.csr_array:
