@@ -1,4 +1,4 @@
-"""Whether the basis of each smooth is large enough: what its residuals have left along its inputs."""
+"""Whether the basis of each smooth is large enough: what residuals have left along its inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 from jaxtyping import Array
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from numpyro_splines.effects import AbstractEffect, TensorEffect
 from numpyro_splines.margins.levels import AbstractLevelMargin
@@ -87,8 +87,8 @@ def basis_size(
         ...     f = ns.SplineEffect("f", basis, measure=x)
         ...     eta = ns.AdditivePredictor((f, x), intercept=dist.Normal())
         ...     fit = ns.regression.penalized_fit(eta, y)
-        ...     draws = {name: value[None, None].repeat(400, 1) for name, value in fit.values.items()}
-        ...     return basis_size(eta, draws, ns.regression.Gaussian(), y)["p_value"]["f"]
+        ...     draws = {k: value[None, None].repeat(400, 1) for k, value in fit.values.items()}
+        ...     return float(basis_size(eta, draws, ns.regression.Gaussian(), y)["p_value"]["f"])
         >>> p_value(3) < 0.01, p_value(20) > 0.1
         (True, True)
 
@@ -99,14 +99,15 @@ def basis_size(
     model = model_draws(
         predictor, draws, family, y, None, parameters, num_draws=num_draws, dim="obs", prefix=prefix
     )
-    freedom, pairs, columns = coefficient_freedom(model), {}, {}
+    pairs, columns = {}, {}
     every = terms_of(predictor.effects, predictor.owned)
     for position, effect in enumerate(predictor.effects):
         num = _num_neighbors(predictor.num_observations, every[effect.name].size)
         own = neighbors(effect, predictor.inputs[position], num)
         if own is not None:
             pairs[position], columns[position] = own, (every[effect.name], num)
-    found = _indices(model, pairs, jax.random.key(0) if key is None else key)
+    found, eta = _indices(model, pairs, jax.random.key(0) if key is None else key)
+    freedom = coefficient_freedom(model, eta)
     rows = {}
     for position, (own, num) in columns.items():
         observed, replicated = found[position]
@@ -148,7 +149,8 @@ def neighbors(
     far = 2.0 * float(np.linalg.norm(np.ptp(points, axis=0)))
     groups = [2.0 * far * x[:, None] for x, own in zip(inputs, levels, strict=True) if own]
     points = np.concatenate([points, *groups], axis=1)
-    distance, index = cKDTree(points).query(points, k=num + 1, distance_upper_bound=far)
+    found: Any = KDTree(points).query(points, k=num + 1, distance_upper_bound=far)
+    distance, index = found
     # The nearest is the observation itself; those that are none are infinitely far.
     rows, places = np.nonzero(np.isfinite(distance[:, 1:]))
     ones = np.ones(rows.size)
@@ -168,10 +170,12 @@ def _levels(effect: AbstractEffect) -> list[bool]:
 
 def _indices(
     model: ModelDraws, pairs: dict[int, scipy.sparse.csr_array], key: Array
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Of each effect the index of the responses and of replicates, for each draw."""
+) -> tuple[dict[int, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Of each effect the index of the responses and of replicates, by draw; the mean of eta."""
+    mean = np.zeros(model.predictor.num_observations)
     found: dict[int, list[list[np.ndarray]]] = {position: [[], []] for position in pairs}
     for eta, parameters in model.linear_predictors():
+        mean += eta.sum(axis=0) / model.num_draws
         key, own = jax.random.split(key)
         drawn = {name: jnp.asarray(values) for name, values in parameters.items()}
         replicated = response_draws(own, model.family, jnp.asarray(eta), drawn)
@@ -181,10 +185,11 @@ def _indices(
                 factor = model.predictor.rows.multipliers[position]
                 values = scores if factor is None else scores * factor
                 found[position][which].append(_index(own_pairs, values))
-    return {
+    joined = {
         position: (np.concatenate(one), np.concatenate(other))
         for position, (one, other) in found.items()
     }
+    return joined, mean
 
 
 def _index(pairs: scipy.sparse.csr_array, values: np.ndarray) -> np.ndarray:

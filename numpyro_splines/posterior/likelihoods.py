@@ -93,10 +93,15 @@ def inference_data(draws: Any, log_likelihood: Any) -> Any:
     """
     if isinstance(log_likelihood, xr.DataArray):
         log_likelihood = log_likelihood.to_dataset(name=log_likelihood.name or "y")
-    groups = {"posterior": dataset(draws), "log_likelihood": dataset(log_likelihood)}
+    groups: dict[str, Any] = {
+        "posterior": dataset(draws),
+        "log_likelihood": dataset(log_likelihood),
+    }
     sizes = {name: tuple(own.sizes[dim] for dim in SAMPLE) for name, own in groups.items()}
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"`log_likelihood` must be of the chains and draws of `draws`; got {sizes}.")
+        raise ValueError(
+            f"`log_likelihood` must be of the chains and draws of `draws`; got {sizes}."
+        )
     import arviz as az  # a second, which those who want no such object need not wait
 
     if az.__version__.startswith("0."):

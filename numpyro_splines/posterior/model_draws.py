@@ -135,7 +135,10 @@ def _parameters(
     family: AbstractFamily, known: Mapping[str, Any], named: xr.Dataset
 ) -> dict[str, np.ndarray]:
     """Parameters of the family, leading axis (draws,)."""
-    sample, start = tuple(named.sizes[name] for name in SAMPLE), family.start_parameters(np.zeros(0))
+    sample, start = (
+        tuple(named.sizes[name] for name in SAMPLE),
+        family.start_parameters(np.zeros(0)),
+    )
     result = {}
     for name in family.supports:
         values, event = float64_array(known[name], name), np.shape(start[name])

@@ -29,7 +29,7 @@ def summary(
     prefix: str = "",
     **parameters: Any,
 ) -> pd.DataFrame:
-    r"""A row for each term: coefficients, effective degrees of freedom, scale, share of the variance.
+    r"""A row for each term: coefficients, degrees of freedom, scale, share of the variance.
 
         edf = sum over its coefficients of the diagonal of (Phi' W Phi + P)^-1 Phi' W Phi
 
@@ -79,8 +79,8 @@ def summary(
                    coefficients    edf  covariance
         intercept             1   1.00        0.00
         z                     1   1.00        0.15
-        f                    11   8.41        0.85
-        total                13  10.40        1.00
+        f                    11   9.58        0.85
+        total                13  11.58        1.00
 
     References:
         Wood, Generalized Additive Models (2017), section 6.1.2, on effective degrees of freedom.
@@ -92,8 +92,8 @@ def summary(
     if not 0.0 < probability < 1.0:
         raise ValueError(f"`probability` must lie in (0, 1); got {probability}.")
     tail = (1.0 - probability) / 2.0
-    columns = _columns(predictor)
-    freedom = coefficient_freedom(model)
+    every, eta = _shares(model)
+    columns, freedom = _columns(predictor), coefficient_freedom(model, eta)
     rows: dict[str, dict[str, float]] = {
         name: {"coefficients": own.size, "edf": freedom[own].sum()} for name, own in columns.items()
     }
@@ -103,7 +103,7 @@ def summary(
         rows.setdefault(row if row in rows else site, {}).update(
             scale=middle, scale_lower=lower, scale_upper=upper
         )
-    for name, shares in _shares(model).items():
+    for name, shares in every.items():
         rows.setdefault(name, {}).update(shares)
     rows["total"] = {"coefficients": len(freedom), "edf": freedom.sum(), "covariance": 1.0}
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=_COLUMNS)
@@ -115,16 +115,17 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def coefficient_freedom(model: ModelDraws) -> np.ndarray:
+def coefficient_freedom(model: ModelDraws, eta: np.ndarray) -> np.ndarray:
     """Effective degrees of freedom of each coefficient, posterior mean; see `summary`.
 
     Args:
         model: draws of the predictor and the family.
+        eta: posterior mean, shape (n,).
 
     Returns:
         Shape (p,).
     """
-    predictor, information = model.predictor, _information(model)
+    predictor, information = model.predictor, _information(model, eta)
     deviations = predictor.deviations(_hyperparameters(model))
     every = np.broadcast_to(deviations, (model.num_draws, np.shape(deviations)[-1]))
     random = per_coefficient(predictor, np.asarray(every, np.float64)) ** -2.0
@@ -136,7 +137,7 @@ def coefficient_freedom(model: ModelDraws) -> np.ndarray:
     return total / model.num_draws
 
 
-def _information(model: ModelDraws) -> np.ndarray:
+def _information(model: ModelDraws, eta: np.ndarray) -> np.ndarray:
     """Phi' W Phi at posterior means."""
     predictor, family = model.predictor, model.family
     known = isinstance(family, Gaussian) or family.canonical
@@ -145,8 +146,6 @@ def _information(model: ModelDraws) -> np.ndarray:
             f"`y` must be given for {type(family).__name__}: what a response tells of eta depends "
             "on it."
         )
-    parts = [eta.sum(axis=0) for eta, _ in model.linear_predictors()]
-    eta = np.sum(parts, axis=0) / model.num_draws
     mean = {name: values.mean(axis=0) for name, values in model.parameters.items()}
     # Of the others the second derivative is without y.
     y = np.zeros(predictor.num_observations) if model.y is None else model.y
@@ -181,13 +180,15 @@ def _columns(predictor: AdditivePredictor) -> dict[str, np.ndarray]:
     return linear | terms_of(predictor.effects, predictor.owned)
 
 
-def _shares(model: ModelDraws) -> dict[str, dict[str, float]]:
-    """Of the variance of eta over the rows, posterior means."""
+def _shares(model: ModelDraws) -> tuple[dict[str, dict[str, float]], np.ndarray]:
+    """Of the variance of eta over the rows, by term, and eta itself: posterior means."""
     sums: dict[str, np.ndarray] = {}
+    mean = np.zeros(model.predictor.num_observations)
     for sites, _ in model.pieces():
         parts = model.predictor.partial(sites, prefix=model.prefix)
         terms = {name: np.asarray(own, np.float64) for name, own in parts.items()}
         eta = np.sum(list(terms.values()), axis=0)
+        mean += eta.sum(axis=0) / model.num_draws
         terms |= _components(model.predictor, sites, model.prefix)
         eta = eta - eta.mean(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
@@ -196,10 +197,8 @@ def _shares(model: ModelDraws) -> dict[str, dict[str, float]]:
                 both = np.stack([(own**2).mean(axis=1), (own * eta).mean(axis=1)])
                 share = (both / (eta**2).mean(axis=1)).sum(axis=1)
                 sums[name] = sums.get(name, 0.0) + share
-    return {
-        name: dict(zip(("variance", "covariance"), total / model.num_draws, strict=True))
-        for name, total in sums.items()
-    }
+    means = {name: total / model.num_draws for name, total in sums.items()}
+    return {k: {"variance": v[0], "covariance": v[1]} for k, v in means.items()}, mean
 
 
 def _components(

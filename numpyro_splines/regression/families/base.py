@@ -325,9 +325,7 @@ def unknown(value: np.ndarray | None, site: str) -> dict[str, Any]:
     return {} if value is not None else {site: dist.constraints.positive}
 
 
-def given(
-    value: np.ndarray | None, site: str, parameters: dict[str, Any], xp: Any = jnp
-) -> Any:
+def given(value: np.ndarray | None, site: str, parameters: dict[str, Any], xp: Any = jnp) -> Any:
     """A parameter along the axis of observations: the known one, or that of its site.
 
     Args:
