@@ -45,7 +45,7 @@ def log_likelihood(
         **parameters: as in `residuals`.
 
     Returns:
-        Axes chain, draw, `dim`; float64.
+        Axes chain, draw, `dim`; numbers in float64, shape (chains, draws, n).
 
     Raises:
         KeyError: if sites of the predictor or parameters of the family are missing.
