@@ -177,19 +177,31 @@ def _indices(
     for eta, parameters in model.linear_predictors():
         mean += eta.sum(axis=0) / model.num_draws
         key, own = jax.random.split(key)
-        drawn = {name: jnp.asarray(values) for name, values in parameters.items()}
-        replicated = response_draws(own, model.family, jnp.asarray(eta), drawn)
-        for which, y in enumerate((model.responses, np.asarray(replicated, np.float64))):
-            scores = normal_scores(*model.family.cumulative(y, eta, **parameters))
-            for position, own_pairs in pairs.items():
+        below, upto = model.family.cumulative(model.responses, eta, **parameters)
+        if np.array_equal(below, upto):
+            # Quantile residuals of continuous responses are standard normal, whatever the family.
+            replicated = np.asarray(jax.random.normal(own, eta.shape), np.float64)
+        else:
+            replicated = _replicated(own, model, eta, parameters)
+        for which, values in enumerate((normal_scores(below, upto), replicated)):
+            for position, near in pairs.items():
                 factor = model.predictor.rows.multipliers[position]
-                values = scores if factor is None else scores * factor
-                found[position][which].append(_index(own_pairs, values))
+                index = _index(near, values if factor is None else values * factor)
+                found[position][which].append(index)
     joined = {
         position: (np.concatenate(one), np.concatenate(other))
         for position, (one, other) in found.items()
     }
     return joined, mean
+
+
+def _replicated(
+    key: Array, model: ModelDraws, eta: np.ndarray, parameters: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Scores of responses that are drawn from the model, shape (draws, n)."""
+    drawn = {name: jnp.asarray(values) for name, values in parameters.items()}
+    y = np.asarray(response_draws(key, model.family, jnp.asarray(eta), drawn), np.float64)
+    return normal_scores(*model.family.cumulative(y, eta, **parameters))
 
 
 def _index(pairs: scipy.sparse.csr_array, values: np.ndarray) -> np.ndarray:
