@@ -396,6 +396,11 @@ ERRORS = {
         ValueError,
         r"`sigma` must have the axes \(chain, draw\) of the draws.*\(2, 3\).*got shape \(3,\)",
     ),
+    "axes_of_a_drawn_parameter": (
+        lambda: po.residuals(TWO, {**CONSTANT, "sigma": np.ones((2, 3, 4))}, Gaussian(), [0, 1]),
+        ValueError,
+        r"`draws\['sigma'\]` must have shape \(\) behind the axes \(chain, draw\); got \(4,\)",
+    ),
     "impossible": (
         lambda: po.log_likelihood(TWO, CONSTANT, Poisson(), [0.0, -1.0]),
         ValueError,
@@ -432,7 +437,7 @@ ERRORS = {
             {"f.coefficients": np.zeros((1, 2, 6)), "sigma": np.ones((1, 2))},
         ),
         KeyError,
-        r"`draws` must hold 'f.scale'; got \['f.coefficients'\]",
+        r"`draws` must hold 'f.scale'; got \['f.coefficients', 'sigma'\]",
     ),
     "probability": (
         lambda: po.summary(TWO, CONSTANT, Poisson(), probability=1.0),
@@ -453,6 +458,27 @@ def test_errors_say_what_to_do(name):
     call, kind, message = ERRORS[name]
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_checks_of_a_scale_with_a_predictor_of_its_own():
+    rng = np.random.default_rng(6)
+    x = rng.uniform(size=400)
+    y = np.sin(6.0 * x) + np.exp(2.0 * x - 2.0) * rng.normal(size=400)
+    log_sigma = ns.AdditivePredictor(intercept=NORMAL, linear={"b": (x, NORMAL)})
+    family = ns.regression.Distributional(Gaussian(), sigma=log_sigma)
+    predictor = ns.AdditivePredictor((smooth("f", x, 10), x), intercept=NORMAL)
+    weights = np.exp(4.0 - 4.0 * x)
+    fit = penalized_fit(predictor, y, Gaussian(weights))
+    size = np.log(fit.values["sigma"])
+    draws = gaussian_draws(fit, num=200)
+    draws |= constants({"sigma/intercept": size - 2.0, "sigma/b": np.array(2.0)}, 200)
+    table = po.summary(predictor, draws, family)
+    np.testing.assert_allclose(table["edf"]["total"], fit.edf_total, rtol=1e-3)
+    pooled = po.residuals(predictor, draws, Gaussian(weights), y)
+    np.testing.assert_allclose(po.residuals(predictor, draws, family, y), pooled, atol=1e-4)
+    assert po.basis_size(predictor, draws, family, y)["p_value"]["f"] > 0.05
+    both = [po.log_likelihood(predictor, draws, own, y) for own in (family, Gaussian(weights))]
+    np.testing.assert_allclose(*both, atol=1e-3)
 
 
 def test_categories_have_checks_too():

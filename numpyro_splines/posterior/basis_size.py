@@ -16,7 +16,7 @@ from numpyro_splines.effects import AbstractEffect, TensorEffect
 from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.posterior.model_draws import ModelDraws, model_draws
 from numpyro_splines.posterior.residuals import normal_scores
-from numpyro_splines.posterior.summary import coefficient_freedom
+from numpyro_splines.posterior.summary import Means, coefficient_freedom
 from numpyro_splines.regression import AdditivePredictor
 from numpyro_splines.regression.evaluation import response_draws
 from numpyro_splines.regression.layout import terms_of
@@ -106,8 +106,8 @@ def basis_size(
         own = neighbors(effect, predictor.inputs[position], num)
         if own is not None:
             pairs[position], columns[position] = own, (every[effect.name], num)
-    found, eta = _indices(model, pairs, jax.random.key(0) if key is None else key)
-    freedom = coefficient_freedom(model, eta)
+    found, means = _indices(model, pairs, jax.random.key(0) if key is None else key)
+    freedom = coefficient_freedom(model, means)
     rows = {}
     for position, (own, num) in columns.items():
         observed, replicated = found[position]
@@ -170,12 +170,12 @@ def _levels(effect: AbstractEffect) -> list[bool]:
 
 def _indices(
     model: ModelDraws, pairs: dict[int, scipy.sparse.csr_array], key: Array
-) -> tuple[dict[int, tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """Of each effect the index of the responses and of replicates, by draw; the mean of eta."""
-    mean = np.zeros(model.predictor.num_observations)
+) -> tuple[dict[int, tuple[np.ndarray, np.ndarray]], Means]:
+    """Of each effect the index of the responses and of replicates, by draw; posterior means."""
+    means = Means()
     found: dict[int, list[list[np.ndarray]]] = {position: [[], []] for position in pairs}
     for eta, parameters in model.linear_predictors():
-        mean += eta.sum(axis=0) / model.num_draws
+        means = means.plus(eta, parameters, model.num_draws)
         key, own = jax.random.split(key)
         below, upto = model.family.cumulative(model.responses, eta, **parameters)
         if np.array_equal(below, upto):
@@ -192,7 +192,7 @@ def _indices(
         position: (np.concatenate(one), np.concatenate(other))
         for position, (one, other) in found.items()
     }
-    return joined, mean
+    return joined, means
 
 
 def _replicated(

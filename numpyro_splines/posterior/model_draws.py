@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
 from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.posterior.predictions import at_rows
@@ -27,8 +26,8 @@ class ModelDraws(NamedTuple):
         predictor: at the rows.
         family: of the responses.
         y: the responses, shape (n,); None where they are not asked for.
-        sites: draws of the predictor by site name, leading axis (draws,).
-        parameters: of the family, likewise.
+        sites: draws of the predictor and the family by site name, leading axis (draws,).
+        given: parameters of the family that are no draws, likewise.
         prefix: of the names of sites.
         index: names of the rows, shape (n,).
         shape: numbers of chains and draws, of all draws.
@@ -39,7 +38,7 @@ class ModelDraws(NamedTuple):
     family: AbstractFamily
     y: np.ndarray | None
     sites: dict[str, np.ndarray]
-    parameters: dict[str, np.ndarray]
+    given: dict[str, np.ndarray]
     prefix: str
     index: Any
     shape: tuple[int, int]
@@ -57,12 +56,27 @@ class ModelDraws(NamedTuple):
         return self.y
 
     def pieces(self) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-        """Sites in JAX and parameters on the host, some draws after the others."""
-        size = max(1, _TOGETHER // max(self.predictor.num_observations, 1))
+        """Sites in JAX and parameters on the host, in float64, some draws after the others."""
+        num = self.predictor.num_observations
+        size = max(1, _TOGETHER // max(num, 1))
         for start in range(0, self.num_draws, size):
             own = slice(start, start + size)
             sites = {name: jnp.asarray(values[own]) for name, values in self.sites.items()}
-            yield sites, {name: values[own] for name, values in self.parameters.items()}
+            given = {name: values[own] for name, values in self.given.items()}
+            known = all_parameters(self.family, sites, self.prefix, given, num)
+            parameters = {k: np.asarray(known[k], np.float64) for k in self.parameter_shapes}
+            for name, event in self.parameter_shapes.items():
+                if parameters[name].shape[1:] != event:
+                    raise ValueError(
+                        f"`draws[{self.prefix + name!r}]` must have shape {event} behind the axes "
+                        f"(chain, draw); got {parameters[name].shape[1:]}."
+                    )
+            yield sites, parameters
+
+    @property
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one draw of each parameter of the family."""
+        return self.family.parameter_shapes(self.predictor.num_observations)
 
     def linear_predictors(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """eta, float64 of shape (some draws, n), and the parameters of these draws."""
@@ -106,14 +120,18 @@ def model_draws(
     if num_draws is not None and integer_at_least(num_draws, 1, "num_draws") < num:
         chosen = np.linspace(0, num - 1, num_draws).round().astype(int)
     arrays = {str(name): values.values for name, values in named.data_vars.items()}
-    known = all_parameters(family, arrays, prefix, parameters)
-    sites = {name: arrays[name] for name in _sites(predictor, arrays, prefix)}
+    kept = _sites(predictor, family, arrays, prefix)
+    shapes = family.parameter_shapes(predictor.num_observations)
+    given = {
+        name: _parameter(name, value, (chains, each), shapes.get(name, ()))
+        for name, value in parameters.items()
+    }
     return ModelDraws(
         predictor,
         family,
         None if y is None else family.check(y, predictor.num_observations),
-        {name: v.reshape(num, *v.shape[2:])[chosen] for name, v in sites.items()},
-        {name: v[chosen] for name, v in _parameters(family, known, named).items()},
+        {name: arrays[name].reshape(num, *arrays[name].shape[2:])[chosen] for name in kept},
+        {name: values[chosen] for name, values in given.items()},
         prefix,
         index,
         (chains, each),
@@ -121,31 +139,30 @@ def model_draws(
     )
 
 
-def _sites(predictor: AdditivePredictor, arrays: Mapping[str, Any], prefix: str) -> list[str]:
-    """What the draws hold of the predictor."""
+def _sites(
+    predictor: AdditivePredictor, family: AbstractFamily, arrays: Mapping[str, Any], prefix: str
+) -> list[str]:
+    """What the draws hold of the predictor, and of the family."""
     terms = {prefix + block.site for block in predictor.terms}
     starts = tuple(prefix + effect.site("") for effect in predictor.effects)
     found = [name for name in arrays if name in terms or name.startswith(starts)]
     if not found:
         raise KeyError(f"`draws` must hold the sites of the predictor; got {sorted(arrays)}.")
-    return found
+    names = family.parameter_shapes(predictor.num_observations)
+    # Parameters with predictors of their own are scopes.
+    own = {prefix + name for name in names}
+    scopes = tuple(f"{name}/" for name in own)
+    return found + [name for name in arrays if name in own or name.startswith(scopes)]
 
 
-def _parameters(
-    family: AbstractFamily, known: Mapping[str, Any], named: xr.Dataset
-) -> dict[str, np.ndarray]:
-    """Parameters of the family, leading axis (draws,)."""
-    sample, start = (
-        tuple(named.sizes[name] for name in SAMPLE),
-        family.start_parameters(np.zeros(0)),
-    )
-    result = {}
-    for name in family.supports:
-        values, event = float64_array(known[name], name), np.shape(start[name])
-        if values.shape not in (event, (*sample, *event)):
-            raise ValueError(
-                f"`{name}` must have the axes (chain, draw) of the draws, shape "
-                f"{(*sample, *event)}, or be the same for all, {event}; got shape {values.shape}."
-            )
-        result[name] = np.broadcast_to(values, (*sample, *event)).reshape(-1, *event)
-    return result
+def _parameter(
+    name: str, value: Any, sample: tuple[int, int], event: tuple[int, ...]
+) -> np.ndarray:
+    """A given parameter of the family, leading axis (draws,)."""
+    values = float64_array(value, name)
+    if values.shape not in (event, (*sample, *event)):
+        raise ValueError(
+            f"`{name}` must have the axes (chain, draw) of the draws, shape {(*sample, *event)}, "
+            f"or be the same for all, {event}; got shape {values.shape}."
+        )
+    return np.broadcast_to(values, (*sample, *event)).reshape(-1, *event)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,7 @@ from numpyro_splines.regression.drawing import per_coefficient
 from numpyro_splines.regression.families import Gaussian
 from numpyro_splines.regression.layout import gaussian, terms_of
 from numpyro_splines.regression.likelihoods import freedom_of, invert
+from numpyro_splines.regression.newton import information_of
 
 
 def summary(
@@ -92,8 +95,8 @@ def summary(
     if not 0.0 < probability < 1.0:
         raise ValueError(f"`probability` must lie in (0, 1); got {probability}.")
     tail = (1.0 - probability) / 2.0
-    every, eta = _shares(model)
-    columns, freedom = _columns(predictor), coefficient_freedom(model, eta)
+    every, means = _shares(model)
+    columns, freedom = _columns(predictor), coefficient_freedom(model, means)
     rows: dict[str, dict[str, float]] = {
         name: {"coefficients": own.size, "edf": freedom[own].sum()} for name, own in columns.items()
     }
@@ -115,17 +118,43 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def coefficient_freedom(model: ModelDraws, eta: np.ndarray) -> np.ndarray:
+class Means(NamedTuple):
+    """Posterior means, added up over pieces of the draws.
+
+    Attributes:
+        eta: shape (n,).
+        parameters: of the family.
+    """
+
+    eta: Any = 0.0
+    parameters: Mapping[str, Any] = MappingProxyType({})
+
+    def plus(self, eta: np.ndarray, parameters: Mapping[str, np.ndarray], num_draws: int) -> Means:
+        """With some more of all draws.
+
+        Args:
+            eta: shape (draws, n).
+            parameters: likewise.
+            num_draws: number of all draws.
+        """
+        added = {k: v.sum(axis=0) / num_draws for k, v in parameters.items()}
+        return Means(
+            self.eta + eta.sum(axis=0) / num_draws,
+            {name: self.parameters.get(name, 0.0) + value for name, value in added.items()},
+        )
+
+
+def coefficient_freedom(model: ModelDraws, means: Means) -> np.ndarray:
     """Effective degrees of freedom of each coefficient, posterior mean; see `summary`.
 
     Args:
         model: draws of the predictor and the family.
-        eta: posterior mean, shape (n,).
+        means: posterior means.
 
     Returns:
         Shape (p,).
     """
-    predictor, information = model.predictor, _information(model, eta)
+    predictor, information = model.predictor, _information(model, means)
     deviations = predictor.deviations(_hyperparameters(model))
     every = np.broadcast_to(deviations, (model.num_draws, np.shape(deviations)[-1]))
     random = per_coefficient(predictor, np.asarray(every, np.float64)) ** -2.0
@@ -137,19 +166,26 @@ def coefficient_freedom(model: ModelDraws, eta: np.ndarray) -> np.ndarray:
     return total / model.num_draws
 
 
-def _information(model: ModelDraws, eta: np.ndarray) -> np.ndarray:
+def _information(model: ModelDraws, means: Means) -> np.ndarray:
     """Phi' W Phi at posterior means."""
     predictor, family = model.predictor, model.family
-    known = isinstance(family, Gaussian) or family.canonical
+    # Of these the second derivative is without y.
+    known = isinstance(family.pooled, Gaussian) or family.canonical
     if model.y is None and not known:
         raise TypeError(
             f"`y` must be given for {type(family).__name__}: what a response tells of eta depends "
             "on it."
         )
-    mean = {name: values.mean(axis=0) for name, values in model.parameters.items()}
-    # Of the others the second derivative is without y.
     y = np.zeros(predictor.num_observations) if model.y is None else model.y
-    return predictor.gram(-family.derivatives(y, eta, family.free(mean)).second)
+    if family.canonical:
+        return predictor.gram(family.cumulants(means.eta)[1])
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        # JAX remembers an array by its identity, also what it was rounded to where x64 is off.
+        own = jax.tree.map(np.array, (family, y, means.eta, means.parameters))
+        return predictor.gram(np.asarray(_weights(*own)))
+
+
+_weights = jax.jit(information_of)
 
 
 def _hyperparameters(model: ModelDraws) -> list[dict[str, np.ndarray]]:
@@ -180,15 +216,15 @@ def _columns(predictor: AdditivePredictor) -> dict[str, np.ndarray]:
     return linear | terms_of(predictor.effects, predictor.owned)
 
 
-def _shares(model: ModelDraws) -> tuple[dict[str, dict[str, float]], np.ndarray]:
-    """Of the variance of eta over the rows, by term, and eta itself: posterior means."""
+def _shares(model: ModelDraws) -> tuple[dict[str, dict[str, float]], Means]:
+    """Of the variance of eta over the rows, by term, and what else is a mean over draws."""
     sums: dict[str, np.ndarray] = {}
-    mean = np.zeros(model.predictor.num_observations)
-    for sites, _ in model.pieces():
+    means = Means()
+    for sites, parameters in model.pieces():
         parts = model.predictor.partial(sites, prefix=model.prefix)
         terms = {name: np.asarray(own, np.float64) for name, own in parts.items()}
         eta = np.sum(list(terms.values()), axis=0)
-        mean += eta.sum(axis=0) / model.num_draws
+        means = means.plus(eta, parameters, model.num_draws)
         terms |= _components(model.predictor, sites, model.prefix)
         eta = eta - eta.mean(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
@@ -197,8 +233,8 @@ def _shares(model: ModelDraws) -> tuple[dict[str, dict[str, float]], np.ndarray]
                 both = np.stack([(own**2).mean(axis=1), (own * eta).mean(axis=1)])
                 share = (both / (eta**2).mean(axis=1)).sum(axis=1)
                 sums[name] = sums.get(name, 0.0) + share
-    means = {name: total / model.num_draws for name, total in sums.items()}
-    return {k: {"variance": v[0], "covariance": v[1]} for k, v in means.items()}, mean
+    shares = {name: total / model.num_draws for name, total in sums.items()}
+    return {k: {"variance": v[0], "covariance": v[1]} for k, v in shares.items()}, means
 
 
 def _components(

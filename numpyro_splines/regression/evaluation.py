@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from numpyro_splines.designs import LocatedPoints
 from numpyro_splines.functions import Curve, SurfacePoints
 from numpyro_splines.ops.arrays import one_program
+from numpyro_splines.regression.families import AbstractFamily
 from numpyro_splines.regression.layout import Block
 from numpyro_splines.regression.rows import Rows
 from numpyro_splines.validation import real_array
@@ -159,20 +160,12 @@ def drawn_of(predictor: Any, draws: Mapping[str, Any], prefix: str) -> Drawn:
     return Drawn(tuple(linear), functions)
 
 
-def parameters_of(family: Any, draws: Mapping[str, Any], prefix: str) -> dict[str, Array]:
-    """Parameters of a family by name, those that the draws hold.
-
-    Args:
-        family: of the responses.
-        draws: arrays by site name.
-        prefix: of the names, divider included.
-    """
-    names = [name for name in family.supports if prefix + name in draws]
-    return {name: jnp.asarray(draws[prefix + name]) for name in names}
-
-
 def all_parameters(
-    family: Any, draws: Mapping[str, Any], prefix: str, given: Mapping[str, Any]
+    family: AbstractFamily,
+    draws: Mapping[str, Any],
+    prefix: str,
+    given: Mapping[str, Any],
+    num_observations: int,
 ) -> dict[str, Any]:
     """All parameters of a family by name: given ones in place of those that the draws hold.
 
@@ -181,9 +174,10 @@ def all_parameters(
         draws: arrays by site name.
         prefix: of the names, divider included.
         given: others, by name.
+        num_observations: n.
     """
-    known = {**parameters_of(family, draws, prefix), **given}
-    if missing := [name for name in family.supports if name not in known]:
+    known = {**family.drawn_parameters(draws, prefix), **given}
+    if missing := [n for n in family.parameter_shapes(num_observations) if n not in known]:
         raise KeyError(
             f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
             f"Name their sites so, or give them, {missing[0]}=draws[...]."

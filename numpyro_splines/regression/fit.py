@@ -256,6 +256,12 @@ def penalized_fit(
     """
     family = Gaussian() if family is None else family
     predictor, family = checked_predictor(predictor), checked_family(family)
+    if family.pooled is not family:
+        raise TypeError(
+            "`family` must have parameters without predictors of their own; got one with those of "
+            f"{sorted(set(family.pooled.supports) - set(family.supports))}. Fit its `pooled` "
+            "family, or sample the model."
+        )
     y = family.check(y, predictor.num_observations)
     if isinstance(family, Gaussian):
         likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)

@@ -109,11 +109,13 @@ class IntegratedLaplace(eqx.Module):
             scales: from elsewhere in the model, as in `AdditivePredictor.sample`; shape
                 (..., number of `scale_sites`).
             **parameters: of the family, by the names of their sites, such as `concentration`.
+                Those with predictors of their own (`Distributional`) are drawn here.
 
         Returns:
             A distribution of event shape (n,), for a site that observes y.
         """
-        return MarginalLaplace(self, self.predictor.sample_deviations(scales), parameters)
+        deviations = self.predictor.sample_deviations(scales)
+        return MarginalLaplace(self, deviations, {**self.family.sample_parameters(), **parameters})
 
     def draw(
         self,
@@ -155,7 +157,7 @@ class IntegratedLaplace(eqx.Module):
             raise KeyError(
                 f"`draws` must hold {names}; {missing} are missing among {sorted(draws)}."
             )
-        parameters = {name: jnp.asarray(draws[prefix + name]) for name in self.family.supports}
+        parameters = self.family.drawn_parameters(draws, prefix)
         shape = self._leading(hyperparameters, parameters)
         design, observed = self.design(y, jnp.result_type(float)), jnp.asarray(y, float)
 
@@ -203,9 +205,10 @@ class IntegratedLaplace(eqx.Module):
             score, information = pilot, rows.T @ rows
         else:
             pilot = np.concatenate([np.ravel(fit.values[b.site]) for b in predictor.blocks])
-            free = self.family.free(fit.values)
+            pooled = self.family.pooled
+            free = pooled.free(fit.values)
             y = np.asarray(y, np.float64)
-            own = self.family.derivatives(y, predictor.offset + rows @ pilot, free)
+            own = pooled.derivatives(y, predictor.offset + rows @ pilot, free)
             reference, score = own.value, rows.T @ own.first
             information = predictor.gram(np.maximum(-own.second, 0.0))
         parts = (rows, proper, reference, pilot, score, information)
@@ -217,7 +220,7 @@ class IntegratedLaplace(eqx.Module):
         if self.fit is not None:
             return self.fit
         try:
-            return penalized_fit(self.predictor, y, self.family)
+            return penalized_fit(self.predictor, y, self.family.pooled)
         except (ValueError, FloatingPointError):
             return None
 
@@ -259,9 +262,9 @@ class IntegratedLaplace(eqx.Module):
         for name in self.predictor.scale_sites:
             if name in hyperparameters:
                 return hyperparameters[name].shape
-        for name, value in parameters.items():
-            start = np.ndim(self.family.start_parameters(np.zeros(0))[name])
-            return value.shape[: value.ndim - start]
+        for name, own in self.family.parameter_shapes(self.predictor.num_observations).items():
+            value = parameters[name]
+            return value.shape[: value.ndim - len(own)]
         return ()
 
 
@@ -276,7 +279,8 @@ class MarginalLaplace(dist.Distribution):
         regression: design, priors and family.
         scales: standard deviation of each block of coefficients, shape (*batch, number of blocks);
             see `AdditivePredictor.deviations`.
-        parameters: of the family by site name, shape (*batch) or, of vectors, (*batch, size).
+        parameters: of the family by site name, shape (*batch) or, of vectors, (*batch, size); with
+            a predictor of their own (*batch, n).
         validate_args: as in every NumPyro distribution.
 
     Raises:
@@ -311,17 +315,16 @@ class MarginalLaplace(dist.Distribution):
         self._regression = Constant(regression) if known else regression
         family, num = regression.family, len(regression.predictor.random_blocks())
         parameters = dict(parameters or {})
-        if set(parameters) != set(family.supports):
+        events = family.parameter_shapes(regression.predictor.num_observations)
+        if set(parameters) != set(events):
             raise TypeError(
-                f"`parameters` must be those of the family, {sorted(family.supports)}; got "
+                f"`parameters` must be those of the family, {sorted(events)}; got "
                 f"{sorted(parameters)}."
             )
         with jax.ensure_compile_time_eval():
             scales = float_input(scales, "scales")
             own = {name: float_input(value, name) for name, value in parameters.items()}
         check_scales(scales, num)
-        starts = family.start_parameters(np.zeros(0))
-        events = {name: np.shape(starts[name]) for name in own}
         batches = [v.shape[: v.ndim - len(events[k])] for k, v in own.items()]
         batch = jnp.broadcast_shapes(scales.shape[:-1], *batches)
         self.scales = jnp.broadcast_to(scales, (*batch, num))
@@ -341,12 +344,7 @@ class MarginalLaplace(dist.Distribution):
     )
     def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Vectors of possible responses."""
-        ones = {
-            name: jnp.asarray(value)
-            for name, value in self.regression.family.start_parameters(np.zeros(0)).items()
-        }
-        one: Any = self.regression.family.distribution(jnp.zeros(1), **ones).support
-        return dist.constraints.independent(one, 1)
+        return dist.constraints.independent(self.regression.family.support, 1)
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""

@@ -91,13 +91,27 @@ def log_posterior(design: Design, given: Given, u: Array) -> Float[Array, ""]:
 
 
 def weights(design: Design, given: Given, u: Array) -> Float[Array, " n"]:
-    """W = -d^2 log p(y_i | eta_i) / deta_i^2 at u."""
+    """`information_of` each observation at u."""
     eta = linear_predictor(design, given, u)
+    return information_of(design.family, given.y, eta, given.parameters)
+
+
+def information_of(
+    family: AbstractFamily, y: Array, eta: Array, parameters: dict[str, Array]
+) -> Float[Array, " n"]:
+    """W = -d^2 log p(y_i | eta_i) / deta_i^2.
+
+    Args:
+        family: of the responses.
+        y: shape (n,).
+        eta: shape (n,).
+        parameters: of the family.
+    """
     ones = jnp.ones_like(eta)
 
     def slope(eta: Array) -> Array:
         def log_prob(eta: Array) -> Array:
-            return design.family.log_prob(given.y, eta, **given.parameters)
+            return family.log_prob(y, eta, **parameters)
 
         return jax.jvp(log_prob, (eta,), (ones,))[1]
 
@@ -131,8 +145,8 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
     Returns:
         Shape (p,); NaN where no maximum was found.
     """
-    information = design.information
-    right = _dot(information, design.pilot - given.means) + design.score
+    information, score = _at_pilot(design, given)
+    right = _dot(information, design.pilot - given.means) + score
     factor = jnp.linalg.cholesky(curvature(design, given, information))
     start = cho_solve((factor, True), given.deviations * right)
     state = _steps(design, given, factor, start)
@@ -152,6 +166,19 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
 
     state, _ = jax.lax.while_loop(unfinished, renewed, (state, jnp.zeros((), int)))
     return jnp.where(state.done, state.u, jnp.nan)
+
+
+def _at_pilot(design: Design, given: Given) -> tuple[Array, Array]:
+    """Phi' W Phi and Phi' dlog p / deta at the pilot fit: what is known of them, or anew."""
+    if design.family.pooled is design.family:
+        return design.information, design.score
+    # A fit with the same parameters for all observations knows little of where these differ.
+    pilot = given._replace(means=design.pilot)
+    zero = jnp.zeros_like(design.pilot)
+    eta = linear_predictor(design, pilot, zero)
+    score = jax.grad(lambda eta: design.family.log_prob(given.y, eta, **given.parameters).sum())
+    own = jnp.maximum(weights(design, pilot, zero), 0.0)
+    return gram(design, own), _dot(design.rows.T, score(eta))
 
 
 @mode.defjvp
