@@ -63,7 +63,8 @@ class ModelDraws(NamedTuple):
             own = slice(start, start + size)
             sites = {name: jnp.asarray(values[own]) for name, values in self.sites.items()}
             given = {name: values[own] for name, values in self.given.items()}
-            known = all_parameters(self.family, sites, self.prefix, given, num)
+            drawn = self.family.drawn_parameters(sites, self.prefix)
+            known = all_parameters(self.family, {**drawn, **given}, num)
             parameters = {k: np.asarray(known[k], np.float64) for k in self.parameter_shapes}
             for name, event in self.parameter_shapes.items():
                 if parameters[name].shape[1:] != event:

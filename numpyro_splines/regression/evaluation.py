@@ -161,23 +161,16 @@ def drawn_of(predictor: Any, draws: Mapping[str, Any], prefix: str) -> Drawn:
 
 
 def all_parameters(
-    family: AbstractFamily,
-    draws: Mapping[str, Any],
-    prefix: str,
-    given: Mapping[str, Any],
-    num_observations: int,
-) -> dict[str, Any]:
-    """All parameters of a family by name: given ones in place of those that the draws hold.
+    family: AbstractFamily, known: Mapping[str, Any], num_observations: int
+) -> Mapping[str, Any]:
+    """Parameters of a family by name, if none is missing.
 
     Args:
         family: of the responses.
-        draws: arrays by site name.
-        prefix: of the names, divider included.
-        given: others, by name.
+        known: those that there are.
         num_observations: n.
     """
-    known = {**family.drawn_parameters(draws, prefix), **given}
-    if missing := [n for n in family.parameter_shapes(num_observations) if n not in known]:
+    if missing := [name for name in family.parameter_shapes(num_observations) if name not in known]:
         raise KeyError(
             f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
             f"Name their sites so, or give them, {missing[0]}=draws[...]."
@@ -189,6 +182,7 @@ def response_draws(
     key: Array, family: Any, eta: Array, parameters: Mapping[str, Any]
 ) -> Float[Array, "..."]:
     """Draws of the responses at eta, shape (..., n)."""
+    parameters = all_parameters(family, parameters, eta.shape[-1])
     try:
         distribution = family.distribution(eta, **parameters)
     except (TypeError, ValueError):

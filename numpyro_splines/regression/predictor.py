@@ -18,7 +18,6 @@ from numpyro_splines.priors.coordinates import Coordinates, uninformed
 from numpyro_splines.regression.checks import check_parts, check_smooths
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
-    all_parameters,
     drawn_of,
     response_draws,
     terms_of_draws,
@@ -481,7 +480,7 @@ class AdditivePredictor(eqx.Module):
             ValueError: if the family does not fit the rows, or as `linear_predictor`.
         """
         family = checked_family(family)
-        known = all_parameters(family, draws, prefix, parameters, self.num_observations)
+        known = {**family.drawn_parameters(draws, prefix), **parameters}
         return response_draws(key, family, self.linear_predictor(draws, prefix=prefix), known)
 
     def design(self) -> scipy.sparse.csr_array:
