@@ -151,6 +151,12 @@ class Distributional(AbstractFamily):
         """See `AbstractFamily.log_prob`."""
         return self.family.log_prob(y, eta, **self._by_row(parameters))
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        return self.family.cumulative(y, eta, **self._by_row(parameters))
+
     def check(self, y: Any, num_observations: int) -> np.ndarray:
         """See `AbstractFamily.check`."""
         for name, predictor in self.predictors.items():

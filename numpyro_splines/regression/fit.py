@@ -25,6 +25,7 @@ from numpyro_splines.regression.likelihoods import (
     AbstractLikelihood,
     GaussianLikelihood,
     NewtonLikelihood,
+    freedom_of,
 )
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.regression.theta import Theta
@@ -284,7 +285,7 @@ def penalized_fit(
     }
     values.update(likelihood.parameters(point[theta.size :]))
     log_variances.update(likelihood.log_variances(variances[theta.size :]))
-    freedom = (mode.inverse * mode.information).sum(axis=1)
+    freedom = freedom_of(mode.inverse, mode.information)
     return PenalizedFit(
         values,
         mode.inverse,

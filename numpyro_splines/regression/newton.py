@@ -91,13 +91,27 @@ def log_posterior(design: Design, given: Given, u: Array) -> Float[Array, ""]:
 
 
 def weights(design: Design, given: Given, u: Array) -> Float[Array, " n"]:
-    """W = -d^2 log p(y_i | eta_i) / deta_i^2 at u."""
+    """`information_of` each observation at u."""
     eta = linear_predictor(design, given, u)
+    return information_of(design.family, given.y, eta, given.parameters)
+
+
+def information_of(
+    family: AbstractFamily, y: Array, eta: Array, parameters: dict[str, Array]
+) -> Float[Array, " n"]:
+    """W = -d^2 log p(y_i | eta_i) / deta_i^2.
+
+    Args:
+        family: of the responses.
+        y: shape (n,).
+        eta: shape (n,).
+        parameters: of the family.
+    """
     ones = jnp.ones_like(eta)
 
     def slope(eta: Array) -> Array:
         def log_prob(eta: Array) -> Array:
-            return design.family.log_prob(given.y, eta, **given.parameters)
+            return family.log_prob(y, eta, **parameters)
 
         return jax.jvp(log_prob, (eta,), (ones,))[1]
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import scipy.special
 
 from numpyro_splines.regression.links import AbstractChanceLink, Logit
 from numpyro_splines.validation import float64_array
@@ -173,6 +174,35 @@ class AbstractFamily(eqx.Module):
             Shape (..., n).
         """
         return self.distribution(eta, **parameters).log_prob(y)
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y_i < y_i) and P(Y_i <= y_i), float64 on the host; the same where Y is continuous.
+
+        Args:
+            y: observations, shape (..., n).
+            eta: linear predictor, shape (..., n).
+            **parameters: as for `distribution`.
+
+        Returns:
+            Two arrays, shape (..., n).
+
+        Raises:
+            TypeError: if the distribution has no `cdf`.
+        """
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+            y, eta, parameters = _copied(y, eta, parameters)
+            own = self.distribution(eta, **parameters)
+            try:
+                upto = np.asarray(own.cdf(y))
+            except NotImplementedError:
+                raise TypeError(
+                    f"`family` must have a distribution function; {type(own).__name__} has no "
+                    "`cdf`. Let the function of Elementwise return a distribution with that method."
+                ) from None
+            mass = np.asarray(jnp.exp(own.log_prob(y))) if own.is_discrete else 0.0
+        return np.maximum(upto - mass, 0.0), upto
 
     @property
     def canonical(self) -> bool:
@@ -352,23 +382,37 @@ def unknown(value: np.ndarray | None, site: str) -> dict[str, Any]:
     return {} if value is not None else {site: dist.constraints.positive}
 
 
-def given(value: np.ndarray | None, site: str, parameters: dict[str, Any]) -> Any:
-    """A parameter in JAX, along the axis of observations: the known one, or that of its site."""
+def given(value: np.ndarray | None, site: str, parameters: dict[str, Any], xp: Any = jnp) -> Any:
+    """A parameter along the axis of observations: the known one, or that of its site.
+
+    Args:
+        value: the known one, or None.
+        site: of the parameter.
+        parameters: by site.
+        xp: `jax.numpy`, or `numpy`.
+    """
     if value is None:
         if site not in parameters:
             raise TypeError(
                 f"`{site}` must be given, as it is a parameter of the family; got "
                 f"{sorted(parameters)}."
             )
-        return along_rows(parameters[site])
-    return jnp.asarray(value, jnp.result_type(float))
+        return along_rows(parameters[site], xp)
+    return xp.asarray(value, dtype=xp.result_type(float))
 
 
-def along_rows(parameter: Any) -> Any:
+def chances(link: AbstractChanceLink, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """p and 1 - p, each to its own precision; float64 on the host."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        logits = np.asarray(link.logits(np.array(eta)))
+    return scipy.special.expit(logits), scipy.special.expit(-logits)
+
+
+def along_rows(parameter: Any, xp: Any = jnp) -> Any:
     """A number of each draw along the axis of observations, shape (..., 1) or (..., n)."""
     if isinstance(parameter, ByRow):
-        return jnp.asarray(parameter.values)
-    return jnp.asarray(parameter)[..., None]
+        return xp.asarray(parameter.values)
+    return xp.asarray(parameter)[..., None]
 
 
 def checked_link(link: AbstractChanceLink | None) -> AbstractChanceLink:
