@@ -225,8 +225,8 @@ class IntegratedLaplace(eqx.Module):
         fit = None if is_traced(y) else self._fitted(y)
         if fit is None and self.around == "fit":
             raise ValueError(
-                "`y` must be known, and have a penalized fit, for `around=\"fit\"`. Pass y to the "
-                "model as it is, without `jit_model_args`; or take `around=\"mode\"`."
+                '`y` must be known, and have a penalized fit, for `around="fit"`. Pass y to the '
+                'model as it is, without `jit_model_args`; or take `around="mode"`.'
             )
         if fit is None:
             pilot, reference = np.zeros(rows.shape[1]), np.zeros(len(rows))

@@ -448,9 +448,8 @@ class AdditivePredictor(eqx.Module):
             TypeError: if `family` is none.
             ValueError: as `linear_predictor`.
         """
-        family = checked_family(family)
-        eta = self.linear_predictor(draws, prefix=prefix)
-        return family.inverse_link(eta, **family.drawn_parameters(draws, prefix))
+        own = checked_family(family).drawn_parameters(draws, prefix)
+        return family.inverse_link(self.linear_predictor(draws, prefix=prefix), **own)
 
     def predict(
         self,
@@ -479,9 +478,8 @@ class AdditivePredictor(eqx.Module):
             TypeError: if `family` is none.
             ValueError: if the family does not fit the rows, or as `linear_predictor`.
         """
-        family = checked_family(family)
-        known = {**family.drawn_parameters(draws, prefix), **parameters}
-        return response_draws(key, family, self.linear_predictor(draws, prefix=prefix), known)
+        own = checked_family(family).drawn_parameters(draws, prefix) | parameters
+        return response_draws(key, family, self.linear_predictor(draws, prefix=prefix), own)
 
     def design(self) -> scipy.sparse.csr_array:
         """The n rows in local functions: Phi = design @ local_matrix; float64 on the host."""
