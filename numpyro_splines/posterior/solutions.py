@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from numpyro_splines.functions import Curve
-from numpyro_splines.ops.grid import origin
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.validation import float64_array
 
@@ -38,15 +37,16 @@ def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
     if target.ndim > 1:
         raise ValueError(f"`y` must be a number or a list of numbers; got shape {target.shape}.")
     dims = ("target",) if target.ndim else ()
-    exact, start = _near_zero(curve.exact("inverse"))
+    exact = curve.exact("inverse")
     defined = _defined(exact)
     if defined.all():
         x = np.asarray(exact.inverse(target))
     else:  # a draw that is no number is not monotone: without it the others are solved
         x = np.full((*defined.shape, *target.shape), np.nan, exact.table.dtype)
         if defined.any():
-            x[defined] = np.asarray(_those(exact, defined).inverse(target))
-    x = _moved_back(x, start)
+            solved = np.asarray(_those(exact, defined).inverse(target))
+            x = x.astype(solved.dtype)
+            x[defined] = solved
     return curve.array(x, dims, target=(dims, target)).rename(curve.input_name)
 
 
@@ -68,8 +68,8 @@ def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
         >>> print(crossings(f)["x"].values[0, 0])
         [1.]
     """
-    exact, start = _near_zero(curve.exact("crossings"))
-    x = _moved_back(exact.roots(level, size=_most(curve)), start)
+    exact = curve.exact("crossings")
+    x = exact.roots(level, size=_most(curve))
     return _padded(curve, "crossing", {curve.input_name: x})
 
 
@@ -91,10 +91,10 @@ def extrema(curve: LabeledCurve) -> xr.Dataset:
         >>> print(extrema(f)["x"].values[0, 0], extrema(f)["maximum"].values[0, 0])
         [1.] [ True]
     """
-    exact, start = _near_zero(curve.exact("extrema"))
+    exact = curve.exact("extrema")
     found = exact.extrema(size=_most(curve))
     arrays = {
-        curve.input_name: _moved_back(found.x, start),
+        curve.input_name: found.x,
         "value": found.value,
         "maximum": found.maximum,
     }
@@ -118,8 +118,8 @@ def inflections(curve: LabeledCurve) -> xr.Dataset:
         >>> print(inflections(f)["x"].values[0, 0])
         [0.5]
     """
-    exact, start = _near_zero(curve.exact("inflections"))
-    x = _moved_back(exact.inflections(size=_most(curve)), start)
+    exact = curve.exact("inflections")
+    x = exact.inflections(size=_most(curve))
     return _padded(curve, "inflection", {curve.input_name: x})
 
 
@@ -141,7 +141,7 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
         >>> print(peak(f)["x"].values[0, 0], peak(f, lowest=True)["x"].values[0, 0])
         1.0 0.0
     """
-    exact, start = _near_zero(curve.exact("peak"))
+    exact = curve.exact("peak")
     inner = exact.extrema(size=_most(curve))
     # Where f jumps, or is flat, the highest point may be at a breakpoint.
     ends = np.asarray(exact.breakpoints)
@@ -154,7 +154,6 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
     at = np.argmax(heights, axis=-1)[..., None]
     taken = [np.take_along_axis(a, at, axis=-1)[..., 0] for a in (x, value)]
     x, value = (np.where(_defined(exact), a, np.nan) for a in taken)
-    x = _moved_back(x, start)
     return xr.Dataset({curve.input_name: curve.array(x), "value": curve.array(value)})
 
 
@@ -169,20 +168,6 @@ def _those(exact: Curve, kept: np.ndarray) -> Curve:
     breakpoints = exact.breakpoints if exact.breakpoints.ndim == 1 else exact.breakpoints[kept]
     increment = None if exact.increment is None else exact.increment[kept]
     return Curve(breakpoints, exact.table[kept], increment, exact.periodic)
-
-
-def _near_zero(exact: Curve) -> tuple[Curve, float]:
-    """The curve moved to where its dtype resolves the solutions, and by how much: mostly zero."""
-    points = exact.breakpoints
-    start = origin(points) if isinstance(points, np.ndarray) and points.ndim == 1 else 0.0
-    moved = Curve(points - start, exact.table, exact.increment, exact.periodic) if start else exact
-    return moved, start
-
-
-def _moved_back(x: Any, start: float) -> np.ndarray:
-    """Solutions of the moved curve where they belong, in float64 if they are far from zero."""
-    x = np.asarray(x)
-    return x.astype(np.float64) + start if start else x
 
 
 def _most(curve: LabeledCurve) -> int:
