@@ -188,6 +188,63 @@ def test_weights_make_a_rough_approximation_exact(x64):
     np.testing.assert_allclose(laplace * weights.mean(), exact, rtol=0.015)
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_around_a_fit_it_is_gaussian_regression_of_working_responses(flat, x64):
+    """The expansion is the likelihood of z = eta + (y - mu) / mu, of variance 1 / mu."""
+    family, y = Poisson(), responses(Poisson())
+    fit = penalized_fit(predictor(flat), y, family)
+    regression = IntegratedLaplace(predictor(flat), family, fit=fit, around="fit")
+    eta = predictor(flat).linear_predictor(fit.values)
+    mu = np.exp(eta)
+    working = IntegratedGaussian(predictor(flat), mu)
+
+    def both(scale):
+        expected = MarginalGaussian(working, 1.0, scale[None]).log_prob(eta + (y - mu) / mu)
+        return MarginalLaplace(regression, scale[None]).log_prob(y), expected
+
+    scales = jnp.array([1e-3, 0.1, 1.0, 30.0])
+    own, expected = jax.jit(jax.vmap(both))(scales)
+    gap = own - expected
+    np.testing.assert_allclose(gap, gap[0], rtol=1e-9)
+    # Both integrate the Gaussian over the same coefficients; the difference is that at the fit.
+    at_fit = (
+        dist.Poisson(mu).log_prob(y).sum()
+        - dist.Normal(0.0, 1 / jnp.sqrt(mu)).log_prob((y - mu) / mu).sum()
+    )
+    np.testing.assert_allclose(gap[0], at_fit, rtol=1e-9)
+
+
+def test_weights_around_a_fit_and_around_the_mode_agree(x64):
+    """Mean weights times either density estimate one marginal likelihood.
+
+    4000 weights with a standard deviation of the logarithm below 0.5 each: a relative standard
+    error of 1.2 % of the ratio, five of which are never seen; far from the fit's scale too.
+    """
+    family, y = Poisson(), responses(Poisson())
+    fit = penalized_fit(predictor(), y, family)
+    for scale in (0.5 * fit.values["f.scale"], 2.0 * fit.values["f.scale"]):
+        estimates = []
+        for around in ("mode", "fit"):
+            regression = IntegratedLaplace(predictor(), family, fit=fit, around=around)
+            draws = {"f.scale": np.full(4000, scale)}
+            drawn = regression.draw(jax.random.key(3), draws, y, correct=False)
+            weights = drawn["log_weights"]
+            assert weights.std() < 0.5
+            density = MarginalLaplace(regression, [scale]).log_prob(y)
+            estimates.append(density + jax.nn.logsumexp(weights) - np.log(4000))
+        np.testing.assert_allclose(estimates[0], estimates[1], atol=0.06)
+
+
+def test_what_an_expansion_needs_is_asked_for():
+    with pytest.raises(ValueError, match="`around` must be 'mode' or 'fit'; got 'prior'"):
+        IntegratedLaplace(predictor(), Poisson(), around="prior")
+    with pytest.raises(ValueError, match=r"must be 'mode' for a family.*'fit' with \['conc"):
+        IntegratedLaplace(predictor(), NegativeBinomial(), around="fit")
+    regression = IntegratedLaplace(predictor(), Poisson(), around="fit")
+    with pytest.raises(ValueError, match="`y` must be known, and have a penalized fit"):
+        jax.jit(MarginalLaplace(regression, [1.0]).log_prob)(np.ones(N))
+
+
 def test_the_shape_of_weights():
     u = (np.arange(10_000) + 0.5) / 10_000
     for shape in (0.2, 0.5, 0.9):

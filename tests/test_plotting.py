@@ -136,6 +136,8 @@ CASES = {
     "penalty": lambda: plotting.penalty(BASIS),
     "prior": lambda: plotting.prior(check()),
     "prior_posterior": lambda: plotting.prior_posterior(check(), fitted()),
+    "residuals": lambda: plotting.residuals(rng.normal(size=40)),
+    "residuals_by_input": lambda: plotting.residuals(rng.normal(size=40), pd.Series(X, name="x")),
     "latent_inputs": lambda: plotting.latent_inputs(X + rng.normal(size=(2, 50, 40)), X),
 }
 
@@ -509,6 +511,16 @@ ERRORS = {
         lambda: plotting.effects([fitted()], observed={"doze": X}, residuals=X),
         ValueError,
         r"`residuals` must come with `observed`.* got \['doze'\] for \['dose \(mg\)'\]",
+    ),
+    "residuals_of_other_rows": (
+        lambda: plotting.residuals(X, X[:3]),
+        ValueError,
+        "`x` must hold 40 numbers, one for each residual; got 3",
+    ),
+    "probability_of_residuals": (
+        lambda: plotting.residuals(X, probability=0.0),
+        ValueError,
+        r"`probability` must lie in \(0, 1\); got 0.0",
     ),
     "prior_of_groups": (
         lambda: plotting.prior_posterior(check(), fitted((("a", "b"),))),

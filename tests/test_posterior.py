@@ -180,6 +180,46 @@ def test_the_peak_is_the_largest_value_ends_included(lowest):
     assert float(po.peak(po.LabeledCurve(steps))["x"].item()) == 1.0
 
 
+def test_inverse_values_and_crossings_on_the_scale_of_the_response():
+    steps = np.cumsum(RNG.gamma(1.0, size=(2, 25, 9)), axis=-1) - 2.0
+    rising = po.LabeledCurve(F.basis.curve(steps), name="rising")
+    logistic = jax.nn.sigmoid
+    targets = [0.3, 0.5]
+    doses = po.inverse(rising, targets, inverse_link=logistic)
+    plain = po.inverse(rising, np.log([0.3 / 0.7, 1.0]))
+    np.testing.assert_allclose(doses, plain, rtol=1e-12)
+    np.testing.assert_array_equal(doses.target, targets)
+    for link, y in ((jnp.exp, -1.0), (logistic, 1.0), (jnp.exp, 0.0)):
+        assert np.isnan(po.inverse(rising, y, inverse_link=link)).all()
+    found = po.crossings(curves(), 0.6, inverse_link=lambda eta: -3.0 * eta)
+    np.testing.assert_allclose(found["x"], po.crossings(curves(), -0.2)["x"], rtol=1e-12)
+    with pytest.raises(ValueError, match="`inverse_link` must be strictly increasing"):
+        po.inverse(rising, 1.0, inverse_link=jnp.abs)
+
+
+def test_targets_that_differ_from_draw_to_draw():
+    steps = np.cumsum(RNG.gamma(1.0, size=(2, 25, 9)), axis=-1) - 2.0
+    rising = po.LabeledCurve(F.basis.curve(steps), name="rising", input_name="dose")
+    ends = po.values(rising, [-1.0, 3.0], inverse_link=jax.nn.sigmoid)
+    half = ends.mean("dose")
+    relative = po.inverse(rising, half, inverse_link=jax.nn.sigmoid)
+    assert relative.dims == ("chain", "draw")
+    at = rising.curve.each(np.asarray(relative)[..., None])[..., 0]
+    np.testing.assert_allclose(jax.nn.sigmoid(at), half, rtol=1e-10)
+    np.testing.assert_allclose(
+        po.crossings(rising, half, inverse_link=jax.nn.sigmoid)["dose"][..., 0], relative
+    )
+    share = xr.DataArray([0.1, 0.5], dims="share", coords={"share": [10, 50]})
+    low, high = ends.isel(dose=0), ends.isel(dose=1)
+    several = po.inverse(rising, low + share * (high - low), inverse_link=jax.nn.sigmoid)
+    assert several.dims == ("chain", "draw", "share")
+    np.testing.assert_allclose(several.sel(share=50), relative, rtol=1e-10)
+    with pytest.raises(ValueError, match="`y` must have the coordinates of the curves along"):
+        po.inverse(rising, half.assign_coords(chain=[1, 2]))
+    with pytest.raises(ValueError, match="a labeled array must have axes of the curve"):
+        po.crossings(rising, low + share)
+
+
 def test_inverse_values_are_found_on_a_fine_grid():
     basis = ns.ISplineBasis(KNOTS)
     rising = po.LabeledCurve(basis.curve(np.exp(DRAWS["f.coefficients"][:, :, 0])))

@@ -11,6 +11,7 @@ from numpyro.infer.util import log_density
 
 import numpyro_splines as ns
 from numpyro_splines.regression import (
+    Elementwise,
     IntegratedGaussian,
     MarginalGaussian,
     SumToZero,
@@ -261,29 +262,25 @@ def test_the_scale_of_the_linear_part_has_its_slope(x64):
     np.testing.assert_allclose(theta.slopes(at), expected, atol=1e-8)
 
 
-# Responses: families as the regression room has them, in small.
+# Responses.
 
 
-class Skewed:
-    """exp(eta) times errors: what is needed of a family, no more."""
-
-    def __init__(self, exposure=1.0):
-        self.exposure, self.supports = exposure, {"spread": dist.constraints.positive}
-
-    def inverse_link(self, eta, **parameters):
-        return jnp.exp(eta)
-
-    def distribution(self, eta, *, spread):
-        return dist.LogNormal(eta + jnp.log(self.exposure), jnp.asarray(spread)[..., None])
+def skewed(exposure=1.0):
+    """exp(eta) times errors."""
+    return Elementwise(
+        lambda eta, spread: dist.LogNormal(eta + jnp.log(exposure), spread),
+        {"spread": 1.0},
+        inverse_link=lambda eta, **_: jnp.exp(eta),
+    )
 
 
 def test_responses_are_on_their_scale():
     eta = np.asarray(ETA.linear_predictor(DRAWS))
-    np.testing.assert_allclose(ETA.response(DRAWS, Skewed()), np.exp(eta), rtol=1e-5)
+    np.testing.assert_allclose(ETA.response(DRAWS, skewed()), np.exp(eta), rtol=1e-5)
     tight = {**DRAWS, "spread": jnp.full((2, 3), 1e-6)}
-    drawn = ETA.predict(jax.random.key(0), tight, Skewed(np.full(N, 2.0)))
+    drawn = ETA.predict(jax.random.key(0), tight, skewed(np.full(N, 2.0)))
     np.testing.assert_allclose(drawn, 2.0 * np.exp(eta), rtol=1e-4)
-    given = ETA.predict(jax.random.key(0), DRAWS, Skewed(), spread=0.5 * jnp.ones((2, 3)))
+    given = ETA.predict(jax.random.key(0), DRAWS, skewed(), spread=0.5 * jnp.ones((2, 3)))
     # Errors of all draws and rows are independent and normal.
     errors = (np.log(given) - eta) / 0.5
     assert abs(errors.mean()) < 4.0 / np.sqrt(errors.size)
@@ -424,18 +421,18 @@ REFUSED = {
         "from each other and from 'offset'",
     ),
     "no_parameter": (
-        lambda: ETA.predict(jax.random.key(0), DRAWS, Skewed()),
+        lambda: ETA.predict(jax.random.key(0), DRAWS, skewed()),
         KeyError,
-        r"`draws` must hold the parameters of Skewed; \['spread'\] are missing",
+        r"`draws` must hold the parameters of Elementwise; \['spread'\] are missing",
     ),
     "family_of_other_rows": (
-        lambda: ETA.predict(jax.random.key(0), DRAWS, Skewed(np.ones(3)), spread=1.0),
+        lambda: ETA.predict(jax.random.key(0), DRAWS, skewed(np.ones(3)), spread=1.0),
         ValueError,
         r"`family` must fit the 40 rows of the predictor.*exposures",
     ),
     "family_of_many_rows_at_one": (
         lambda: ETA.at(**rows([0])).predict(
-            jax.random.key(0), DRAWS, Skewed(np.ones(N)), spread=1.0
+            jax.random.key(0), DRAWS, skewed(np.ones(N)), spread=1.0
         ),
         ValueError,
         r"`family` must fit the 1 rows of the predictor",

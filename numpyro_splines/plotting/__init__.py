@@ -9,6 +9,7 @@ surface, slices, anova                   functions of several inputs, and what t
 levels, areas                            a number for each group, or on a map
 derivative, effect_and_derivative        slopes, and where they are clearly not zero
 bands                                    draws of anything on a grid
+residuals                                what is left, against normal quantiles or an input
 latent_inputs                            random inputs as intervals at their responses
 prior, prior_posterior                   before data, and what data changed
 basis, modes, penalty                    what an effect is made of
@@ -31,6 +32,7 @@ from numpyro_splines.plotting.parts import modes as modes
 from numpyro_splines.plotting.parts import penalty as penalty
 from numpyro_splines.plotting.priors import prior as prior
 from numpyro_splines.plotting.priors import prior_posterior as prior_posterior
+from numpyro_splines.plotting.residuals import residuals as residuals
 from numpyro_splines.plotting.style import BLUE as BLUE
 from numpyro_splines.plotting.style import GRAY as GRAY
 from numpyro_splines.plotting.style import GREEN as GREEN

@@ -49,7 +49,7 @@ def linear_predictor(
         >>> print(linear_predictor(eta, draws, {"b": [4.0]}).values[0, 0])
         [2.]
     """
-    predictor, named, index = _parts(predictor, draws, rows, dim)
+    predictor, named, index = at_rows(predictor, draws, rows, dim)
     eta = predictor.linear_predictor(_arrays(named), prefix=prefix)
     values = eta if inverse_link is None else inverse_link(eta)
     return _labeled(values, named, index, dim, "eta" if inverse_link is None else "h(eta)")
@@ -83,7 +83,7 @@ def partial(
         >>> print(dict(partial(eta, {"b": np.ones((4, 100))}).sizes))
         {'chain': 4, 'draw': 100, 'obs': 3}
     """
-    predictor, named, index = _parts(predictor, draws, rows, dim)
+    predictor, named, index = at_rows(predictor, draws, rows, dim)
     terms = predictor.partial(_arrays(named), prefix=prefix)
     return xr.Dataset({k: _labeled(v, named, index, dim, k) for k, v in terms.items()})
 
@@ -119,7 +119,7 @@ def response(
         >>> print(response(eta, draws, ns.regression.Gaussian()).values[0, 0])
         [0. 1. 2.]
     """
-    predictor, named, index = _parts(predictor, draws, rows, dim)
+    predictor, named, index = at_rows(predictor, draws, rows, dim)
     values = predictor.response(_arrays(named), family, prefix=prefix)
     return _labeled(values, named, index, dim, "response")
 
@@ -158,7 +158,7 @@ def predict(
         >>> print(predict(eta, jax.random.key(0), draws, ns.regression.Gaussian()).dims)
         ('chain', 'draw', 'obs')
     """
-    predictor, named, index = _parts(predictor, draws, rows, dim)
+    predictor, named, index = at_rows(predictor, draws, rows, dim)
     values = predictor.predict(key, _arrays(named), family, prefix=prefix, **parameters)
     return _labeled(values, named, index, dim, "prediction")
 
@@ -203,10 +203,17 @@ def levels(
     return xr.DataArray(values, coords, (*SAMPLE, name), name=name)
 
 
-def _parts(
+def at_rows(
     predictor: AdditivePredictor, draws: Any, rows: Any, dim: str
 ) -> tuple[AdditivePredictor, xr.Dataset, Any]:
-    """The predictor at the rows, the draws, and names of the rows."""
+    """The predictor at rows of data, the draws, and names of the rows.
+
+    Args:
+        predictor: the predictor.
+        draws: as in `dataset`.
+        rows: as in `linear_predictor`.
+        dim: likewise.
+    """
     predictor = checked_predictor(predictor)
     named = dataset(draws)
     if dim in named.dims:

@@ -1,4 +1,4 @@
-"""Derivatives on the scale of the response, by the chain rule."""
+"""The scale of the response: derivatives by the chain rule, and responses taken back."""
 
 from __future__ import annotations
 
@@ -44,6 +44,46 @@ def response(
         for _ in range(order):
             function = _slope(function, position)
     return np.asarray(function(*(jnp.zeros_like(terms[0]) for _ in orders)))
+
+
+def linear_of(inverse_link: Callable[[Any], Any], y: np.ndarray) -> np.ndarray:
+    """The linear predictors eta with h(eta) = y, by bisection in float64.
+
+    Args:
+        inverse_link: h, elementwise and strictly monotone but for rounding at its far ends.
+        y: responses of any shape.
+
+    Returns:
+        eta of the same shape; NaN where h never has this value.
+
+    Raises:
+        ValueError: if h is not monotone.
+    """
+
+    def h(eta: np.ndarray) -> np.ndarray:
+        return np.asarray(inverse_link(jnp.asarray(eta)), np.float64)
+
+    with jax.enable_x64(True):
+        far = 2.0 ** np.arange(-30, 100)
+        points = np.concatenate([-far[::-1], [0.0], far])
+        values = h(points)
+        points, values = points[~np.isnan(values)], values[~np.isnan(values)]
+        sign = 1.0 if values[-1:] > values[:1] else -1.0
+        values = sign * values
+        if not points.size or np.any(values[1:] < values[:-1]) or values[0] == values[-1]:
+            raise ValueError(
+                "`inverse_link` must be strictly increasing, or strictly decreasing, such as "
+                "jax.numpy.exp: else a response does not say what the predictor is."
+            )
+        target = sign * y
+        reached = (target > values[0]) & (target < values[-1])
+        place = np.clip(np.searchsorted(values, target), 1, points.size - 1)
+        lower, upper = points[place - 1], points[place]
+        for _ in range(60):
+            middle = 0.5 * (lower + upper)
+            below = sign * h(middle) < target
+            lower, upper = np.where(below, middle, lower), np.where(below, upper, middle)
+    return np.where(reached, upper, np.nan)
 
 
 def _slope(function: Callable[..., Any], position: int) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,57 +10,106 @@ import xarray as xr
 
 from numpyro_splines.functions import Curve
 from numpyro_splines.posterior.labeled import LabeledCurve
+from numpyro_splines.posterior.responses import linear_of
 from numpyro_splines.validation import float64_array
 
 
-def inverse(curve: LabeledCurve, y: Any) -> xr.DataArray:
-    """The x with f(x) = y for every curve, such as the dose for a target; f must be monotone.
+def inverse(
+    curve: LabeledCurve, y: Any, *, inverse_link: Callable[[Any], Any] | None = None
+) -> xr.DataArray:
+    """The x with h(f(x)) = y for every curve, such as the dose for a target; f must be monotone.
 
     Args:
-        curve: f.
-        y: a number, or several targets, in the units of f.
+        curve: f; `f + level` with an intercept.
+        y: a number, or several targets, in the units of h(f). For targets that differ from draw to
+            draw a `DataArray` with axes of the curves, and others for several: the relative ED50
+            is at `values(f, [lowest, highest]).mean("x")`.
+        inverse_link: h, as in `values`, and strictly monotone; the identity if omitted.
 
     Returns:
         x in its units, with axes chain, draw, those of the groups; and "target" with the targets as
-        coordinate, if there are several. NaN where a curve never has this value, or is NaN itself.
+        coordinate, if there are several, or the further axes of the `DataArray`. NaN where a curve
+        never has this value, or is NaN itself.
 
     Raises:
-        ValueError: if a curve is not monotone: see `crossings`.
+        ValueError: if a curve is not monotone: see `crossings`; or h is not.
 
     Example:
-        >>> import numpy as np, numpyro_splines as ns
+        >>> import jax, numpy as np, numpyro_splines as ns
         >>> line = ns.BSplineBasis([0.0, 2.0], degree=1)
         >>> f = LabeledCurve(line.curve(np.broadcast_to([0.0, 1.0], (4, 100, 2))))
         >>> print(inverse(f, [0.1, 0.5]).values[0, 0])
         [0.2 1. ]
+        >>> print(inverse(f, 0.6, inverse_link=jax.nn.sigmoid).values[0, 0].round(3))
+        0.811
     """
-    target = float64_array(y, "y")
-    if target.ndim > 1:
-        raise ValueError(f"`y` must be a number or a list of numbers; got shape {target.shape}.")
-    dims = ("target",) if target.ndim else ()
+    if isinstance(y, xr.DataArray):
+        further = [dim for dim in y.dims if dim not in curve.dims]
+        if further:
+            dim = further[0]
+            each = [inverse(curve, y.isel({dim: i}), inverse_link=inverse_link) for i in
+                    range(y.sizes[dim])]  # fmt: skip
+            along = y[dim] if dim in y.coords else str(dim)
+            return xr.concat(each, along).transpose(..., dim)
+        return _inverse(_less(curve, y, inverse_link), np.zeros(()), np.zeros(()))
+    targets = float64_array(y, "y")
+    if targets.ndim > 1:
+        raise ValueError(
+            "`y` must be a number, a list of numbers, or a DataArray with axes of the curves; got "
+            f"shape {targets.shape}."
+        )
+    linear = targets if inverse_link is None else linear_of(inverse_link, targets)
+    return _inverse(curve, linear, targets)
+
+
+def _inverse(curve: LabeledCurve, linear: np.ndarray, targets: np.ndarray) -> xr.DataArray:
+    """The x with f(x) = linear, labeled by the targets."""
+    dims = ("target",) if targets.ndim else ()
     exact = curve.exact("inverse")
     defined = _defined(exact)
     if defined.all():
-        x = np.asarray(exact.inverse(target))
+        x = np.asarray(exact.inverse(linear))
     else:  # a draw that is no number is not monotone: without it the others are solved
-        x = np.full((*defined.shape, *target.shape), np.nan, exact.table.dtype)
+        x = np.full((*defined.shape, *linear.shape), np.nan, exact.table.dtype)
         if defined.any():
-            solved = np.asarray(_those(exact, defined).inverse(target))
+            solved = np.asarray(_those(exact, defined).inverse(linear))
             x = x.astype(solved.dtype)
             x[defined] = solved
-    return curve.array(x, dims, target=(dims, target)).rename(curve.input_name)
+    return curve.array(x, dims, target=(dims, targets)).rename(curve.input_name)
 
 
-def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
-    """All x in the domain where f(x) = level, for every curve.
+def _less(
+    curve: LabeledCurve, y: xr.DataArray, inverse_link: Callable[[Any], Any] | None
+) -> LabeledCurve:
+    """f less what it is to be, of each curve."""
+    values = float64_array(y.values, "y")
+    for dim in set(y.dims) & set(y.coords) & set(curve.dims):
+        if not np.array_equal(y[dim].values, curve.coords[str(dim)]):
+            raise ValueError(
+                f"`y` must have the coordinates of the curves along {dim!r}; got "
+                f"{y[dim].values[:5]}, where the curves have {curve.coords[str(dim)][:5]}."
+            )
+    linear = values if inverse_link is None else linear_of(inverse_link, values)
+    return curve - y.copy(data=linear)
+
+
+def crossings(
+    curve: LabeledCurve, level: Any = 0.0, *, inverse_link: Callable[[Any], Any] | None = None
+) -> xr.Dataset:
+    """All x in the domain where h(f(x)) = level, for every curve.
 
     Args:
-        curve: f.
-        level: in the units of f.
+        curve: f; `f + level` with an intercept.
+        level: a number in the units of h(f); or a `DataArray` with axes of the curves, such as
+            chain and draw, for levels that differ from draw to draw.
+        inverse_link: h, as in `inverse`.
 
     Returns:
         `x` (under the name of the input), increasing along the axis "crossing" and padded by NaN;
         `count`, how many each curve has (NaN for a curve that is).
+
+    Raises:
+        ValueError: if h is not monotone.
 
     Example:
         >>> import numpy as np, numpyro_splines as ns
@@ -68,6 +118,10 @@ def crossings(curve: LabeledCurve, level: float = 0.0) -> xr.Dataset:
         >>> print(crossings(f)["x"].values[0, 0])
         [1.]
     """
+    if isinstance(level, xr.DataArray):
+        curve, level = _less(curve, level, inverse_link), 0.0
+    elif inverse_link is not None:
+        level = linear_of(inverse_link, float64_array(level, "level"))
     exact = curve.exact("crossings")
     x = exact.roots(level, size=_most(curve))
     return _padded(curve, "crossing", {curve.input_name: x})

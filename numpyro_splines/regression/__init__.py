@@ -4,6 +4,7 @@ from numpyro_splines.regression import importance as importance
 from numpyro_splines.regression import links as links
 from numpyro_splines.regression.contrasts import SumToZero as SumToZero
 from numpyro_splines.regression.contrasts import Treatment as Treatment
+from numpyro_splines.regression.distributional import Distributional as Distributional
 from numpyro_splines.regression.families import Beta as Beta
 from numpyro_splines.regression.families import Binomial as Binomial
 from numpyro_splines.regression.families import Elementwise as Elementwise

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from numpyro_splines.designs import LocatedPoints
 from numpyro_splines.functions import Curve, SurfacePoints
 from numpyro_splines.ops.arrays import one_program
+from numpyro_splines.regression.families import AbstractFamily
 from numpyro_splines.regression.layout import Block
 from numpyro_splines.regression.rows import Rows
 from numpyro_splines.validation import real_array
@@ -159,28 +160,29 @@ def drawn_of(predictor: Any, draws: Mapping[str, Any], prefix: str) -> Drawn:
     return Drawn(tuple(linear), functions)
 
 
-def parameters_of(family: Any, draws: Mapping[str, Any], prefix: str) -> dict[str, Array]:
-    """Parameters of a family by name, those that the draws hold.
+def all_parameters(
+    family: AbstractFamily, known: Mapping[str, Any], num_observations: int
+) -> Mapping[str, Any]:
+    """Parameters of a family by name, if none is missing.
 
     Args:
         family: of the responses.
-        draws: arrays by site name.
-        prefix: of the names, divider included.
+        known: those that there are.
+        num_observations: n.
     """
-    names = [name for name in family.supports if prefix + name in draws]
-    return {name: jnp.asarray(draws[prefix + name]) for name in names}
+    if missing := [name for name in family.parameter_shapes(num_observations) if name not in known]:
+        raise KeyError(
+            f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
+            f"Name their sites so, or give them, {missing[0]}=draws[...]."
+        )
+    return known
 
 
 def response_draws(
     key: Array, family: Any, eta: Array, parameters: Mapping[str, Any]
 ) -> Float[Array, "..."]:
     """Draws of the responses at eta, shape (..., n)."""
-    if missing := [name for name in family.supports if name not in parameters]:
-        raise KeyError(
-            f"`draws` must hold the parameters of {type(family).__name__}; {missing} are missing. "
-            "Name their sites so, or give them: predict(key, draws, family, "
-            f"{missing[0]}=draws[...])."
-        )
+    parameters = all_parameters(family, parameters, eta.shape[-1])
     try:
         distribution = family.distribution(eta, **parameters)
     except (TypeError, ValueError):

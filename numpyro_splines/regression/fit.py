@@ -25,6 +25,7 @@ from numpyro_splines.regression.likelihoods import (
     AbstractLikelihood,
     GaussianLikelihood,
     NewtonLikelihood,
+    freedom_of,
 )
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.regression.theta import Theta
@@ -255,6 +256,12 @@ def penalized_fit(
     """
     family = Gaussian() if family is None else family
     predictor, family = checked_predictor(predictor), checked_family(family)
+    if family.pooled is not family:
+        raise TypeError(
+            "`family` must have parameters without predictors of their own; got one with those of "
+            f"{sorted(set(family.pooled.supports) - set(family.supports))}. Fit its `pooled` "
+            "family, or sample the model."
+        )
     y = family.check(y, predictor.num_observations)
     if isinstance(family, Gaussian):
         likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)
@@ -278,7 +285,7 @@ def penalized_fit(
     }
     values.update(likelihood.parameters(point[theta.size :]))
     log_variances.update(likelihood.log_variances(variances[theta.size :]))
-    freedom = (mode.inverse * mode.information).sum(axis=1)
+    freedom = freedom_of(mode.inverse, mode.information)
     return PenalizedFit(
         values,
         mode.inverse,

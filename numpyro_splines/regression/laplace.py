@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -57,14 +57,21 @@ class IntegratedLaplace(eqx.Module):
     `fit` to save that. The mode is found by Newton's method within the compiled density, with exact
     derivatives of any order by the implicit function theorem; an evaluation costs O(n p^2).
 
+    Of many observations `around="fit"` does without the search: log p(y | c) is expanded once, at
+    the fit, to second order, so that an evaluation costs O(p^3) whatever n is. `draw` corrects
+    that error too, the one in the scales with it.
+
     Args:
         predictor: the additive predictor at the n inputs.
         family: of the responses: `Poisson()`, `Binomial(trials)`, `NegativeBinomial()`, ...
         fit: a `penalized_fit` of y with this predictor and family.
+        around: "mode", of the coefficients given the scales; or "fit", for a known y of a family
+            without parameters to be estimated.
 
     Raises:
         TypeError: if arguments are of the wrong kind.
-        ValueError: if `fit` is of another predictor.
+        ValueError: if `fit` is of another predictor, or `around` is neither, or "fit" and the
+            family has parameters.
 
     Example:
         >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
@@ -85,6 +92,7 @@ class IntegratedLaplace(eqx.Module):
     family: AbstractFamily
     rows: np.ndarray
     fit: PenalizedFit | None
+    around: str = eqx.field(static=True)
 
     def __init__(
         self,
@@ -92,6 +100,7 @@ class IntegratedLaplace(eqx.Module):
         family: AbstractFamily,
         *,
         fit: PenalizedFit | None = None,
+        around: Literal["mode", "fit"] = "mode",
     ):
         self.predictor, self.family = checked_predictor(predictor), checked_family(family)
         if fit is not None and fit.predictor.blocks != predictor.blocks:
@@ -99,7 +108,15 @@ class IntegratedLaplace(eqx.Module):
                 "`fit` must be a penalized fit of this predictor; got one with the terms "
                 f"{[block.site for block in fit.predictor.blocks]}."
             )
-        self.fit = fit
+        if around not in ("mode", "fit"):
+            raise ValueError(f"`around` must be 'mode' or 'fit'; got {around!r}.")
+        parameters = sorted(family.parameter_shapes(predictor.num_observations))
+        if around == "fit" and parameters:
+            raise ValueError(
+                "`around` must be 'mode' for a family with parameters that are estimated; got "
+                f"'fit' with {parameters}."
+            )
+        self.fit, self.around = fit, around
         self.rows = predictor.design() @ predictor.local_matrix
 
     def distribution(self, scales: ArrayLike | None = None, **parameters: Any) -> MarginalLaplace:
@@ -109,11 +126,13 @@ class IntegratedLaplace(eqx.Module):
             scales: from elsewhere in the model, as in `AdditivePredictor.sample`; shape
                 (..., number of `scale_sites`).
             **parameters: of the family, by the names of their sites, such as `concentration`.
+                Those with predictors of their own (`Distributional`) are drawn here.
 
         Returns:
             A distribution of event shape (n,), for a site that observes y.
         """
-        return MarginalLaplace(self, self.predictor.sample_deviations(scales), parameters)
+        deviations = self.predictor.sample_deviations(scales)
+        return MarginalLaplace(self, deviations, {**self.family.sample_parameters(), **parameters})
 
     def draw(
         self,
@@ -155,18 +174,24 @@ class IntegratedLaplace(eqx.Module):
             raise KeyError(
                 f"`draws` must hold {names}; {missing} are missing among {sorted(draws)}."
             )
-        parameters = {name: jnp.asarray(draws[prefix + name]) for name in self.family.supports}
+        parameters = self.family.drawn_parameters(draws, prefix)
         shape = self._leading(hyperparameters, parameters)
         design, observed = self.design(y, jnp.result_type(float)), jnp.asarray(y, float)
 
         def one(key: Array, deviations: Array, parameters: Any) -> tuple[Array, Array]:
             given = self.given(design, observed, deviations, parameters)
-            mode = newton.mode(design, given)
-            factor = jnp.linalg.cholesky(newton.hessian(design, given, mode))
-            noise = jax.random.normal(key, mode.shape, mode.dtype)
+            noise = jax.random.normal(key, design.pilot.shape, design.pilot.dtype)
+            if self.around == "fit":
+                mode, factor, _ = newton.expansion(design, given)
+            else:
+                mode = newton.mode(design, given)
+                factor = jnp.linalg.cholesky(newton.hessian(design, given, mode))
             u = mode + solve_triangular(factor, noise, trans=1, lower=True)
-            gain = newton.log_posterior(design, given, u)
-            gain = gain - newton.log_posterior(design, given, mode) + 0.5 * (noise**2).sum()
+            if self.around == "fit":
+                approximate = newton.expanded_log_posterior(design, given, u)
+            else:
+                approximate = newton.log_posterior(design, given, mode) - 0.5 * (noise**2).sum()
+            gain = newton.log_posterior(design, given, u) - approximate
             return given.means + given.deviations * u, gain
 
         run = jax.jit(
@@ -198,14 +223,20 @@ class IntegratedLaplace(eqx.Module):
         proper = np.ones(predictor.num_coefficients)
         proper[: predictor.num_fixed] = np.isfinite(predictor.scale)
         fit = None if is_traced(y) else self._fitted(y)
+        if fit is None and self.around == "fit":
+            raise ValueError(
+                "`y` must be known, and have a penalized fit, for `around=\"fit\"`. Pass y to the "
+                "model as it is, without `jit_model_args`; or take `around=\"mode\"`."
+            )
         if fit is None:
             pilot, reference = np.zeros(rows.shape[1]), np.zeros(len(rows))
             score, information = pilot, rows.T @ rows
         else:
             pilot = np.concatenate([np.ravel(fit.values[b.site]) for b in predictor.blocks])
-            free = self.family.free(fit.values)
+            pooled = self.family.pooled
+            free = pooled.free(fit.values)
             y = np.asarray(y, np.float64)
-            own = self.family.derivatives(y, predictor.offset + rows @ pilot, free)
+            own = pooled.derivatives(y, predictor.offset + rows @ pilot, free)
             reference, score = own.value, rows.T @ own.first
             information = predictor.gram(np.maximum(-own.second, 0.0))
         parts = (rows, proper, reference, pilot, score, information)
@@ -217,7 +248,7 @@ class IntegratedLaplace(eqx.Module):
         if self.fit is not None:
             return self.fit
         try:
-            return penalized_fit(self.predictor, y, self.family)
+            return penalized_fit(self.predictor, y, self.family.pooled)
         except (ValueError, FloatingPointError):
             return None
 
@@ -259,9 +290,9 @@ class IntegratedLaplace(eqx.Module):
         for name in self.predictor.scale_sites:
             if name in hyperparameters:
                 return hyperparameters[name].shape
-        for name, value in parameters.items():
-            start = np.ndim(self.family.start_parameters(np.zeros(0))[name])
-            return value.shape[: value.ndim - start]
+        for name, own in self.family.parameter_shapes(self.predictor.num_observations).items():
+            value = parameters[name]
+            return value.shape[: value.ndim - len(own)]
         return ()
 
 
@@ -276,7 +307,8 @@ class MarginalLaplace(dist.Distribution):
         regression: design, priors and family.
         scales: standard deviation of each block of coefficients, shape (*batch, number of blocks);
             see `AdditivePredictor.deviations`.
-        parameters: of the family by site name, shape (*batch) or, of vectors, (*batch, size).
+        parameters: of the family by site name, shape (*batch) or, of vectors, (*batch, size); with
+            a predictor of their own (*batch, n).
         validate_args: as in every NumPyro distribution.
 
     Raises:
@@ -311,17 +343,16 @@ class MarginalLaplace(dist.Distribution):
         self._regression = Constant(regression) if known else regression
         family, num = regression.family, len(regression.predictor.random_blocks())
         parameters = dict(parameters or {})
-        if set(parameters) != set(family.supports):
+        events = family.parameter_shapes(regression.predictor.num_observations)
+        if set(parameters) != set(events):
             raise TypeError(
-                f"`parameters` must be those of the family, {sorted(family.supports)}; got "
+                f"`parameters` must be those of the family, {sorted(events)}; got "
                 f"{sorted(parameters)}."
             )
         with jax.ensure_compile_time_eval():
             scales = float_input(scales, "scales")
             own = {name: float_input(value, name) for name, value in parameters.items()}
         check_scales(scales, num)
-        starts = family.start_parameters(np.zeros(0))
-        events = {name: np.shape(starts[name]) for name in own}
         batches = [v.shape[: v.ndim - len(events[k])] for k, v in own.items()]
         batch = jnp.broadcast_shapes(scales.shape[:-1], *batches)
         self.scales = jnp.broadcast_to(scales, (*batch, num))
@@ -341,12 +372,7 @@ class MarginalLaplace(dist.Distribution):
     )
     def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Vectors of possible responses."""
-        ones = {
-            name: jnp.asarray(value)
-            for name, value in self.regression.family.start_parameters(np.zeros(0)).items()
-        }
-        one: Any = self.regression.family.distribution(jnp.zeros(1), **ones).support
-        return dist.constraints.independent(one, 1)
+        return dist.constraints.independent(self.regression.family.support, 1)
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Coefficients from their prior, then y; shape (*sample_shape, *batch, n)."""
@@ -366,12 +392,14 @@ class MarginalLaplace(dist.Distribution):
         design = regression.design(one_of, dtype)
         y = jnp.asarray(value).astype(dtype)
         flat = ~np.isfinite(regression.predictor.scale)
+        at_fit = regression.around == "fit"
+        log_marginal = newton.expanded_log_marginal if at_fit else newton.log_marginal
 
         def one(y: Array, scales: Array, parameters: dict[str, Array]) -> Array:
             given = regression.given(design, y, scales, parameters)
             constant = 0.5 * flat.sum() * np.log(2.0 * np.pi)
             units = jnp.where(flat, jnp.log(given.deviations[: flat.size]), 0.0).sum()
-            return newton.log_marginal(design, given) + units + constant
+            return log_marginal(design, given) + units + constant
 
         # Of the parameters as they are: under `vmap` more than the distribution knows of.
         batch = self.scales.shape[:-1]

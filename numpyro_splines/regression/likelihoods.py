@@ -252,6 +252,19 @@ class NewtonLikelihood(AbstractLikelihood):
         return inverse @ (self._transpose(weights * centered) + precision * mean)
 
 
+def freedom_of(inverse: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """Effective degrees of freedom of each coefficient, the diagonal of H^-1 L.
+
+    Args:
+        inverse: H^-1, shape (p, p).
+        information: L, shape (p, p).
+
+    Returns:
+        Shape (p,).
+    """
+    return (inverse * information).sum(axis=1)
+
+
 def _line_search(
     penalized: Callable[[np.ndarray], float],
     coefficients: np.ndarray,

@@ -91,13 +91,27 @@ def log_posterior(design: Design, given: Given, u: Array) -> Float[Array, ""]:
 
 
 def weights(design: Design, given: Given, u: Array) -> Float[Array, " n"]:
-    """W = -d^2 log p(y_i | eta_i) / deta_i^2 at u."""
+    """`information_of` each observation at u."""
     eta = linear_predictor(design, given, u)
+    return information_of(design.family, given.y, eta, given.parameters)
+
+
+def information_of(
+    family: AbstractFamily, y: Array, eta: Array, parameters: dict[str, Array]
+) -> Float[Array, " n"]:
+    """W = -d^2 log p(y_i | eta_i) / deta_i^2.
+
+    Args:
+        family: of the responses.
+        y: shape (n,).
+        eta: shape (n,).
+        parameters: of the family.
+    """
     ones = jnp.ones_like(eta)
 
     def slope(eta: Array) -> Array:
         def log_prob(eta: Array) -> Array:
-            return design.family.log_prob(given.y, eta, **given.parameters)
+            return family.log_prob(y, eta, **parameters)
 
         return jax.jvp(log_prob, (eta,), (ones,))[1]
 
@@ -131,8 +145,8 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
     Returns:
         Shape (p,); NaN where no maximum was found.
     """
-    information = design.information
-    right = _dot(information, design.pilot - given.means) + design.score
+    information, score = _at_pilot(design, given)
+    right = _dot(information, design.pilot - given.means) + score
     factor = jnp.linalg.cholesky(curvature(design, given, information))
     start = cho_solve((factor, True), given.deviations * right)
     state = _steps(design, given, factor, start)
@@ -152,6 +166,19 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
 
     state, _ = jax.lax.while_loop(unfinished, renewed, (state, jnp.zeros((), int)))
     return jnp.where(state.done, state.u, jnp.nan)
+
+
+def _at_pilot(design: Design, given: Given) -> tuple[Array, Array]:
+    """Phi' W Phi and Phi' dlog p / deta at the pilot fit: what is known of them, or anew."""
+    if design.family.pooled is design.family:
+        return design.information, design.score
+    # A fit with the same parameters for all observations knows little of where these differ.
+    pilot = given._replace(means=design.pilot)
+    zero = jnp.zeros_like(design.pilot)
+    eta = linear_predictor(design, pilot, zero)
+    score = jax.grad(lambda eta: design.family.log_prob(given.y, eta, **given.parameters).sum())
+    own = jnp.maximum(weights(design, pilot, zero), 0.0)
+    return gram(design, own), _dot(design.rows.T, score(eta))
 
 
 @mode.defjvp
@@ -229,6 +256,44 @@ def log_marginal(design: Design, given: Given) -> Float[Array, ""]:
     """
     u = mode(design, given)
     return log_posterior(design, given, u) - 0.5 * log_determinant(hessian(design, given, u))
+
+
+class Expansion(NamedTuple):
+    """The log posterior of u with log p(y | c) expanded to second order at the pilot fit.
+
+    Attributes:
+        mean: of the Gaussian that it is, shape (p,).
+        factor: Cholesky factor of its precision H, shape (p, p).
+        value: at u = 0.
+    """
+
+    mean: Array
+    factor: Array
+    value: Array
+
+
+def expansion(design: Design, given: Given) -> Expansion:
+    """log p(y | c) + log p(c), expanded: no term of it is of length n."""
+    move = given.means - design.pilot
+    pulled = _dot(design.information, move)
+    right = given.deviations * (design.score - pulled)
+    factor = jnp.linalg.cholesky(curvature(design, given, design.information))
+    value = (design.score * move).sum() - 0.5 * (move * pulled).sum()
+    return Expansion(cho_solve((factor, True), right), factor, value)
+
+
+def expanded_log_posterior(design: Design, given: Given, u: Array) -> Float[Array, ""]:
+    """`log_posterior` by the expansion."""
+    move = given.means + given.deviations * u - design.pilot
+    likelihood = (move * (design.score - 0.5 * _dot(design.information, move))).sum()
+    return likelihood - 0.5 * (design.proper * u**2).sum()
+
+
+def expanded_log_marginal(design: Design, given: Given) -> Float[Array, ""]:
+    """`log_marginal` by the expansion: exact integral, inexact integrand."""
+    own = expansion(design, given)
+    half = _dot(own.factor.T, own.mean)
+    return own.value + 0.5 * (half**2).sum() - jnp.log(jnp.diagonal(own.factor)).sum()
 
 
 def _dot(left: Array, right: Array) -> Array:

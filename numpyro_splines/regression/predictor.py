@@ -19,11 +19,11 @@ from numpyro_splines.regression.checks import check_parts, check_smooths, linear
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
     drawn_of,
-    parameters_of,
     response_draws,
     terms_of_draws,
     total,
 )
+from numpyro_splines.regression.families import AbstractFamily, checked_family
 from numpyro_splines.regression.frames import terms_of
 from numpyro_splines.regression.layout import (
     OFFSET,
@@ -431,7 +431,7 @@ class AdditivePredictor(eqx.Module):
         return result
 
     def response(
-        self, draws: Mapping[str, Any], family: Any, *, prefix: str = ""
+        self, draws: Mapping[str, Any], family: AbstractFamily, *, prefix: str = ""
     ) -> Float[Array, "*batch n"]:
         """The expected response at the rows, `family.inverse_link(eta)`.
 
@@ -445,16 +445,18 @@ class AdditivePredictor(eqx.Module):
 
         Raises:
             KeyError: as `linear_predictor`.
+            TypeError: if `family` is none.
             ValueError: as `linear_predictor`.
         """
+        family = checked_family(family)
         eta = self.linear_predictor(draws, prefix=prefix)
-        return family.inverse_link(eta, **parameters_of(family, draws, prefix))
+        return family.inverse_link(eta, **family.drawn_parameters(draws, prefix))
 
     def predict(
         self,
         key: Array,
         draws: Mapping[str, Any],
-        family: Any,
+        family: AbstractFamily,
         *,
         prefix: str = "",
         **parameters: Any,
@@ -474,9 +476,11 @@ class AdditivePredictor(eqx.Module):
 
         Raises:
             KeyError: if a parameter is missing, or as `linear_predictor`.
+            TypeError: if `family` is none.
             ValueError: if the family does not fit the rows, or as `linear_predictor`.
         """
-        known = {**parameters_of(family, draws, prefix), **parameters}
+        family = checked_family(family)
+        known = {**family.drawn_parameters(draws, prefix), **parameters}
         return response_draws(key, family, self.linear_predictor(draws, prefix=prefix), known)
 
     def design(self) -> scipy.sparse.csr_array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import scipy.special
 
 from numpyro_splines.regression.links import AbstractChanceLink, Logit
 from numpyro_splines.validation import float64_array
@@ -39,17 +41,73 @@ class Derivatives(NamedTuple):
     second_slopes: np.ndarray
 
 
+class ByRow(NamedTuple):
+    """A parameter that has a value of its own at each observation.
+
+    Attributes:
+        values: shape (..., n).
+    """
+
+    values: Any
+
+
 class AbstractFamily(eqx.Module):
     """Distribution of y_i given eta_i; its parameters, if any, are the same for all i.
 
     Parameters go by the names of their sites, as keyword arguments of `distribution`,
-    `inverse_link` and `log_prob`, and as entries of a fit's `values`.
+    `inverse_link` and `log_prob`, and as entries of a fit's `values`. (`Distributional` gives them
+    predictors of their own.)
     """
 
     @property
     def supports(self) -> dict[str, Any]:
         """The constraint of each parameter that is not known, by the name of its site."""
         return {}
+
+    @property
+    def pooled(self) -> AbstractFamily:
+        """The family with parameters that are the same for all observations: itself."""
+        return self
+
+    @property
+    def support(self) -> Any:
+        """The constraint of one observation."""
+        ones = self.start_parameters(np.zeros(0))
+        own = {name: jnp.asarray(value) for name, value in ones.items()}
+        return self.distribution(jnp.zeros(1), **own).support
+
+    def parameter_shapes(self, num_observations: int) -> dict[str, tuple[int, ...]]:
+        """Shape of one value of each parameter, by the name of its site.
+
+        Args:
+            num_observations: n.
+
+        Returns:
+            `()` for numbers, `(k,)` for vectors.
+        """
+        del num_observations
+        return {name: np.shape(v) for name, v in self.start_parameters(np.zeros(0)).items()}
+
+    def sample_parameters(self) -> dict[str, Any]:
+        """Draw, inside a model, those parameters that have predictors of their own: none.
+
+        Returns:
+            By the name of the parameter, shape (..., n).
+        """
+        return {}
+
+    def drawn_parameters(self, draws: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        """Those parameters that draws of a model hold.
+
+        Args:
+            draws: arrays by site name.
+            prefix: what a `numpyro.handlers.scope` put before the site names, divider included.
+
+        Returns:
+            By the name of the parameter, shape (..., *its shape).
+        """
+        names = [name for name in self.supports if prefix + name in draws]
+        return {name: jnp.asarray(draws[prefix + name]) for name in names}
 
     @abc.abstractmethod
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
@@ -117,6 +175,35 @@ class AbstractFamily(eqx.Module):
         """
         return self.distribution(eta, **parameters).log_prob(y)
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y_i < y_i) and P(Y_i <= y_i), float64 on the host; the same where Y is continuous.
+
+        Args:
+            y: observations, shape (..., n).
+            eta: linear predictor, shape (..., n).
+            **parameters: as for `distribution`.
+
+        Returns:
+            Two arrays, shape (..., n).
+
+        Raises:
+            TypeError: if the distribution has no `cdf`.
+        """
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+            y, eta, parameters = _copied(y, eta, parameters)
+            own = self.distribution(eta, **parameters)
+            try:
+                upto = np.asarray(own.cdf(y))
+            except NotImplementedError:
+                raise TypeError(
+                    f"`family` must have a distribution function; {type(own).__name__} has no "
+                    "`cdf`. Let the function of Elementwise return a distribution with that method."
+                ) from None
+            mass = np.asarray(jnp.exp(own.log_prob(y))) if own.is_discrete else 0.0
+        return np.maximum(upto - mass, 0.0), upto
+
     @property
     def canonical(self) -> bool:
         """Whether y_i has a canonical link and no parameters, so that `cumulants` is there.
@@ -183,7 +270,7 @@ class AbstractFamily(eqx.Module):
         """
         result, start = {}, 0
         for name, support in self.supports.items():
-            shape = np.shape(self.start_parameters(np.zeros(0))[name])
+            shape = self.parameter_shapes(0)[name]
             size = int(np.prod(shape))
             own = free[start : start + size].reshape(shape)
             result[name], start = dist.biject_to(support)(own), start + size
@@ -295,16 +382,37 @@ def unknown(value: np.ndarray | None, site: str) -> dict[str, Any]:
     return {} if value is not None else {site: dist.constraints.positive}
 
 
-def given(value: np.ndarray | None, site: str, parameters: dict[str, Any]) -> Any:
-    """A parameter in JAX, along the axis of observations: the known one, or that of its site."""
+def given(value: np.ndarray | None, site: str, parameters: dict[str, Any], xp: Any = jnp) -> Any:
+    """A parameter along the axis of observations: the known one, or that of its site.
+
+    Args:
+        value: the known one, or None.
+        site: of the parameter.
+        parameters: by site.
+        xp: `jax.numpy`, or `numpy`.
+    """
     if value is None:
         if site not in parameters:
             raise TypeError(
                 f"`{site}` must be given, as it is a parameter of the family; got "
                 f"{sorted(parameters)}."
             )
-        return jnp.asarray(parameters[site])[..., None]
-    return jnp.asarray(value, jnp.result_type(float))
+        return along_rows(parameters[site], xp)
+    return xp.asarray(value, dtype=xp.result_type(float))
+
+
+def chances(link: AbstractChanceLink, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """p and 1 - p, each to its own precision; float64 on the host."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        logits = np.asarray(link.logits(np.array(eta)))
+    return scipy.special.expit(logits), scipy.special.expit(-logits)
+
+
+def along_rows(parameter: Any, xp: Any = jnp) -> Any:
+    """A number of each draw along the axis of observations, shape (..., 1) or (..., n)."""
+    if isinstance(parameter, ByRow):
+        return xp.asarray(parameter.values)
+    return xp.asarray(parameter)[..., None]
 
 
 def checked_link(link: AbstractChanceLink | None) -> AbstractChanceLink:

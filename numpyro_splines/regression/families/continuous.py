@@ -14,6 +14,7 @@ from jaxtyping import ArrayLike
 
 from numpyro_splines.regression.families.base import (
     AbstractFamily,
+    chances,
     checked_link,
     given,
     known,
@@ -59,6 +60,15 @@ class Gaussian(AbstractFamily):
         if self.weights is not None:
             sigma = sigma / jnp.sqrt(jnp.asarray(self.weights, jnp.result_type(float)))
         return dist.Normal(eta, sigma)
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        sigma = given(None, self.site, parameters, np)
+        root = 1.0 if self.weights is None else np.sqrt(self.weights)
+        below = scipy.special.ndtr((y - eta) / sigma * root)
+        return below, below
 
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """See `AbstractFamily.inverse_link`."""
@@ -110,6 +120,14 @@ class StudentT(AbstractFamily):
         """See `AbstractFamily.distribution`."""
         df = given(self.df, self.df_site, parameters)
         return dist.StudentT(df, eta, given(None, self.site, parameters))
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        df = given(self.df, self.df_site, parameters, np)
+        below = scipy.special.stdtr(df, (y - eta) / given(None, self.site, parameters, np))
+        return below, below
 
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """See `AbstractFamily.inverse_link`: the center, also where there is no mean."""
@@ -169,6 +187,14 @@ class Gamma(AbstractFamily):
         constant = shape * jnp.log(shape) - jax.scipy.special.gammaln(shape)
         return constant + shape * (deviation - jnp.exp(deviation)) - log_y
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        shape = given(self.concentration, self.site, parameters, np)
+        below = scipy.special.gammainc(shape, shape * y * np.exp(-eta))
+        return below, below
+
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """See `AbstractFamily.inverse_link`."""
         return jnp.exp(eta)
@@ -224,6 +250,15 @@ class Beta(AbstractFamily):
         total = given(self.concentration, self.site, parameters)
         logits = self.link.logits(jnp.asarray(eta))
         return dist.Beta(total * jax.nn.sigmoid(logits), total * jax.nn.sigmoid(-logits))
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        total = given(self.concentration, self.site, parameters, np)
+        chance, other = chances(self.link, eta)
+        below = scipy.special.betainc(total * chance, total * other, y)
+        return below, below
 
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """See `AbstractFamily.inverse_link`."""

@@ -15,6 +15,7 @@ from jaxtyping import ArrayLike
 from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.regression.families.base import (
     AbstractFamily,
+    chances,
     checked_link,
     given,
     known,
@@ -76,6 +77,15 @@ class Poisson(AbstractCounts):
         log_rate = log_mean(eta, self.exposure)
         return y * log_rate - xp.exp(log_rate) - special.gammaln(y + 1.0)
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        mean = np.exp(log_mean(eta, self.exposure))
+        # P(Y < 0) is none, also where the mean is zero in floating point.
+        below = np.where(y > 0.0, scipy.special.gammaincc(np.maximum(y, 1.0), mean), 0.0)
+        return below, scipy.special.gammaincc(y + 1.0, mean)
+
     @property
     def canonical(self) -> bool:
         """See `AbstractFamily.canonical`."""
@@ -136,6 +146,15 @@ class NegativeBinomial(AbstractCounts):
         choose = -jax.scipy.special.betaln(size, y + 1.0) - jnp.log(size + y)
         return choose - size * jax.nn.softplus(odds) - y * jax.nn.softplus(-odds)
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        size = given(self.concentration, self.site, parameters, np)
+        chance = scipy.special.expit(np.log(size) - log_mean(eta, self.exposure))
+        below = np.where(y > 0.0, scipy.special.betainc(size, np.maximum(y, 1.0), chance), 0.0)
+        return below, scipy.special.betainc(size, y + 1.0, chance)
+
 
 class Binomial(AbstractFamily):
     """y_i ~ Binomial(trials_i, p_i), p_i = 1 / (1 + exp(-eta_i)); Bernoulli without `trials`.
@@ -180,6 +199,20 @@ class Binomial(AbstractFamily):
         trials = xp.asarray(1.0 if self.trials is None else self.trials, dtype=eta.dtype)
         choose = -special.betaln(trials - y + 1.0, y + 1.0) - xp.log1p(trials)
         return choose + y * logits - trials * xp.logaddexp(0.0, logits)
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        trials = 1.0 if self.trials is None else self.trials
+        _, failure = chances(self.link, eta)
+
+        def upto(k: np.ndarray) -> np.ndarray:
+            inside = (k >= 0.0) & (k < trials)
+            left, passed = np.where(inside, trials - k, 1.0), np.where(inside, k, 0.0)
+            return np.where(inside, scipy.special.betainc(left, passed + 1.0, failure), k >= trials)
+
+        return upto(y - 1.0), upto(y)
 
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """See `AbstractFamily.inverse_link`: the chance p."""
@@ -256,6 +289,20 @@ class OrderedCategorical(AbstractFamily):
         # F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)) for the logistic F.
         between = jnp.where((index > 0) & (index < last), jnp.log(-jnp.expm1(-gap)), 0.0)
         return below + above + between
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, **parameters: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `AbstractFamily.cumulative`."""
+        cutpoints = np.asarray(parameters[self.site])
+        ends = np.full((*eta.shape[:-1], self.num_categories + 1), np.inf)
+        ends[..., 0], ends[..., 1:-1] = -np.inf, cutpoints
+        index = np.broadcast_to(y, eta.shape).astype(int)
+        below, upto = (
+            scipy.special.expit(np.take_along_axis(ends, own, axis=-1) - eta)
+            for own in (index, index + 1)
+        )
+        return below, upto
 
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """Chances of the categories, shape (..., n, K)."""

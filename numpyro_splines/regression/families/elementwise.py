@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.regression.families.base import AbstractFamily, observations
+from numpyro_splines.regression.families.base import AbstractFamily, along_rows, observations
 
 
 class Elementwise(AbstractFamily):
@@ -21,7 +21,7 @@ class Elementwise(AbstractFamily):
 
     Args:
         function: (eta, **parameters) -> a NumPyro distribution of batch shape (..., n); parameters
-            come with a last axis of length one.
+            come with a last axis of length one, or n (see `Distributional`).
         parameters: by site name, from what to start; positive numbers, or pairs (start,
             constraint) of a NumPyro constraint for one number.
         inverse_link: (eta, **parameters) -> expected response; the mean of the distribution if
@@ -68,14 +68,14 @@ class Elementwise(AbstractFamily):
 
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""
-        own = {name: jnp.asarray(value)[..., None] for name, value in parameters.items()}
+        own = {name: along_rows(value) for name, value in parameters.items()}
         return self.function(jnp.asarray(eta), **own)
 
     def inverse_link(self, eta: Any, **parameters: Any) -> Any:
         """See `AbstractFamily.inverse_link`."""
         if self.mean is None:
             return self.distribution(eta, **parameters).mean
-        own = {name: jnp.asarray(value)[..., None] for name, value in parameters.items()}
+        own = {name: along_rows(value) for name, value in parameters.items()}
         return self.mean(jnp.asarray(eta), **own)
 
     def check(self, y: Any, num_observations: int) -> np.ndarray:
