@@ -108,6 +108,27 @@ def test_a_plate_around_sample_draws_one_curve_per_group(effect):
     np.testing.assert_allclose(values["picked"], at[index, np.arange(4)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1.0, dist.HalfNormal(1.0)])
+@pytest.mark.parametrize("groups", [1, 2, 5])
+def test_draws_of_other_numbers_of_groups_are_refused(groups, scale):
+    """One would be drawn as another's, others do not broadcast: what to do is said for all."""
+    basis = ns.BSplineBasis([0.0, 1.0])
+    effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(scale=scale))
+
+    def model(size):
+        with numpyro.plate("group", size):
+            effect.sample()
+
+    values, _ = traced(lambda: model(3), jax.random.key(0))
+    drawn = {k: v for k, v in values.items() if k.startswith("f.")}
+    with (
+        numpyro.handlers.seed(rng_seed=1),
+        numpyro.handlers.substitute(data=drawn),
+        pytest.raises(ValueError, match=rf"plate 'group' of size {groups}; .* hold 3.*afresh"),
+    ):
+        model(groups)
+
+
 def test_draws_of_nested_plates_effects_and_scopes(effect):
     """Two effects and a scope in one model, in plates: `curve` reads each back."""
     other = ns.SplineEffect("g", ns.BSplineBasis([0.0, 1.0]), ns.RandomWalkPrior(order=1))

@@ -579,6 +579,16 @@ BAD = {
         ValueError,
         "Names of effects and `linear` terms must differ",
     ),
+    "linear_array": (
+        lambda: ns.AdditivePredictor((F, X), intercept=FLAT, linear=X),
+        TypeError,
+        r"`linear` must be pairs \(values, prior\) by name, .*; got ndarray",
+    ),
+    "linear_without_prior": (
+        lambda: linear(dose=X),
+        TypeError,
+        r"`linear` must be pairs \(values, prior\) by name, .*; got a dict of \{'dose': ndarray\}",
+    ),
     "marginal_predictor": (
         lambda: IntegratedGaussian(F),
         TypeError,

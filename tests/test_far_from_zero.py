@@ -123,23 +123,41 @@ def test_integrals_many_periods_away(precision):
 
 
 def test_equations_on_julian_days(precision):
-    """Positions are those of the same days counted from the first one, rounded once."""
+    """Known positions have all digits also in float32; those of traced curves are rounded once."""
     breakpoints, dtype = np.linspace(0.0, 30.0, 10), precision.dtype
     wavy, rising = COEFFICIENTS.astype(dtype), np.sort(COEFFICIENTS).astype(dtype)
     far, near = (ns.BSplineBasis(start + breakpoints) for start in (2.46e6, 0.0))
-    step = np.spacing(dtype(2.46e6)) + 1e-4
 
-    def close(ours, theirs):
-        assert ours.dtype == dtype
+    def close(ours, theirs, step=1e-5, kind=np.float64):
+        assert ours.dtype == kind
         np.testing.assert_allclose(np.asarray(ours, float) - 2.46e6, theirs, rtol=0, atol=step)
 
     ours, theirs = far.curve(wavy), near.curve(wavy)
     close(ours.roots(), theirs.roots())
+    close(ours.roots(size=5), theirs.roots(size=5))
     close(ours.extrema().x, theirs.extrema().x)
     close(ours.inflections(), theirs.inflections())
+    np.testing.assert_allclose(ours(ours.roots()), 0.0, atol=1e-5)
     y = np.linspace(rising[0], rising[-1], 9)
-    close(far.curve(rising).inverse(y), near.curve(rising).inverse(y))
-    close(jax.jit(lambda c: far.curve(c).inverse(y))(rising), near.curve(rising).inverse(y))
+    inverse = near.curve(rising).inverse(y)
+    close(far.curve(rising).inverse(y), inverse)
+    step = np.spacing(dtype(2.46e6)) + 1e-4
+    close(jax.jit(lambda c: far.curve(c).inverse(y))(rising), inverse, step, dtype)
+
+
+@pytest.mark.parametrize("place", [(1.7e9, 60.0), (-1e3, 1e-3)])
+def test_equations_on_seconds(place):
+    """Where float32 knows no second of a minute: positions are those of the minute at zero."""
+    start, width = place
+    shares = np.linspace(0.0, 1.0, 10)
+    far, near = (ns.NaturalBasis(p) for p in (start + width * shares, shares))
+    coefficients = COEFFICIENTS[: near.num_coefficients]
+    ours, theirs = far.curve(coefficients), near.curve(coefficients)
+    for name in ("roots", "extrema", "inflections"):
+        found, expected = (getattr(c, name)() for c in (ours, theirs))
+        found, expected = (v.x if name == "extrema" else v for v in (found, expected))
+        np.testing.assert_allclose((np.asarray(found) - start) / width, expected, atol=1e-5)
+        np.testing.assert_allclose(ours(found), theirs(expected), atol=1e-5)
 
 
 def test_predictors_on_julian_days():

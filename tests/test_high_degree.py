@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.interpolate import BSpline
+from scipy.interpolate import BPoly, BSpline
 
 import numpyro_splines as ns
 from numpyro_splines.ops.bspline import local_basis
@@ -87,3 +87,24 @@ def test_gradients_in_x_and_knots(x64):
     step = 1e-6 * np.eye(2)
     differences = [(value(inner + s) - value(inner - s)) / 2e-6 for s in step]
     np.testing.assert_allclose(forward, np.stack(differences, axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("degree", [4, 12, 30])
+def test_equations_at_any_degree(degree, precision):
+    """Levels of one interval, which is cut from degree six on: no degree is too high for them."""
+    basis, share = ns.BernsteinBasis(0.0, 1.0, degree=degree), np.arange(degree + 1.0) / degree
+    wave = np.sin(8.0 * share + 0.4).astype(precision.dtype)
+    exact = BPoly(wave.astype(float)[:, None], [0.0, 1.0])
+    grid = np.linspace(0.0, 1.0, 100_001)
+    turns, bends = (
+        grid[1:][np.diff(np.sign(exact.derivative(order)(grid))) != 0] for order in (1, 2)
+    )
+    for level in (0.0, 1013.0):
+        curve = basis.curve(wave) + level
+        loose = 1e-4 if level == 0.0 or precision.factor == 1.0 else 2e-3
+        np.testing.assert_allclose(curve.extrema().x, turns, atol=loose)
+        np.testing.assert_allclose(curve.inflections(), bends, atol=loose)
+        assert not curve.is_monotone()
+        assert (basis.curve(np.sort(wave)) + level).is_monotone()
+    y = BPoly(np.sort(wave).astype(float)[:, None], [0.0, 1.0])([0.2, 0.7])
+    np.testing.assert_allclose(basis.curve(np.sort(wave)).inverse(y), [0.2, 0.7], atol=1e-4)

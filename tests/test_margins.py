@@ -429,6 +429,11 @@ BAD = {
         ValueError,
         "must not have missing labels",
     ),
+    "group_masked": (
+        lambda: GroupMargin(np.ma.array(["a", "b"], mask=[False, True])),
+        ValueError,
+        "must not have missing labels",
+    ),
     "group_unknown": (
         lambda: GroupMargin(["a", "b"]).index(["a", "x", "y"]),
         ValueError,

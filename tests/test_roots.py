@@ -238,3 +238,34 @@ def test_extrema_do_not_depend_on_the_level(level):
     points = np.linspace(0.0, 10.0, 200)
     curve = ns.Curve.from_scipy(CubicSpline(points, np.sin(points))) + level
     np.testing.assert_allclose(curve.extrema().x, [1.5708, 4.7124, 7.854], atol=2e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-9, 1e20])
+@pytest.mark.parametrize("degree", [2, 3, 5])
+def test_units_do_not_matter(degree, unit, precision):
+    """Angstroms in meters, light years in millimeters: powers of a width leave float32's range."""
+    bases = [ns.BSplineBasis(u * POINTS, degree=degree) for u in (1.0, unit)]
+    coefficients = np.random.default_rng(0).normal(size=bases[0].num_coefficients)
+    tolerance = 1e-14 * precision.factor
+    for height in (1.0, 1e-25):  # whose squares are zero in float32
+        near, far = (basis.curve(height * coefficients) for basis in bases)
+        for one, other in [
+            (near.roots(0.2 * height), far.roots(0.2 * height)),
+            (near.extrema().x, far.extrema().x),
+            (near.inflections(), far.inflections()),
+        ]:
+            assert one.size
+            np.testing.assert_allclose(np.asarray(other, float) / unit, one, atol=tolerance)
+    rising, far = (basis.curve(np.sort(coefficients)) for basis in bases)
+    y = rising(POINTS[1:-1])
+    assert far.is_monotone()
+    np.testing.assert_allclose(np.asarray(far.inverse(y), float) / unit, rising.inverse(y))
+
+
+def test_no_curves_have_no_roots():
+    none = ns.BSplineBasis(POINTS).curve(np.zeros((0, 8)))
+    assert none.roots() == none.extrema().x == none.inflections() == []
+    assert none.roots(size=3).shape == (0, 3)
+    assert none.is_monotone().shape == (0,)
+    assert none.inverse([0.1, 0.2]).shape == (0, 2)
+    assert none.each(np.zeros((0, 4))).shape == (0, 4)

@@ -91,18 +91,25 @@ class AbstractEffect(eqx.Module):
             ...     curve = f.sample(scale=numpyro.sample("tau", dist.HalfNormal(1.0)))
         """
         with numpyro.handlers.trace() as trace:
-            drawn = self._given(given) if given else self.smooth.sample(self.site)
+            try:
+                drawn = self._given(given) if given else self.smooth.sample(self.site)
+            except (TypeError, ValueError):
+                # Shapes of other groups, if the sites drawn so far have them.
+                for site in trace.values():
+                    if site["type"] == "sample":
+                        self._check_members(site, site["fn"].event_dim)
+                raise
             coefficients = numpyro.deterministic(self.site("coefficients"), drawn)
-        self._check_members(coefficients, trace)
+        if any(site["type"] == "sample" for site in trace.values()):  # else one function for all
+            # The last site: in a scope it has another name.
+            self._check_members([*trace.values()][-1], len(self.coefficient_shape))
         return self.function(coefficients)
 
-    def _check_members(self, coefficients: Any, trace: Mapping[str, Any]) -> None:
+    def _check_members(self, site: Mapping[str, Any], event_dim: int) -> None:
         """One function for each member of the plates: NumPyro lets values of other groups pass."""
-        if not any(site["type"] == "sample" for site in trace.values()):
-            return  # Nothing was drawn: one function for all.
-        batch = jnp.shape(coefficients)[: -len(self.coefficient_shape)]
-        # The last site: in a scope it has another name.
-        for frame in [*trace.values()][-1]["cond_indep_stack"]:
+        shape = jnp.shape(site["value"])
+        batch = shape[: len(shape) - event_dim]
+        for frame in site["cond_indep_stack"]:
             num = batch[frame.dim] if len(batch) >= -frame.dim else 1
             if num != frame.size:
                 raise ValueError(

@@ -183,7 +183,9 @@ class Curve(eqx.Module):
             y: values of any shape, in the units of f.
 
         Returns:
-            Shape (*batch_shape, *y.shape), in the units of x; NaN where no x has this value.
+            Shape (*batch_shape, *y.shape), in the units of x; NaN where no x has this value. Far
+            from zero (Julian days, Unix seconds) a known curve gives NumPy float64, so that the
+            curve can be asked there; a traced one what its dtype resolves.
 
         Raises:
             ValueError: if a concrete curve is not monotone over its domain, or is periodic. A
@@ -219,7 +221,7 @@ class Curve(eqx.Module):
 
         Returns:
             Array of the roots; for a batch of curves a (nested) list of arrays. Padded: one array
-            of shape (*batch_shape, size).
+            of shape (*batch_shape, size). Far from zero NumPy float64, as for `inverse`.
 
         Raises:
             ValueError: if the level is not a single number.

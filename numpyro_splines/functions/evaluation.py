@@ -55,7 +55,8 @@ def each(curve: Pieces, x: ArrayLike) -> Float[Array, "..."]:
     shape = curve.batch_shape
     if x.shape[: len(shape)] != shape:
         raise ValueError(f"`x` must have the leading axes {shape}, one per curve; got {x.shape}.")
-    own, points = flat(curve), x.reshape(math.prod(shape), -1)
+    own = flat(curve)
+    points = x.reshape(math.prod(shape), math.prod(x.shape[len(shape) :]))
     if own.breakpoints.ndim > 1:
         return jax.vmap(evaluate)(own, points).reshape(x.shape)
     return pick(own, np.arange(len(points))[:, None])(points).reshape(x.shape)

@@ -43,7 +43,7 @@ def flat(curve: AnyPieces) -> AnyPieces:
     breakpoints, increment = curve.breakpoints, curve.increment
     if breakpoints.ndim > 1:
         breakpoints = jnp.broadcast_to(breakpoints, (*shape, breakpoints.shape[-1]))
-        breakpoints = breakpoints.reshape(size, -1)
+        breakpoints = breakpoints.reshape(size, breakpoints.shape[-1])
     if increment is not None:
         increment = jnp.broadcast_to(increment, shape).reshape(size)
     table = curve.table.reshape(size, *curve.table.shape[-2:])

@@ -39,8 +39,8 @@ def invert(curve: Pieces, y: ArrayLike) -> Float[Array, "..."]:
             "all x of a value, or restrict(lower, upper) to a monotone stretch."
         )
     table, breakpoints, values = _flat_arrays(curve, y)
-    x = _origin(curve) + solver.invert(breakpoints, table, values.ravel())
-    return jnp.asarray(x.reshape((*curve.batch_shape, *y.shape)), values.dtype)
+    x = _positions(curve, solver.invert(breakpoints, table, values.ravel()), values.dtype)
+    return _kept(x.reshape((*curve.batch_shape, *y.shape)))
 
 
 def is_monotone(curve: Pieces) -> Any:
@@ -49,8 +49,9 @@ def is_monotone(curve: Pieces) -> Any:
     table, breakpoints = _arrays(curve)
     xp = piecewise.array_module(table, breakpoints)
     breakpoints = xp.broadcast_to(breakpoints, (*curve.batch_shape, breakpoints.shape[-1]))
-    table = table.reshape(-1, *table.shape[-2:])
-    breakpoints = breakpoints.reshape(len(table), -1)
+    num = math.prod(curve.batch_shape)
+    table = table.reshape(num, *table.shape[-2:])
+    breakpoints = breakpoints.reshape(num, breakpoints.shape[-1])
     low, high = solver.extreme_values(piecewise.differentiate(table, breakpoints, 1))
     rows, width = table[:, 1:-1], xp.diff(breakpoints).astype(table.dtype)
     unit = 64 * float(np.finfo(table.dtype).eps)
@@ -76,8 +77,8 @@ def roots(curve: Pieces, level: ArrayLike, size: int | None) -> Any:
     if level.shape != ():
         raise ValueError(f"`level` must be one number; got shape {level.shape}.")
     table, breakpoints, height = _flat_arrays(curve, level)
-    x = _origin(curve) + solver.roots(breakpoints, table, height)
-    return _padded([x.astype(height.dtype)], curve.batch_shape, size)[0]
+    x = _positions(curve, solver.roots(breakpoints, table, height), height.dtype)
+    return _padded([x], curve.batch_shape, size)[0]
 
 
 def extrema(curve: Pieces, size: int | None) -> Extrema:
@@ -101,7 +102,19 @@ def _may_be_monotone(curve: Pieces) -> bool:
 def _sign_changes(curve: Pieces, order: int) -> tuple[Any, Any, Any]:
     table, breakpoints = _flat_arrays(curve)
     x, value, sign = solver.sign_changes(breakpoints, table, order, curve.periodic)
-    return (_origin(curve) + x).astype(table.dtype), value, sign
+    return _positions(curve, x, table.dtype), value, sign
+
+
+def _positions(curve: Pieces, x: Any, dtype: Any) -> Any:
+    """Positions where they belong: known ones far from zero in float64, which resolves them."""
+    start = _origin(curve)
+    return start + x if start and isinstance(x, np.ndarray) else (start + x).astype(dtype)
+
+
+def _kept(array: Any) -> Any:
+    """The array on the device, if it loses nothing there."""
+    narrowed = array.dtype == np.float64 and jnp.result_type(float) != np.float64
+    return array if narrowed else jnp.asarray(array)
 
 
 def _origin(curve: Pieces) -> float:
@@ -138,18 +151,18 @@ def _padded(found: list[Any], shape: tuple[int, ...], size: int | None) -> list[
     if size is None and isinstance(found[0], np.ndarray):
         kept = ~np.isnan(found[0])
         return [
-            _nested([jnp.asarray(row[k]) for row, k in zip(f, kept, strict=True)], shape)
-            for f in found
+            _nested([_kept(row[k]) for row, k in zip(f, kept, strict=True)], shape) for f in found
         ]
     num = found[0].shape[-1] if size is None else integer_at_least(size, 1, "size")
-    return [_resized(jnp.asarray(f), num).reshape((*shape, num)) for f in found]
+    return [_kept(_resized(f, num)).reshape((*shape, num)) for f in found]
 
 
-def _resized(values: Array, size: int) -> Array:
+def _resized(values: Any, size: int) -> Any:
+    xp = piecewise.array_module(values)
     missing = max(size - values.shape[-1], 0)
-    padding = False if values.dtype == bool else jnp.nan
+    padding = False if values.dtype == bool else np.nan
     pad = [(0, 0)] * (values.ndim - 1) + [(0, missing)]
-    return jnp.pad(values, pad, constant_values=padding)[..., :size]
+    return xp.pad(values, pad, constant_values=padding)[..., :size]
 
 
 def _nested(items: list[Any], shape: tuple[int, ...]) -> Any:

@@ -109,6 +109,7 @@ def _values(labels: Any, name: str) -> tuple[list[Any], list[Any] | None]:
             )
         array = array.astype(np.int64)
     values = array.ravel().tolist()
-    if any(v is None or v != v or type(v).__name__ == "NAType" for v in values):
+    masked = isinstance(labels, np.ma.MaskedArray) and np.ma.getmaskarray(labels).any()
+    if masked or any(v is None or v != v or type(v).__name__ == "NAType" for v in values):
         raise ValueError(f"`{name}` must not have missing labels. Drop these rows, or name them.")
     return values, None if categories is None else list(categories)

@@ -128,7 +128,9 @@ def unit_roots(polynomial: Any, scale: Any = 0, ends: Any = None) -> Any:
         # Padding repeats the edge at 1.
         value = xp.where(first, ends[..., :1], xp.where(edges == 1, ends[..., 1:], value))
     between = solve(pieces, edges[..., :-1], edges[..., 1:], size[..., None])
-    between = xp.where(value[..., :-1] * value[..., 1:] < 0, between, np.nan)
+    # The product of the values would leave the range of a float.
+    sign = xp.sign(value)
+    between = xp.where(sign[..., :-1] * sign[..., 1:] < 0, between, np.nan)
     # Of equal edges the last one counts; of a polynomial that is zero throughout the first.
     last = xp.concatenate([edges[..., 1:] > edges[..., :-1], none == 0], axis=-1)
     at_edge = xp.where((value == 0) & last, edges, np.nan)

@@ -6,6 +6,7 @@ Curves come as a flat batch: breakpoints (B or 1, M + 1), tables (B, M + 2, degr
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -57,7 +58,7 @@ def roots(breakpoints: Any, table: Any, level: Any) -> Any:
     u = _attached(rows[:, :, None, :], found)
     x = breakpoints[:, :-1, None] + u * xp.diff(breakpoints)[..., None]
     end = xp.where(level_throughout[:, -1:], breakpoints[:, -1:], np.nan)
-    x = xp.sort(xp.concatenate([x.reshape(len(table), -1), end], -1), axis=-1)[:, :-1]
+    x = xp.sort(xp.concatenate([_by_curve(x), end], -1), axis=-1)[:, :-1]
     # The root at a breakpoint belongs to two intervals.
     width = abs(xp.diff(_constant(breakpoints))).max(-1, keepdims=True).astype(table.dtype)
     reach = rounding(abs(_constant(breakpoints)).max(-1, keepdims=True)) + rounding(width)
@@ -98,12 +99,15 @@ def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tu
         (B, M (degree of the derivative + 1)), positions increasing.
     """
     xp = array_module(table)
-    rows = differentiate(table, breakpoints, order)[:, 1:-1]
+    # Signs do not depend on the units of x, in which a slope may be too large for a float.
+    span = _constant(breakpoints[:, -1:] - breakpoints[:, :1])
+    rows = differentiate(table, breakpoints / span, order)[:, 1:-1]
     width = xp.diff(breakpoints).astype(table.dtype)
     fixed = _constant(rows)
     # What rounding of the table becomes in the derivative: each order multiplies by up to
     # degree / width.
-    growth = safe_reciprocal(_constant(width)) * (table.shape[-1] - 1)
+    share = _constant(xp.diff(breakpoints) / span).astype(table.dtype)
+    growth = safe_reciprocal(share) * (table.shape[-1] - 1)
     scale = scale_without_level(_constant(table), _constant(breakpoints)) * growth**order
     found = unit_roots(fixed, scale)[..., : rows.shape[-1] - 1]
     u = _attached(rows[:, :, None, :], found)
@@ -114,7 +118,7 @@ def sign_changes(breakpoints: Any, table: Any, order: int, periodic: bool) -> tu
     value = horner(fixed[:, :, None, :], (start + end) / 2)
     tiny = rounding(size_of(fixed, xp.ones_like(scale)) + scale)[..., None]
     silent = xp.isnan(start) | (end <= start) | (abs(value) <= tiny)
-    sign = xp.where(silent, 0, xp.sign(value)).reshape(len(table), -1)
+    sign = _by_curve(xp.where(silent, 0, xp.sign(value)))
     x = breakpoints[:, :-1, None] + u * width[..., None]
     changes = (sign != 0) & (_last_sign_before(sign, periodic) == -sign)
     inside = xp.where(changes.reshape(u.shape), u, 0)
@@ -144,12 +148,13 @@ def scale_without_level(table: Any, breakpoints: Any) -> Any:
     if num == 1:
         return whole
     width = xp.diff(breakpoints).astype(table.dtype)
-    narrow = xp.minimum(width[:, 1:], width[:, :-1])
-    found, factor = [], 1.0
+    narrow, inverse = xp.minimum(width[:, 1:], width[:, :-1]), safe_reciprocal(width)
+    before, after = narrow * inverse[:, :-1], narrow * inverse[:, 1:]
+    found = []
     for k in range(1, degree):
-        factor *= degree + 1 - k
-        rows = differentiate(table, breakpoints, k)[:, 1:-1]
-        jump = abs(rows[:, 1:, 0] - rows[:, :-1].sum(-1)) * narrow**k / factor
+        # In shares of the widths and of degree! / (degree - k)!, which overflow.
+        own = derivative(own) / (degree + 1 - k)
+        jump = abs(own[:, 1:, 0] * after**k - own[:, :-1].sum(-1) * before**k)
         found.append(jump.max(-1, keepdims=True))
     noise = xp.stack(found).min(0)
     # `rounding` multiplies by 16 eps: eight times the largest jump.
@@ -234,8 +239,8 @@ def _breakpoint_values(table: Any, breakpoints: Any) -> tuple[Any, Any]:
 def _count_below(value: Any, target: Any) -> Any:
     """How many values of each row are below each target."""
     if isinstance(value, np.ndarray):
-        pairs = zip(value, target, strict=True)
-        return np.stack([np.searchsorted(v, t) for v, t in pairs])
+        found = [np.searchsorted(v, t) for v, t in zip(value, target, strict=True)]
+        return np.reshape(found, target.shape).astype(np.intp)
     return jax.vmap(jnp.searchsorted)(value, target)
 
 
@@ -265,6 +270,11 @@ def extreme_values(table: Any) -> tuple[Any, Any]:
     edges = xp.concatenate([xp.where(xp.isnan(inner), 0, inner), none, none + 1], -1)
     value = horner(rows[..., None, :], edges)
     return value.min(-1), value.max(-1)
+
+
+def _by_curve(x: Any) -> Any:
+    """One axis for what each curve has, also where there is no curve."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
 def _constant(x: Any) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from numpyro_splines.functions import Curve
-from numpyro_splines.ops.grid import origin
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.posterior.responses import linear_of
 from numpyro_splines.validation import float64_array
@@ -66,15 +65,16 @@ def inverse(
 def _inverse(curve: LabeledCurve, linear: np.ndarray, targets: np.ndarray) -> xr.DataArray:
     """The x with f(x) = linear, labeled by the targets."""
     dims = ("target",) if targets.ndim else ()
-    exact, start = _near_zero(curve.exact("inverse"))
+    exact = curve.exact("inverse")
     defined = _defined(exact)
     if defined.all():
         x = np.asarray(exact.inverse(linear))
     else:  # a draw that is no number is not monotone: without it the others are solved
         x = np.full((*defined.shape, *linear.shape), np.nan, exact.table.dtype)
         if defined.any():
-            x[defined] = np.asarray(_those(exact, defined).inverse(linear))
-    x = _moved_back(x, start)
+            solved = np.asarray(_those(exact, defined).inverse(linear))
+            x = x.astype(solved.dtype)
+            x[defined] = solved
     return curve.array(x, dims, target=(dims, targets)).rename(curve.input_name)
 
 
@@ -122,8 +122,8 @@ def crossings(
         curve, level = _less(curve, level, inverse_link), 0.0
     elif inverse_link is not None:
         level = linear_of(inverse_link, float64_array(level, "level"))
-    exact, start = _near_zero(curve.exact("crossings"))
-    x = _moved_back(exact.roots(level, size=_most(curve)), start)
+    exact = curve.exact("crossings")
+    x = exact.roots(level, size=_most(curve))
     return _padded(curve, "crossing", {curve.input_name: x})
 
 
@@ -145,10 +145,10 @@ def extrema(curve: LabeledCurve) -> xr.Dataset:
         >>> print(extrema(f)["x"].values[0, 0], extrema(f)["maximum"].values[0, 0])
         [1.] [ True]
     """
-    exact, start = _near_zero(curve.exact("extrema"))
+    exact = curve.exact("extrema")
     found = exact.extrema(size=_most(curve))
     arrays = {
-        curve.input_name: _moved_back(found.x, start),
+        curve.input_name: found.x,
         "value": found.value,
         "maximum": found.maximum,
     }
@@ -172,8 +172,8 @@ def inflections(curve: LabeledCurve) -> xr.Dataset:
         >>> print(inflections(f)["x"].values[0, 0])
         [0.5]
     """
-    exact, start = _near_zero(curve.exact("inflections"))
-    x = _moved_back(exact.inflections(size=_most(curve)), start)
+    exact = curve.exact("inflections")
+    x = exact.inflections(size=_most(curve))
     return _padded(curve, "inflection", {curve.input_name: x})
 
 
@@ -195,7 +195,7 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
         >>> print(peak(f)["x"].values[0, 0], peak(f, lowest=True)["x"].values[0, 0])
         1.0 0.0
     """
-    exact, start = _near_zero(curve.exact("peak"))
+    exact = curve.exact("peak")
     inner = exact.extrema(size=_most(curve))
     # Where f jumps, or is flat, the highest point may be at a breakpoint.
     ends = np.asarray(exact.breakpoints)
@@ -208,7 +208,6 @@ def peak(curve: LabeledCurve, *, lowest: bool = False) -> xr.Dataset:
     at = np.argmax(heights, axis=-1)[..., None]
     taken = [np.take_along_axis(a, at, axis=-1)[..., 0] for a in (x, value)]
     x, value = (np.where(_defined(exact), a, np.nan) for a in taken)
-    x = _moved_back(x, start)
     return xr.Dataset({curve.input_name: curve.array(x), "value": curve.array(value)})
 
 
@@ -223,20 +222,6 @@ def _those(exact: Curve, kept: np.ndarray) -> Curve:
     breakpoints = exact.breakpoints if exact.breakpoints.ndim == 1 else exact.breakpoints[kept]
     increment = None if exact.increment is None else exact.increment[kept]
     return Curve(breakpoints, exact.table[kept], increment, exact.periodic)
-
-
-def _near_zero(exact: Curve) -> tuple[Curve, float]:
-    """The curve moved to where its dtype resolves the solutions, and by how much: mostly zero."""
-    points = exact.breakpoints
-    start = origin(points) if isinstance(points, np.ndarray) and points.ndim == 1 else 0.0
-    moved = Curve(points - start, exact.table, exact.increment, exact.periodic) if start else exact
-    return moved, start
-
-
-def _moved_back(x: Any, start: float) -> np.ndarray:
-    """Solutions of the moved curve where they belong, in float64 if they are far from zero."""
-    x = np.asarray(x)
-    return x.astype(np.float64) + start if start else x
 
 
 def _most(curve: LabeledCurve) -> int:

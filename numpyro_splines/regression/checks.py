@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,27 @@ import numpy as np
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.sections import AbstractGaussianSmooth
 from numpyro_splines.validation import kinds_of
+
+
+def linear_terms(linear: Any) -> dict[str, tuple[Any, Any]]:
+    """The linear terms by name, refused where they are no pairs (values, prior)."""
+    terms = {} if linear is None else linear
+    pairs = isinstance(terms, Mapping) and all(
+        isinstance(own, tuple | list) and len(own) == 2 for own in terms.values()
+    )
+    if not pairs:
+        raise TypeError(
+            '`linear` must be pairs (values, prior) by name, {"dose": (dose, dist.Normal(0, 1))}; '
+            f"got {_kinds_by_name(linear)}."
+        )
+    return dict(terms)
+
+
+def _kinds_by_name(linear: Any) -> str:
+    if not isinstance(linear, Mapping):
+        return kinds_of(linear)
+    kinds = ", ".join(f"{name!r}: {kinds_of(own)}" for name, own in linear.items())
+    return f"a dict of {{{kinds}}}"
 
 
 def check_smooths(smooths: tuple[Any, ...]) -> None:

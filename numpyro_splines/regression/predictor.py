@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
-from numpyro_splines.regression.checks import check_parts, check_smooths
+from numpyro_splines.regression.checks import check_parts, check_smooths, linear_terms
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
     drawn_of,
@@ -113,7 +113,7 @@ class AdditivePredictor(eqx.Module):
     ):
         check_smooths(smooths)
         self.effects = tuple(own[0] for own in smooths)
-        terms = dict(linear or {})
+        terms = linear_terms(linear)
         if intercept is not None:
             terms = {"intercept": (1.0, intercept), **terms}
         self.priors = tuple(prior for _, prior in terms.values())

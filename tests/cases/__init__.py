@@ -18,6 +18,7 @@ from cases.distributions import distribution_case as distribution_case
 from cases.distributions import integrated_response as integrated_response
 from cases.distributions import transform_case as transform_case
 from cases.extrapolations import EXTRAPOLATIONS as EXTRAPOLATIONS
+from cases.noise import affine_map as affine_map
 from cases.priors import GAUSSIAN_PRIORS as GAUSSIAN_PRIORS
 from cases.priors import POINTS as POINTS
 from cases.priors import PRIORS as PRIORS

@@ -3,6 +3,8 @@
 As many members of the plate as steps of the scan, too: then a wrong axis has the right length.
 """
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,14 +26,17 @@ def stacked(case):
     return {name: jnp.asarray(values) for name, values in case.parameters.items()}
 
 
+@cache
+def drawn(name):
+    """A value of the first member; with x64 on."""
+    case = distribution_case(name)
+    return jax.jit(lambda: case.make(**case.member(0)).sample(KEY))()
+
+
 @pytest.mark.parametrize("size", [MEMBERS, MEMBERS + 1])
 @pytest.mark.parametrize("name", PARAMETRIC)
 def test_a_plate_in_a_scan_equals_a_loop_or_is_refused(name, size, x64):
     case = distribution_case(name)
-    own = [case.make(**case.member(i)) for i in range(MEMBERS)]
-    # Some have rows of their own: plates are over whole distributions.
-    own = [d.to_event() for d in own]
-    value = np.stack([d.sample(jax.random.fold_in(KEY, i), (size,)) for i, d in enumerate(own)])
 
     def model():
         def step(carry, parameters):
@@ -41,13 +46,21 @@ def test_a_plate_in_a_scan_equals_a_loop_or_is_refused(name, size, x64):
 
         scan(step, 0.0, stacked(case))
 
+    def member(arguments):
+        # Some have rows of their own: plates are over whole distributions.
+        parameters, key = arguments
+        own = case.make(**parameters).to_event()
+        values = own.sample(key, (size,))
+        return values, own.log_prob(values).sum()
+
     @jax.jit
-    def both(value):
-        right = sum(d.log_prob(v).sum() for d, v in zip(own, value, strict=True))
-        return log_density(model, (), {}, {"value": value})[0], right
+    def both(keys):
+        # The loop, compiled once.
+        value, densities = jax.lax.map(member, (stacked(case), keys))
+        return log_density(model, (), {}, {"value": value})[0], densities.sum()
 
     try:
-        found, right = both(value)
+        found, right = both(jax.random.split(KEY, MEMBERS))
     except (TypeError, ValueError):
         # NumPyro's scan does not know the batch of its own TransformedDistribution.
         assert not case.promoted
@@ -58,7 +71,7 @@ def test_a_plate_in_a_scan_equals_a_loop_or_is_refused(name, size, x64):
 @pytest.mark.parametrize("name", PARAMETRIC)
 def test_stacked_in_one_parameter_only_equals_a_loop(name, x64):
     case = distribution_case(name)
-    rest, value = case.member(0), case.make(**case.member(0)).sample(KEY)
+    rest, value = case.member(0), drawn(name)
 
     @jax.jit
     def both(parameters, value):
@@ -70,7 +83,7 @@ def test_stacked_in_one_parameter_only_equals_a_loop(name, x64):
 
             result[key] = (
                 jax.vmap(one)(values).log_prob(jnp.stack([value] * MEMBERS)),
-                jnp.stack([one(p).log_prob(value) for p in values]),
+                jax.lax.map(lambda p, one=one: one(p).log_prob(value), values),
             )
         return result
 
@@ -81,7 +94,7 @@ def test_stacked_in_one_parameter_only_equals_a_loop(name, x64):
 @pytest.mark.parametrize("name", PARAMETRIC)
 def test_parameters_have_derivatives(name, x64):
     case = distribution_case(name)
-    value = case.make(**case.member(0)).sample(KEY)
+    value = drawn(name)
 
     @jax.jit
     def both(parameters):
@@ -89,7 +102,8 @@ def test_parameters_have_derivatives(name, x64):
             moved = {name: p * (1.0 + step) for name, p in parameters.items()}
             return case.make(**moved).log_prob(value).sum()
 
-        return jax.grad(total)(0.0), (total(1e-5) - total(-1e-5)) / 2e-5
+        ahead, behind = jax.lax.map(total, jnp.array([1e-5, -1e-5]))
+        return jax.grad(total)(0.0), (ahead - behind) / 2e-5
 
     slope, difference = both({k: jnp.asarray(v, float) for k, v in case.member(0).items()})
     np.testing.assert_allclose(slope, difference, rtol=1e-5, atol=1e-5)
