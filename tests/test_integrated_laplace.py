@@ -265,7 +265,5 @@ def test_resampling_follows_the_weights():
 
 
 def test_what_does_not_hold_is_reported():
-    from numpyro_splines.regression.laplace import _report
-
     with pytest.warns(UserWarning, match="Laplace's approximation does not hold here"):
-        _report(-1.2 * np.log((np.arange(1000) + 0.5) / 1000))
+        importance.report_weights(-1.2 * np.log((np.arange(1000) + 0.5) / 1000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from jaxtyping import Array
 
 from numpyro_splines.validation import float64_array
+
+_RELIABLE = 0.7  # shape of weights beyond which importance sampling fails (Vehtari et al., 2024)
 
 
 def pareto_shape(log_weights: Any) -> float:
@@ -146,3 +149,28 @@ def _taken(key: Array, log_weights: np.ndarray, num: int) -> np.ndarray:
     places = (np.arange(num) + float(jax.random.uniform(key))) / num
     index = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
     return np.minimum(index, log_weights.size - 1)
+
+
+def report_weights(log_weights: np.ndarray) -> None:
+    """Warn where Laplace's approximation does not hold, or where no mode was found.
+
+    Args:
+        log_weights: of the coefficients that it draws, logarithms, any shape.
+
+    Warns:
+        UserWarning: if the Pareto shape of 25 weights or more is above 0.7, or one is no number.
+
+    Example:
+        >>> report_weights(np.random.default_rng(0).normal(size=1000))
+    """
+    finite = np.isfinite(log_weights)
+    if log_weights.size < 25 and finite.all():
+        return
+    shape = pareto_shape(log_weights) if finite.all() else np.inf
+    if not shape <= _RELIABLE:
+        warnings.warn(
+            f"Laplace's approximation does not hold here: the importance weights of the drawn "
+            f"coefficients have Pareto shape {shape:.2f}, above {_RELIABLE}. Sample the "
+            "coefficients in the model, with `predictor.sample()`.",
+            stacklevel=3,
+        )

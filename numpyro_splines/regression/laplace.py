@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -25,12 +24,11 @@ from numpyro_splines.regression.drawing import (
 )
 from numpyro_splines.regression.families import AbstractFamily, checked_family
 from numpyro_splines.regression.fit import PenalizedFit, penalized_fit
-from numpyro_splines.regression.importance import pareto_shape, resampled_chains
+from numpyro_splines.regression.importance import report_weights, resampled_chains
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.validation import float_input, is_traced
 
 _DRAWS_AT_ONCE = 32
-_RELIABLE = 0.7  # shape of weights beyond which importance sampling fails (Vehtari et al., 2024)
 
 
 class IntegratedLaplace(eqx.Module):
@@ -200,7 +198,7 @@ class IntegratedLaplace(eqx.Module):
             )
         )
         sites, log_weights = run(key, hyperparameters, parameters)
-        _report(np.asarray(log_weights))
+        report_weights(np.asarray(log_weights))
         if not correct:
             sites["log_weights"] = log_weights
         result = {**draws, **{prefix + name: value for name, value in sites.items()}}
@@ -413,18 +411,3 @@ class MarginalLaplace(dist.Distribution):
         for _ in shape:
             one = jax.vmap(one)
         return one(y, scales, own) + design.reference.sum()
-
-
-def _report(log_weights: np.ndarray) -> None:
-    """Warn where the approximation does not hold, or where no mode was found."""
-    finite = np.isfinite(log_weights)
-    if log_weights.size < 25 and finite.all():
-        return
-    shape = pareto_shape(log_weights) if finite.all() else np.inf
-    if not shape <= _RELIABLE:
-        warnings.warn(
-            f"Laplace's approximation does not hold here: the importance weights of the drawn "
-            f"coefficients have Pareto shape {shape:.2f}, above {_RELIABLE}. Sample the "
-            "coefficients in the model, with `predictor.sample()`.",
-            stacklevel=3,
-        )
