@@ -351,3 +351,27 @@ def test_inverse_and_determinant_of_badly_scaled_matrices(size):
     np.testing.assert_array_equal(inverse, inverse.T)
     expected = np.linalg.slogdet(plain)[1] + 2.0 * np.log(scale).sum()
     np.testing.assert_allclose(log_determinant, expected, rtol=1e-12)
+
+
+def test_draws_of_a_fit_have_its_moments():
+    """20 000 draws: means within five standard errors, covariances within 5 % of the largest."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=60)
+    f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.uniform(0.0, 1.0, 4)), measure=x)
+    eta = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 3.0))
+    fit = penalized_fit(eta, rng.poisson(3.0, 60), ns.regression.Poisson())
+    draws = fit.draw(jax.random.key(0), (2, 10_000))
+    assert {name: v.shape[2:] for name, v in draws.items()} == {
+        name: np.shape(v) for name, v in fit.values.items()
+    }
+    every = [draws[block.site].reshape(20_000, -1) for block in eta.blocks]
+    values = np.concatenate(every, axis=-1)
+    center = np.concatenate([np.ravel(fit.values[block.site]) for block in eta.blocks])
+    deviations = np.sqrt(np.diag(fit.covariance))
+    assert np.all(np.abs(values.mean(axis=0) - center) < 5 * deviations / np.sqrt(20_000))
+    spread = np.outer(deviations, deviations)
+    np.testing.assert_allclose(np.cov(values.T) / spread, fit.covariance / spread, atol=0.05)
+    np.testing.assert_allclose(
+        f.curve(draws)(0.3).mean(), f.curve(fit.values)(0.3), atol=5 * float(deviations.max()) / 140
+    )
+    assert np.all(draws["f.scale"] == fit.values["f.scale"])

@@ -79,7 +79,7 @@ def basis_size(
         ValueError: as `residuals`.
 
     Example:
-        >>> import numpyro.distributions as dist, numpyro_splines as ns
+        >>> import jax, numpyro.distributions as dist, numpyro_splines as ns
         >>> x = np.linspace(0.0, 1.0, 200)
         >>> y = np.sin(25.0 * x) + np.random.default_rng(0).normal(size=200)
         >>> def p_value(num):
@@ -87,7 +87,7 @@ def basis_size(
         ...     f = ns.SplineEffect("f", basis, measure=x)
         ...     eta = ns.AdditivePredictor((f, x), intercept=dist.Normal())
         ...     fit = ns.regression.penalized_fit(eta, y)
-        ...     draws = {k: value[None, None].repeat(400, 1) for k, value in fit.values.items()}
+        ...     draws = fit.draw(jax.random.key(0), (1, 400))
         ...     return float(basis_size(eta, draws, ns.regression.Gaussian(), y)["p_value"]["f"])
         >>> p_value(3) < 0.01, p_value(20) > 0.1
         (True, True)
