@@ -47,9 +47,11 @@ def notebooks() -> list[Path]:
 
 
 def on_config(config: Any) -> None:
-    """Put the notebooks before the reference."""
+    """Put the first notebook after the landing page, the others before the reference."""
+    first, *others = [f"notebooks/{path.stem}.md" for path in notebooks()]
     place = next(i for i, entry in enumerate(config.nav) if "Reference" in entry)
-    config.nav.insert(place, {"Notebooks": [f"notebooks/{p.stem}.md" for p in notebooks()]})
+    config.nav.insert(place, {"Notebooks": others})
+    config.nav.insert(1, {"Quickstart": first})
     config.watch += [str(ROOT / name) for name in (*SHOWN, "notebooks")]
 
 
