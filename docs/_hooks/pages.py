@@ -23,7 +23,12 @@ SHOWN = {
 # In the order of the first steps; other notebooks follow by name.
 ORDER = [
     "quickstart",
+    "data_frame",
     "additive_model",
+    "location_scale",
+    "leave_one_out",
+    "survival",
+    "dates",
     "monotone_dose_response",
     "season_and_trend",
     "surface",
@@ -36,6 +41,7 @@ ORDER = [
     "knots_bases_priors",
     "free_knots",
     "variational_inference",
+    "minibatches",
 ]
 
 
