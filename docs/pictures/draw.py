@@ -41,7 +41,9 @@ def crash() -> dict[str, Any]:
     x, y = (data[name].to_numpy() for name in ("times", "accel"))
     prior = ns.SmoothnessPrior(scale=dist.HalfNormal(100.0), linear=50.0)
     f = ns.SplineEffect("f", ns.BSplineBasis(ns.knots.quantile(x, 20)), prior, measure=x)
-    draws = fit(ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 50.0)), y)
+    predictor = ns.AdditivePredictor((f, x), intercept=dist.Normal(0.0, 50.0))
+    draws = fit(predictor, y)
+    quantiles = ns.posterior.residuals(predictor, draws, ns.regression.Gaussian(), y)
     mean = ns.posterior.curve(f, draws, input_name="time (ms)") + draws["intercept"]
     mean.name = "acceleration (g)"
     residuals = y - np.asarray(ns.posterior.values(mean, x).mean(("chain", "draw")))
@@ -59,6 +61,7 @@ def crash() -> dict[str, Any]:
         "derivative": lambda: plotting.derivative(mean),
         "effect_and_derivative": lambda: plotting.effect_and_derivative(mean, observed=x),
         "bands": lambda: plotting.bands(responses + noise * draws["sigma"][..., None]),
+        "residuals": lambda: plotting.residuals(quantiles),
         "prior": lambda: plotting.prior(check, input_name="time (ms)"),
         "prior_posterior": lambda: plotting.prior_posterior(
             check, ns.posterior.curve(f, draws, input_name="time (ms)")
