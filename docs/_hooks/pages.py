@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 from nbconvert import MarkdownExporter
 
@@ -19,6 +20,8 @@ SHOWN = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
 }
+
+_FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\\w])\$(?P<inline>[^$\n]+)\$", re.DOTALL)
 
 # In the order of the first steps; other notebooks follow by name.
 ORDER = [
@@ -76,10 +79,20 @@ def on_files(files: Any, config: Any) -> None:
 def as_markdown(path: Path) -> tuple[str, dict[str, bytes]]:
     """Text of a notebook, and its pictures by name."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _FORMULA.sub(_drawn, cell.source)
     resources = {"unique_key": path.stem, "output_files_dir": path.stem}
     text, resources = MarkdownExporter().from_notebook_node(notebook, resources)
     # The picture says nothing that its caption or the text around it does not.
     return within_site(text.replace("![png](", "![](")) + "\n", resources["outputs"]
+
+
+def _drawn(found: re.Match[str]) -> str:
+    """A formula in the markup that browsers draw by themselves, without a script."""
+    if found["block"]:
+        return f"<div>{convert(' '.join(found['block'].split()), display='block')}</div>"
+    return convert(found["inline"])
 
 
 def within_site(text: str) -> str:
