@@ -24,7 +24,7 @@ PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint docs bench bench-nuts notebooks notebooks-test clean
+.PHONY: help demo test slow lint docs pictures bench bench-nuts notebooks notebooks-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ lint: $(READY) ## check format, style and types
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(DOCS_READY) ## build the documentation into site/; warnings are errors
 	$(DOCS_VENV)/bin/python -m mkdocs build --strict
+
+pictures: $(READY) ## draw the pictures of README.md and of the reference of plotting anew
+	$(VENV)/bin/python docs/pictures/draw.py
 
 bench: $(READY) ## time the engine against the alternatives
 	$(RUN) pytest -o pythonpath=benchmarks benchmarks $(PYTEST_ARGS)

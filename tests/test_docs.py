@@ -30,6 +30,13 @@ def test_navigation_has_every_page():
     assert made < {*named}
 
 
+def test_functions_that_draw_have_a_small_picture():
+    functions = {path.split(".")[-1] for path in DESCRIBED if path.startswith("plotting.")}
+    pictures = {path.stem: path for path in (ROOT / "docs" / "pictures").glob("*.png")}
+    assert pictures.keys() == functions
+    assert max(path.stat().st_size for path in pictures.values()) < 40_000
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_page_ends_its_examples_before_the_fence(path):
     # Else the fence belongs to what doctest expects.

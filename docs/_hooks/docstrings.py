@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import griffe
@@ -12,6 +13,9 @@ import griffe
 _CODE = re.compile(r"(`[^`\n]*`|^ *(?:>>>|\.\.\.) .*$|^ *\*+\w+:)", flags=re.MULTILINE)
 # *word* and **word** are meant as emphasis; a star before a name or in a product is not.
 _STAR = re.compile(r"(?<![\w*\\])\*{1,2}[A-Za-z][\w -]*\*{1,2}(?![\w*])|\*")
+
+# Of functions that draw, by name.
+_PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 
 _REFERENCES = re.compile(r"^References:\n((?: +.*(?:\n|$))+)", flags=re.MULTILINE)
 
@@ -29,6 +33,13 @@ def _paragraph(found: re.Match[str]) -> str:
     return f"**References:** {textwrap.dedent(found[1])}"
 
 
+def _with_picture(text: str, name: str) -> str:
+    """The docstring with the picture after its first line, as seen from docs/api/."""
+    first, *rest = text.split("\n\n")
+    picture = f"![An example of {name}](../pictures/{name}.png)"
+    return "\n\n".join([first, picture, *rest])
+
+
 def _escaped(found: re.Match[str]) -> str:
     return found[0] if len(found[0]) > 1 else "\\" + found[0]
 
@@ -40,6 +51,8 @@ class Docstrings(griffe.Extension):
         """Called for each module, class, function and attribute."""
         if obj.docstring is not None:
             obj.docstring.value = as_markdown(obj.docstring.value)
+            if ".plotting." in obj.path and (_PICTURES / f"{obj.name}.png").is_file():
+                obj.docstring.value = _with_picture(obj.docstring.value, obj.name)
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
         """Called when the members of a class are known."""

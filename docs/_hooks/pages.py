@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 from nbconvert import MarkdownExporter
 
@@ -20,10 +21,17 @@ SHOWN = {
     "CONTRIBUTING.md": "contributing.md",
 }
 
+_FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\\w])\$(?P<inline>[^$\n]+)\$", re.DOTALL)
+
 # In the order of the first steps; other notebooks follow by name.
 ORDER = [
     "quickstart",
+    "data_frame",
     "additive_model",
+    "location_scale",
+    "leave_one_out",
+    "survival",
+    "dates",
     "monotone_dose_response",
     "season_and_trend",
     "surface",
@@ -36,6 +44,7 @@ ORDER = [
     "knots_bases_priors",
     "free_knots",
     "variational_inference",
+    "minibatches",
 ]
 
 
@@ -47,9 +56,11 @@ def notebooks() -> list[Path]:
 
 
 def on_config(config: Any) -> None:
-    """Put the notebooks before the reference."""
+    """Put the first notebook after the landing page, the others before the reference."""
+    first, *others = [f"notebooks/{path.stem}.md" for path in notebooks()]
     place = next(i for i, entry in enumerate(config.nav) if "Reference" in entry)
-    config.nav.insert(place, {"Notebooks": [f"notebooks/{p.stem}.md" for p in notebooks()]})
+    config.nav.insert(place, {"Notebooks": others})
+    config.nav.insert(1, {"Quickstart": first})
     config.watch += [str(ROOT / name) for name in (*SHOWN, "notebooks")]
 
 
@@ -68,10 +79,20 @@ def on_files(files: Any, config: Any) -> None:
 def as_markdown(path: Path) -> tuple[str, dict[str, bytes]]:
     """Text of a notebook, and its pictures by name."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _FORMULA.sub(_drawn, cell.source)
     resources = {"unique_key": path.stem, "output_files_dir": path.stem}
     text, resources = MarkdownExporter().from_notebook_node(notebook, resources)
     # The picture says nothing that its caption or the text around it does not.
     return within_site(text.replace("![png](", "![](")) + "\n", resources["outputs"]
+
+
+def _drawn(found: re.Match[str]) -> str:
+    """A formula in the markup that browsers draw by themselves, without a script."""
+    if found["block"]:
+        return f"<div>{convert(' '.join(found['block'].split()), display='block')}</div>"
+    return convert(found["inline"])
 
 
 def within_site(text: str) -> str:
