@@ -23,6 +23,9 @@ PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
+# Small factorizations in threads wait for one another while other processes have the cores.
+export OPENBLAS_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint docs pictures bench bench-nuts notebooks notebooks-test clean
 

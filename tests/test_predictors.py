@@ -251,6 +251,15 @@ def test_a_scale_of_the_linear_part_is_fitted_and_starts_the_model(x64):
     assert {names[0] for names in fit.inverse_mass_matrix()} == sampled
     np.testing.assert_allclose(trace["f.linear"]["value"], fit.values["f.linear"], rtol=1e-6)
     np.testing.assert_allclose(trace["eta"]["value"], fit.linear_predictor, rtol=1e-6)
+    # The first fit knows the new coordinates if it is told of them.
+    moved = first.initial_values(eta)
+    trace = numpyro.handlers.trace(numpyro.handlers.substitute(seeded, moved)).get_trace(eta, Y)
+    np.testing.assert_allclose(trace["eta"]["value"], first.linear_predictor, rtol=1e-6)
+    matrix, own = first.inverse_mass_matrix(predictor=eta), fit.inverse_mass_matrix()
+    for name, variance in matrix.items():
+        np.testing.assert_allclose(variance, own[name], rtol=1e-3)
+    with pytest.raises(ValueError, match="`predictor` must be the predictor that was fitted"):
+        first.initial_values(ETA)
 
 
 def test_the_scale_of_the_linear_part_has_its_slope(x64):

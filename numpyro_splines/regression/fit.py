@@ -73,13 +73,22 @@ class PenalizedFit(eqx.Module):
     log_scale_variances: dict[str, np.ndarray]
     predictor: AdditivePredictor
 
-    def initial_values(self) -> dict[str, jax.Array]:
+    def initial_values(self, predictor: AdditivePredictor | None = None) -> dict[str, jax.Array]:
         """Values of all sample sites for `numpyro.infer.init_to_value(values=...)`.
 
         For models that draw the coefficients and for those that integrate them out alike: a
         sampler takes what it needs. Sites are named as those of the predictor and its effects, and
         values have their shapes.
+
+        Args:
+            predictor: that of the model, where it is not the one that was fitted: the same terms
+                in other coordinates, such as `fit.adapted(predictor)`.
+
+        Raises:
+            ValueError: if it has other terms.
         """
+        if predictor is not None:
+            return self._of(predictor).initial_values()
         result = {k: v for k, v in self.values.items() if not k.endswith(".coefficients")}
         for effect in self.predictor.effects:
             smooth, short = gaussian(effect), self._hyperparameters(effect)
@@ -124,7 +133,9 @@ class PenalizedFit(eqx.Module):
         fixed = {k: np.broadcast_to(v, (*shape, *np.shape(v))) for k, v in others.items()}
         return {**fixed, **{name: np.asarray(value) for name, value in sites.items()}}
 
-    def inverse_mass_matrix(self, *sites: str) -> dict[tuple[str, ...], jax.Array]:
+    def inverse_mass_matrix(
+        self, *sites: str, predictor: AdditivePredictor | None = None
+    ) -> dict[tuple[str, ...], jax.Array]:
         """Diagonal inverse mass matrix for `NUTS(model, inverse_mass_matrix=...)`.
 
         Approximate posterior variances in the unconstrained space of NumPyro. At very many
@@ -134,13 +145,17 @@ class PenalizedFit(eqx.Module):
         Args:
             *sites: the sample sites of the model; by default those of the model that draws all
                 coefficients. Name the scales and sigma only for one that integrates them out.
+            predictor: as in `initial_values`.
 
         Returns:
             One vector per site, of the number of its values.
 
         Raises:
             KeyError: if a site is unknown.
+            ValueError: as `initial_values`.
         """
+        if predictor is not None:
+            return self._of(predictor).inverse_mass_matrix(*sites)
         variances: dict[str, Any] = {}
         diagonal = np.diag(self.covariance)
         for block in self.predictor.blocks:
@@ -206,12 +221,20 @@ class PenalizedFit(eqx.Module):
         own = smooth.adapted(self._covariance(*sites), estimates, self._hyperparameters(effect))
         return eqx.tree_at(lambda e: e.smooth, effect, own)
 
-    def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
+    def _of(self, predictor: Any) -> PenalizedFit:
+        """The same fit of a predictor whose terms have other coordinates."""
+        self._check_terms(checked_predictor(predictor), "predictor")
+        return eqx.tree_at(lambda fit: fit.predictor, self, predictor)
+
+    def _check_terms(self, predictor: AdditivePredictor, name: str) -> None:
         if predictor.blocks != self.predictor.blocks:
             raise ValueError(
-                "`effect` must be the predictor that was fitted, or one with the same terms; got "
+                f"`{name}` must be the predictor that was fitted, or one with the same terms; got "
                 f"the terms {[block.site for block in predictor.blocks]}."
             )
+
+    def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
+        self._check_terms(predictor, "effect")
         effects = tuple(self.adapted(effect) for effect in predictor.effects)
         terms = [b for b in predictor.blocks if b.stop <= predictor.columns.shape[1]]
         moments = [normal_moments(prior) for prior in predictor.priors]
