@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
@@ -203,3 +204,15 @@ def test_bad_input(name):
     call, message = BAD[name]
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+def test_known_trials_are_compared_with_a_known_response():
+    """NumPyro does so in NumPy, within what it compiles."""
+    family, y = Binomial(trials=[5.0, 6.0]), np.array([1, 2])
+
+    def model(y):
+        eta = numpyro.sample("eta", dist.Normal().expand([2]).to_event(1))
+        numpyro.sample("y", family.distribution(eta).to_event(1), obs=y)
+
+    info = numpyro.infer.util.initialize_model(jax.random.key(0), model, model_args=(y,))
+    assert np.isfinite(info.param_info.potential_energy)

@@ -189,7 +189,10 @@ class Binomial(AbstractFamily):
     def distribution(self, eta: Any, **parameters: Any) -> dist.Distribution:
         """See `AbstractFamily.distribution`."""
         logits = self.link.logits(jnp.asarray(eta))
-        trials = 1 if self.trials is None else jnp.asarray(self.trials, int)
+        if self.trials is None:
+            return dist.BinomialLogits(logits, 1, **parameters)
+        # Known trials stay NumPy's: NumPyro compares them with a known y, which is no tracer.
+        trials = array_module(self.trials).asarray(self.trials, dtype=np.int32)
         return dist.BinomialLogits(logits, trials, **parameters)
 
     def log_prob(self, y: Any, eta: Any, **parameters: Any) -> Any:
