@@ -110,6 +110,18 @@ def test_scales_from_nothing_to_very_large():
         assert np.all(np.isfinite(slope))
 
 
+def test_the_mode_is_found_from_anywhere(x64):
+    """Few huge counts among small ones, scales far from the fit's: two starts, one mode."""
+    rare = X > 0.6
+    y = np.where(rare, np.round(40.0 * np.exp(20.0 * (X - 0.6))), responses(Poisson()) % 3)
+    assert y.max() > 1000
+    regression = IntegratedLaplace(predictor(), Poisson())
+    scales = jnp.asarray(np.geomspace(1e-3, 30.0, 12))[:, None]
+    from_a_fit = jax.jit(lambda s: MarginalLaplace(regression, s).log_prob(y))(scales)
+    from_nothing = jax.jit(lambda s, y: MarginalLaplace(regression, s).log_prob(y))(scales, y)
+    np.testing.assert_allclose(from_a_fit, from_nothing, rtol=1e-9)
+
+
 def test_a_traced_response_and_batches(x64):
     family, y = Poisson(), responses(Poisson())
     regression = IntegratedLaplace(predictor(False), family)

@@ -24,7 +24,8 @@ from jaxtyping import Array, Float
 from numpyro_splines.regression.families import AbstractFamily
 
 _MAX_STEPS = 30  # with one curvature
-_MAX_CURVATURES = 20
+_MAX_CURVATURES = 50
+_LIKELY = 3.0  # prior standard deviations of a coefficient
 _NEAR = 1e-3  # decrement at which a mode is taken for found where rounding allows no better one
 
 
@@ -149,6 +150,11 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
     right = _dot(information, design.pilot - given.means) + score
     factor = jnp.linalg.cholesky(curvature(design, given, information))
     start = cho_solve((factor, True), given.deviations * right)
+    # Scales far from the fit's: one step from there may end where exp(eta) is beyond all bounds,
+    # from where Newton's method returns by one unit of eta at a time.
+    likely = jnp.clip((design.pilot - given.means) / given.deviations, -_LIKELY, _LIKELY)
+    values = [log_posterior(design, given, u) for u in (start, likely)]
+    start = jnp.where(values[0] >= values[1], start, likely)
     state = _steps(design, given, factor, start)
 
     def unfinished(carry: tuple[_State, Array]) -> Array:
@@ -157,8 +163,8 @@ def mode(design: Design, given: Given) -> Float[Array, " p"]:
     def renewed(carry: tuple[_State, Array]) -> tuple[_State, Array]:
         last, count = carry
         # Where the likelihood is not concave, the size of its curvature says how far to go.
-        own = jnp.abs(weights(design, given, last.u))
-        own = jnp.maximum(own, 1e-3 * own.max())
+        own = weights(design, given, last.u)
+        own = jnp.where(own > 0.0, own, jnp.maximum(-own, 1e-3 * jnp.abs(own).max()))
         factor = jnp.linalg.cholesky(curvature(design, given, gram(design, own)))
         state = _steps(design, given, factor, last.u)
         stuck = (state.decrement < _NEAR) & ~(state.decrement < 0.5 * last.decrement)
