@@ -147,5 +147,5 @@ def test_bad_input_is_refused():
     few = FAMILY.at({"sigma": {"f": [0.2]}})
     with pytest.raises(ValueError, match="`sigma` must have a predictor at the 40 rows"):
         few.check(Y, X.size)
-    with pytest.raises(KeyError, match=r"\['intercept'\] are missing"):
+    with pytest.raises(KeyError, match=r"\['sigma/intercept'\] are missing"):
         FAMILY.drawn_parameters({"f.modes": np.zeros(3)})

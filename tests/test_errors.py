@@ -793,7 +793,7 @@ BAD |= {
     "inverse_targets": (
         lambda: po.inverse(POST, np.zeros((2, 2))),
         ValueError,
-        r"`y` must be a number or a list of numbers; got shape \(2, 2\)",
+        r"`y` must be a number, a list of numbers, or a DataArray .* got shape \(2, 2\)",
     ),
     "inverse_of_no_monotone": (
         lambda: po.inverse(POST, 0.0),

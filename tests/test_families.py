@@ -185,7 +185,6 @@ BAD = {
     "positive": (lambda: Gamma().check([1.0, 0.0], 2), r"positive numbers; got 0 at index 1"),
     "open": (lambda: Beta().check([0.5, 1.0], 2), r"between 0 and 1.*got 1 at index 1"),
     "categories": (lambda: OrderedCategorical(2).check([0.0, 2.0], 2), r"categories 0, ..., 1"),
-    "empty": (lambda: OrderedCategorical(3).check([0.0, 2.0], 2), r"none of \[1\]"),
     "few": (lambda: OrderedCategorical(1), r"`num_categories` must be .* at least 2; got 1"),
     "known": (lambda: NegativeBinomial(-1.0), r"`concentration` must be one positive number"),
     "exposure": (lambda: Poisson([1.0, 0.0]), r"`exposure` must be positive; got 0"),
@@ -216,3 +215,14 @@ def test_known_trials_are_compared_with_a_known_response():
 
     info = numpyro.infer.util.initialize_model(jax.random.key(0), model, model_args=(y,))
     assert np.isfinite(info.param_info.potential_energy)
+
+
+def test_responses_that_are_impossible_or_incomplete():
+    skewed = Elementwise(lambda eta: dist.LogNormal(eta, 1.0))
+    with pytest.raises(ValueError, match="values that its distribution allows; got -1 at index 1"):
+        skewed.check([1.0, -1.0], 2)
+    # New rows may lack a category; cutpoints cannot be estimated without.
+    categories = OrderedCategorical(3)
+    np.testing.assert_array_equal(categories.check([0, 1], 2), [0.0, 1.0])
+    with pytest.raises(ValueError, match=r"each of the 3 categories; got none of \[2\]"):
+        categories.start_parameters(np.array([0.0, 1.0]))

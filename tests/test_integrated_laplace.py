@@ -253,6 +253,14 @@ def test_what_an_expansion_needs_is_asked_for():
     with pytest.raises(ValueError, match=r"must be 'mode' for a family.*'fit' with \['conc"):
         IntegratedLaplace(predictor(), NegativeBinomial(), around="fit")
     regression = IntegratedLaplace(predictor(), Poisson(), around="fit")
+    two = np.stack([responses(Poisson(), seed) for seed in (1, 2)])
+    with pytest.raises(ValueError, match=r"`y` must be one vector of responses .* got 2 different"):
+        MarginalLaplace(regression, [1.0]).log_prob(two)
+    fit = penalized_fit(predictor(), two[0], Poisson())
+    with pytest.raises(ValueError, match=r"one of the same family; got one without \['concen"):
+        IntegratedLaplace(predictor(), NegativeBinomial(), fit=fit)
+    with pytest.raises(ValueError, match="`fit` must be one at the 5 rows of the predictor"):
+        IntegratedLaplace(predictor(True, 5), Poisson(), fit=fit)
     with pytest.raises(ValueError, match="`y` must be known, and have a penalized fit"):
         jax.jit(MarginalLaplace(regression, [1.0]).log_prob)(np.ones(N))
 

@@ -14,7 +14,7 @@ from numpyro_splines.regression import Binomial, IntegratedLaplace, MarginalLapl
 
 pytestmark = pytest.mark.slow
 
-N, SETS, DRAWS, KEPT = 40, 100, 1980, 99
+N, SETS, DRAWS, KEPT = 40, 60, 1475, 59
 X = np.random.default_rng(0).beta(2.0, 3.0, N)
 PRIOR = scipy.stats.halfnorm()
 
@@ -44,9 +44,9 @@ def posterior_scales(rng, regression, y):
     ids=["poisson", "poisson_around_a_fit", "bernoulli"],
 )
 def test_simulation_based_calibration(family, level, around):
-    """Ranks of the truth among posterior draws are uniform: 100 data sets from the prior.
+    """Ranks of the truth among posterior draws are uniform: 60 data sets from the prior.
 
-    Of the scale and of the linear predictor at three points, in 10 bins: a p-value below 1e-3 in
+    Of the scale and of the linear predictor at three points, in 6 bins: a p-value below 1e-3 in
     one of four quantities is a false alarm in 250 seeds; these are fixed.
     """
     eta = predictor(level)

@@ -391,6 +391,11 @@ ERRORS = {
         KeyError,
         r"`draws` must hold the parameters of Gaussian; \['sigma'\] are missing",
     ),
+    "unknown_parameter": (
+        lambda: po.residuals(TWO, CONSTANT, Gaussian(), [0.0, 1.0], simga=1.0),
+        TypeError,
+        r"`parameters` must be those of Gaussian, \['sigma'\]; got \['simga'\]",
+    ),
     "axes_of_a_parameter": (
         lambda: po.residuals(TWO, CONSTANT, Gaussian(), [0.0, 1.0], sigma=np.ones(3)),
         ValueError,

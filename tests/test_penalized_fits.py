@@ -375,3 +375,20 @@ def test_draws_of_a_fit_have_its_moments():
         f.curve(draws)(0.3).mean(), f.curve(fit.values)(0.3), atol=5 * float(deviations.max()) / 140
     )
     assert np.all(draws["f.scale"] == fit.values["f.scale"])
+
+
+def test_terms_that_mean_something_else_are_refused():
+    x = np.linspace(0.0, 1.0, 30)
+
+    def predictor(knots, name="z"):
+        f = ns.SplineEffect("f", ns.BSplineBasis(knots), measure=x)
+        return ns.AdditivePredictor(
+            (f, x), intercept=dist.Normal(), linear={name: (x**2, dist.Normal())}
+        )
+
+    fit = penalized_fit(predictor([0.0, 0.5, 1.0]), np.sin(6.0 * x) + 0.1 * np.cos(99.0 * x))
+    with pytest.raises(ValueError, match=r"or one with the same terms; got.*bases or priors"):
+        fit.initial_values(predictor([0.0, 0.3, 1.0]))
+    with pytest.raises(ValueError, match=r"no term by the name of a parameter.*\['sigma'\]"):
+        penalized_fit(predictor([0.0, 0.5, 1.0], "sigma"), x)
+    assert fit.draw(jax.random.key(0), 4)["intercept"].shape == (4,)

@@ -214,6 +214,17 @@ def test_targets_that_differ_from_draw_to_draw():
     several = po.inverse(rising, low + share * (high - low), inverse_link=jax.nn.sigmoid)
     assert several.dims == ("chain", "draw", "share")
     np.testing.assert_allclose(several.sel(share=50), relative, rtol=1e-10)
+    # One draw without a target, one whose target no curve has; numbers give the same.
+    odd = half.copy()
+    odd[0, 0], odd[0, 1] = np.nan, 2.0
+    found = po.crossings(rising, odd, inverse_link=jax.nn.sigmoid)
+    assert np.isnan(found["count"][0, 0])
+    np.testing.assert_array_equal(np.ravel(found["count"])[1:4], [0, 1, 1])
+    assert list(np.isnan(po.inverse(rising, odd, inverse_link=jax.nn.sigmoid)[0, :3])) == [
+        True, True, False,
+    ]  # fmt: skip
+    with pytest.raises(TypeError, match="`inverse_link` must be a function such as"):
+        po.inverse(rising, 0.5, inverse_link="logit")
     with pytest.raises(ValueError, match="`y` must have the coordinates of the curves along"):
         po.inverse(rising, half.assign_coords(chain=[1, 2]))
     with pytest.raises(ValueError, match="a labeled array must have axes of the curve"):

@@ -11,6 +11,7 @@ import numpy as np
 from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.posterior.predictions import at_rows
 from numpyro_splines.regression import AdditivePredictor
+from numpyro_splines.regression.checks import check_names
 from numpyro_splines.regression.evaluation import all_parameters
 from numpyro_splines.regression.families import AbstractFamily, checked_family
 from numpyro_splines.validation import float64_array, integer_at_least
@@ -122,7 +123,13 @@ def model_draws(
         chosen = np.linspace(0, num - 1, num_draws).round().astype(int)
     arrays = {str(name): values.values for name, values in named.data_vars.items()}
     kept = _sites(predictor, family, arrays, prefix)
+    check_names(predictor.blocks, family)
     shapes = family.parameter_shapes(predictor.num_observations)
+    if unknown := sorted(set(parameters) - set(shapes)):
+        raise TypeError(
+            f"`parameters` must be those of {type(family).__name__}, {sorted(shapes)}; got "
+            f"{unknown}. What is known of each observation, such as exposures, the family holds."
+        )
     given = {
         name: _parameter(name, value, (chains, each), shapes.get(name, ()))
         for name, value in parameters.items()

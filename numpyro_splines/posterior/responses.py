@@ -57,8 +57,14 @@ def linear_of(inverse_link: Callable[[Any], Any], y: np.ndarray) -> np.ndarray:
         eta of the same shape; NaN where h never has this value.
 
     Raises:
+        TypeError: if h is no function.
         ValueError: if h is not monotone.
     """
+    if not callable(inverse_link):
+        raise TypeError(
+            "`inverse_link` must be a function such as jax.numpy.exp, elementwise; got "
+            f"{inverse_link!r}."
+        )
 
     def h(eta: np.ndarray) -> np.ndarray:
         return np.asarray(inverse_link(jnp.asarray(eta)), np.float64)

@@ -29,9 +29,11 @@ def inverse(
     Returns:
         x in its units, with axes chain, draw, those of the groups; and "target" with the targets as
         coordinate, if there are several, or the further axes of the `DataArray`. NaN where a curve
-        never has this value, or is NaN itself.
+        never has this value, or is NaN itself. Continuations outside the domain count, as in
+        `Curve.inverse`.
 
     Raises:
+        TypeError: if h is no function.
         ValueError: if a curve is not monotone: see `crossings`; or h is not.
 
     Example:
@@ -51,7 +53,8 @@ def inverse(
                     range(y.sizes[dim])]  # fmt: skip
             along = y[dim] if dim in y.coords else str(dim)
             return xr.concat(each, along).transpose(..., dim)
-        return _inverse(_less(curve, y, inverse_link), np.zeros(()), np.zeros(()))
+        less, reached = _less(curve, y, inverse_link)
+        return _inverse(less, np.zeros(()), np.zeros(())).where(reached)
     targets = float64_array(y, "y")
     if targets.ndim > 1:
         raise ValueError(
@@ -80,9 +83,9 @@ def _inverse(curve: LabeledCurve, linear: np.ndarray, targets: np.ndarray) -> xr
 
 def _less(
     curve: LabeledCurve, y: xr.DataArray, inverse_link: Callable[[Any], Any] | None
-) -> LabeledCurve:
-    """f less what it is to be, of each curve."""
-    values = float64_array(y.values, "y")
+) -> tuple[LabeledCurve, xr.DataArray]:
+    """f less what it is to be, of each curve; and whether it ever is."""
+    values = float64_array(y.values, "y", missing="nan")
     for dim in set(y.dims) & set(y.coords) & set(curve.dims):
         if not np.array_equal(y[dim].values, curve.coords[str(dim)]):
             raise ValueError(
@@ -90,7 +93,8 @@ def _less(
                 f"{y[dim].values[:5]}, where the curves have {curve.coords[str(dim)][:5]}."
             )
     linear = values if inverse_link is None else linear_of(inverse_link, values)
-    return curve - y.copy(data=linear)
+    reached = np.isfinite(linear)
+    return curve - y.copy(data=np.where(reached, linear, 0.0)), y.copy(data=reached)
 
 
 def crossings(
@@ -109,6 +113,7 @@ def crossings(
         `count`, how many each curve has (NaN for a curve that is).
 
     Raises:
+        TypeError: if h is no function.
         ValueError: if h is not monotone.
 
     Example:
@@ -119,7 +124,14 @@ def crossings(
         [1.]
     """
     if isinstance(level, xr.DataArray):
-        curve, level = _less(curve, level, inverse_link), 0.0
+        less, reached = _less(curve, level, inverse_link)
+        solved = crossings(less)
+        if reached.all():
+            return solved
+        found = solved.where(reached)
+        # A level that no response has is crossed by no curve; of one that is no number who knows.
+        found["count"] = found["count"].fillna(0.0 * solved["count"])
+        return found.where(level.notnull())
     elif inverse_link is not None:
         level = linear_of(inverse_link, float64_array(level, "level"))
     exact = curve.exact("crossings")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,21 @@ def _kinds_by_name(linear: Any) -> str:
         return kinds_of(linear)
     kinds = ", ".join(f"{name!r}: {kinds_of(own)}" for name, own in linear.items())
     return f"a dict of {{{kinds}}}"
+
+
+def check_names(blocks: Iterable[Any], family: Any) -> None:
+    """Refuse terms that have the names of the family's parameters: draws go by names.
+
+    Args:
+        blocks: of the predictor, with their sites.
+        family: of the responses.
+    """
+    names = set(family.parameter_shapes(0))
+    if taken := sorted(names.intersection(block.site for block in blocks)):
+        raise ValueError(
+            f"`predictor` must have no term by the name of a parameter of {type(family).__name__}; "
+            f"got {taken}. Rename the term, or the parameter: {type(family).__name__}(site=...)."
+        )
 
 
 def check_smooths(smooths: tuple[Any, ...]) -> None:

@@ -136,10 +136,10 @@ def drawn_of(predictor: Any, draws: Mapping[str, Any], prefix: str) -> Drawn:
         prefix: of the names, divider included.
     """
     own = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
-    if missing := [block.site for block in predictor.terms if block.site not in own]:
+    if missing := [prefix + b.site for b in predictor.terms if b.site not in own]:
         raise KeyError(
             f"`draws` must hold the coefficients of all terms; {missing} are missing among "
-            f"{sorted(own)}. Where they are integrated out, draw them first: "
+            f"{sorted(draws)}. Where they are integrated out, draw them first: "
             "draws = regression.draw(key, draws, y, sigma)."
         )
     linear = [real_array(own[b.site], f"draws[{b.site!r}]") for b in predictor.terms]

@@ -14,6 +14,7 @@ from jaxtyping import Array
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, seen_apart
 from numpyro_splines.regression import reml
+from numpyro_splines.regression.checks import check_names
 from numpyro_splines.regression.families import AbstractFamily, Gaussian, checked_family
 from numpyro_splines.regression.layout import (
     Block,
@@ -73,6 +74,11 @@ class PenalizedFit(eqx.Module):
     log_scale_variances: dict[str, np.ndarray]
     predictor: AdditivePredictor
 
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Estimates of all coefficients in the predictor's order, shape (p,)."""
+        return np.concatenate([np.ravel(self.values[b.site]) for b in self.predictor.blocks])
+
     def initial_values(self, predictor: AdditivePredictor | None = None) -> dict[str, jax.Array]:
         """Values of all sample sites for `numpyro.infer.init_to_value(values=...)`.
 
@@ -123,12 +129,12 @@ class PenalizedFit(eqx.Module):
             >>> ns.posterior.values(ns.posterior.curve(f, draws), x).dims
             ('chain', 'draw', 'x')
         """
-        estimates = [np.ravel(self.values[block.site]) for block in self.predictor.blocks]
         # Of flat directions of a nearly singular covariance rounding may leave negative variances.
         variances, vectors = np.linalg.eigh(self.covariance)
         root = vectors * np.sqrt(np.maximum(variances, 0.0))
+        shape = (shape,) if isinstance(shape, int) else shape
         noise = np.asarray(jax.random.normal(key, (*shape, len(root))), np.float64)
-        sites = self.predictor.sites(np.concatenate(estimates) + noise @ root.T)
+        sites = self.predictor.sites(self.coefficients + noise @ root.T)
         others = {name: v for name, v in self.values.items() if name not in sites}
         fixed = {k: np.broadcast_to(v, (*shape, *np.shape(v))) for k, v in others.items()}
         return {**fixed, **{name: np.asarray(value) for name, value in sites.items()}}
@@ -223,18 +229,11 @@ class PenalizedFit(eqx.Module):
 
     def _of(self, predictor: Any) -> PenalizedFit:
         """The same fit of a predictor whose terms have other coordinates."""
-        self._check_terms(checked_predictor(predictor), "predictor")
+        check_same_terms(self, checked_predictor(predictor), "predictor")
         return eqx.tree_at(lambda fit: fit.predictor, self, predictor)
 
-    def _check_terms(self, predictor: AdditivePredictor, name: str) -> None:
-        if predictor.blocks != self.predictor.blocks:
-            raise ValueError(
-                f"`{name}` must be the predictor that was fitted, or one with the same terms; got "
-                f"the terms {[block.site for block in predictor.blocks]}."
-            )
-
     def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
-        self._check_terms(predictor, "effect")
+        check_same_terms(self, predictor, "effect")
         effects = tuple(self.adapted(effect) for effect in predictor.effects)
         terms = [b for b in predictor.blocks if b.stop <= predictor.columns.shape[1]]
         moments = [normal_moments(prior) for prior in predictor.priors]
@@ -319,6 +318,7 @@ def penalized_fit(
             f"{sorted(set(family.pooled.supports) - set(family.supports))}. Fit its `pooled` "
             "family, or sample the model."
         )
+    check_names(predictor.blocks, family)
     y = family.check(y, predictor.num_observations)
     if isinstance(family, Gaussian):
         likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)
@@ -366,3 +366,46 @@ def _unconstrained_slope(support: Any, scale: float) -> float:
     transform = dist.biject_to(support)
     value = jnp.asarray(scale, jnp.result_type(float))
     return float(scale * jax.grad(lambda s: transform.inv(s).sum())(value))
+
+
+def check_same_terms(fit: PenalizedFit, predictor: AdditivePredictor, name: str) -> None:
+    """Refuse a predictor whose coefficients have another meaning than those that were fitted.
+
+    Args:
+        fit: of a predictor.
+        predictor: which should have the same terms, whatever their coordinates and its rows.
+        name: of the argument, for the message.
+    """
+    own, terms = fit.predictor, [block.site for block in predictor.blocks]
+    same = predictor.blocks == own.blocks
+    if same and all(
+        np.array_equal(a, b)
+        for left, right in zip(predictor.inputs, own.inputs, strict=True)
+        for a, b in zip(left, right, strict=True)
+    ):
+        local = [p.local_matrix @ fit.coefficients for p in (predictor, own)]
+        eta = [p.design() @ c for p, c in zip((predictor, own), local, strict=True)]
+        same = len(eta[0]) != len(eta[1]) or np.allclose(*eta, rtol=1e-6, atol=1e-9)
+    if not same:
+        raise ValueError(
+            f"`{name}` must be the predictor that was fitted, or one with the same terms; got the "
+            f"terms {terms}, of other sites, sizes, bases or priors."
+        )
+
+
+def check_fit(fit: PenalizedFit, predictor: AdditivePredictor, family: AbstractFamily) -> None:
+    """Refuse a fit of another predictor or family; of another y it is a worse start.
+
+    Args:
+        fit: the fit.
+        predictor: what it should have been of.
+        family: likewise.
+    """
+    if fit.predictor.num_observations != predictor.num_observations:
+        raise ValueError(
+            f"`fit` must be one at the {predictor.num_observations} rows of the predictor; got one "
+            f"at {fit.predictor.num_observations}."
+        )
+    check_same_terms(fit, predictor, "fit")
+    if missing := sorted(set(family.pooled.supports) - set(fit.values)):
+        raise ValueError(f"`fit` must be one of the same family; got one without {missing}.")

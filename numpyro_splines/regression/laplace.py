@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike
 
 from numpyro_splines.ops.constants import Constant
 from numpyro_splines.regression import newton
+from numpyro_splines.regression.checks import check_names
 from numpyro_splines.regression.drawing import (
     check_scales,
     draw_linear_predictor,
@@ -23,7 +24,7 @@ from numpyro_splines.regression.drawing import (
     per_coefficient,
 )
 from numpyro_splines.regression.families import AbstractFamily, checked_family
-from numpyro_splines.regression.fit import PenalizedFit, penalized_fit
+from numpyro_splines.regression.fit import PenalizedFit, check_fit, penalized_fit
 from numpyro_splines.regression.importance import report_weights, resampled_chains
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.validation import float_input, is_traced
@@ -101,11 +102,9 @@ class IntegratedLaplace(eqx.Module):
         around: Literal["mode", "fit"] = "mode",
     ):
         self.predictor, self.family = checked_predictor(predictor), checked_family(family)
-        if fit is not None and fit.predictor.blocks != predictor.blocks:
-            raise ValueError(
-                "`fit` must be a penalized fit of this predictor; got one with the terms "
-                f"{[block.site for block in fit.predictor.blocks]}."
-            )
+        check_names(predictor.blocks, family)
+        if fit is not None:
+            check_fit(fit, predictor, family)
         if around not in ("mode", "fit"):
             raise ValueError(f"`around` must be 'mode' or 'fit'; got {around!r}.")
         parameters = sorted(family.parameter_shapes(predictor.num_observations))
@@ -386,7 +385,13 @@ class MarginalLaplace(dist.Distribution):
         del intermediates
         regression, dtype = self.regression, self.scales.dtype
         # Of several y the search starts at a fit of the first.
-        one_of = value if is_traced(value) else np.reshape(value, (-1, np.shape(value)[-1]))[0]
+        rows = None if is_traced(value) else np.reshape(value, (-1, np.shape(value)[-1]))
+        one_of = value if rows is None else rows[0]
+        if regression.around == "fit" and rows is not None and np.any(rows != rows[:1]):
+            raise ValueError(
+                '`y` must be one vector of responses for `around="fit"`, as the expansion is that '
+                f'at its fit; got {len(rows)} different ones. Use `around="mode"`.'
+            )
         design = regression.design(one_of, dtype)
         y = jnp.asarray(value).astype(dtype)
         flat = ~np.isfinite(regression.predictor.scale)

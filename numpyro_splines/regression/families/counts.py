@@ -192,7 +192,7 @@ class Binomial(AbstractFamily):
         if self.trials is None:
             return dist.BinomialLogits(logits, 1, **parameters)
         # Known trials stay NumPy's: NumPyro compares them with a known y, which is no tracer.
-        trials = array_module(self.trials).asarray(self.trials, dtype=np.int32)
+        trials = array_module(self.trials).asarray(self.trials, dtype=jnp.result_type(int))
         return dist.BinomialLogits(logits, trials, **parameters)
 
     def log_prob(self, y: Any, eta: Any, **parameters: Any) -> Any:
@@ -319,12 +319,6 @@ class OrderedCategorical(AbstractFamily):
         y = observations(y, num_observations)
         valid = (y >= 0.0) & (y < self.num_categories) & (y == np.round(y))
         possible(y, valid, f"categories 0, ..., {self.num_categories - 1}")
-        empty = sorted(set(range(self.num_categories)) - set(y.astype(int).tolist()))
-        if empty:
-            raise ValueError(
-                f"`y` must hold each of the {self.num_categories} categories; got none of {empty}. "
-                "Number the observed categories from 0 without gaps."
-            )
         return y
 
     def start(self, y: np.ndarray) -> np.ndarray:
@@ -336,6 +330,12 @@ class OrderedCategorical(AbstractFamily):
         last = self.num_categories - 1
         if not y.size:
             return {self.site: np.arange(float(last))}
+        empty = sorted(set(range(self.num_categories)) - set(y.astype(int).tolist()))
+        if empty:  # to estimate cutpoints takes them all
+            raise ValueError(
+                f"`y` must hold each of the {self.num_categories} categories; got none of {empty}. "
+                "Number the observed categories from 0 without gaps."
+            )
         shares = np.cumsum(np.bincount(y.astype(int), minlength=last + 1) / y.size)
         return {self.site: scipy.special.logit(shares[:-1])}
 

@@ -10,7 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from numpyro_splines.regression.families.base import AbstractFamily, along_rows, observations
+from numpyro_splines.regression.families.base import (
+    AbstractFamily,
+    along_rows,
+    observations,
+    possible,
+)
 
 
 class Elementwise(AbstractFamily):
@@ -80,7 +85,9 @@ class Elementwise(AbstractFamily):
 
     def check(self, y: Any, num_observations: int) -> np.ndarray:
         """See `AbstractFamily.check`."""
-        return observations(y, num_observations)
+        y = observations(y, num_observations)
+        valid = np.broadcast_to(np.asarray(self.support(jnp.asarray(y))), y.shape)
+        return possible(y, valid, "values that its distribution allows")
 
     def start(self, y: np.ndarray) -> np.ndarray:
         """See `AbstractFamily.start`."""
