@@ -90,6 +90,9 @@ class PenalizedFit(eqx.Module):
             predictor: that of the model, where it is not the one that was fitted: the same terms
                 in other coordinates, such as `fit.adapted(predictor)`.
 
+        Returns:
+            One array for each site, of its shape.
+
         Raises:
             ValueError: if it has other terms.
         """
