@@ -9,7 +9,7 @@ import pytest
 
 import numpyro_splines as ns
 from numpyro_splines import posterior as po
-from numpyro_splines.regression import SumToZero, Treatment, penalized_fit
+from numpyro_splines.regression import Poisson, SumToZero, Treatment, penalized_fit
 
 N = 90
 RNG = np.random.default_rng(1)
@@ -149,19 +149,6 @@ def test_levels_are_labeled():
     assert names["dims"]["sex"] == ["sex.level"]
     assert list(names["coords"]["sex.level"]) == ["f"]
     assert names["dims"]["age.modes"] == ["age.mode"]
-
-
-class Poisson:
-    """What is needed of a family."""
-
-    def __init__(self):
-        self.supports = {}
-
-    def inverse_link(self, eta):
-        return jnp.exp(eta)
-
-    def distribution(self, eta):
-        return dist.Poisson(jnp.exp(eta))
 
 
 def test_responses_are_labeled():
