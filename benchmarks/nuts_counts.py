@@ -52,10 +52,7 @@ class Package:
 
     def __init__(self, x, z, y, family, *, warmup, draws):
         self.predictor, self.family, self.y = predictor(x, z), FAMILIES[family], y
-        self.sampler = self.made(MCMC, warmup, draws)
-
-    def made(self, sampler, warmup, draws):
-        return sampler(
+        self.sampler = MCMC(
             NUTS(self.model()), num_warmup=warmup, num_samples=draws, num_chains=CHAINS,
             chain_method=lambda run: lambda states: jax.lax.map(run, states), progress_bar=False,
         )  # fmt: skip

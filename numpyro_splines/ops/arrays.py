@@ -37,6 +37,21 @@ def take(values: Any, index: Any, axis: int = -1) -> Any:
     return values.at[selector].get(mode="promise_in_bounds")
 
 
+def in_float64(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A function of arrays in JAX worked out on the host: in float64, also within a trace.
+
+    Args:
+        function: compiled or not.
+        *arguments: pytrees of known arrays.
+
+    Returns:
+        What it returns, as NumPy arrays.
+    """
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        # JAX remembers an array by its identity, also what it was rounded to where x64 is off.
+        return jax.tree.map(np.asarray, function(*jax.tree.map(np.array, arguments)))
+
+
 def one_program(*static: str, **known: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function as one program, also where it is called or differentiated eagerly.
 

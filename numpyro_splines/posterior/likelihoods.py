@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from numpyro_splines.ops.arrays import in_float64
 from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.posterior.model_draws import model_draws
@@ -113,10 +114,7 @@ def _log_prob(
     family: Any, y: np.ndarray, eta: np.ndarray, parameters: dict[str, np.ndarray]
 ) -> np.ndarray:
     """Shape (draws, n), in float64: counts have large factorials."""
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        # JAX remembers an array by its identity, also what it was rounded to where x64 is off.
-        own = jax.tree.map(np.array, (family, y, eta, parameters))
-        return np.asarray(_pointwise(*own))
+    return in_float64(_pointwise, family, y, eta, parameters)
 
 
 @jax.jit

@@ -12,12 +12,9 @@ from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.posterior.predictions import at_rows
 from numpyro_splines.regression import AdditivePredictor
 from numpyro_splines.regression.checks import check_names
-from numpyro_splines.regression.evaluation import all_parameters
+from numpyro_splines.regression.evaluation import all_parameters, draws_together
 from numpyro_splines.regression.families import AbstractFamily, checked_family
 from numpyro_splines.validation import float64_array, integer_at_least
-
-# Rows times draws of eta that are held at once.
-_TOGETHER = 1 << 20
 
 
 class ModelDraws(NamedTuple):
@@ -59,7 +56,7 @@ class ModelDraws(NamedTuple):
     def pieces(self) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
         """Sites in JAX and parameters on the host, in float64, some draws after the others."""
         num = self.predictor.num_observations
-        size = max(1, _TOGETHER // max(num, 1))
+        size = draws_together(num)
         for start in range(0, self.num_draws, size):
             own = slice(start, start + size)
             sites = {name: jnp.asarray(values[own]) for name, values in self.sites.items()}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from numpyro_splines.effects import TensorEffect
+from numpyro_splines.ops.arrays import in_float64
 from numpyro_splines.posterior.model_draws import ModelDraws, model_draws
 from numpyro_splines.priors.sections import component_of
 from numpyro_splines.regression import AdditivePredictor
@@ -179,10 +180,8 @@ def _information(model: ModelDraws, means: Means) -> np.ndarray:
     y = np.zeros(predictor.num_observations) if model.y is None else model.y
     if family.canonical:
         return predictor.gram(family.cumulants(means.eta)[1])
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        # JAX remembers an array by its identity, also what it was rounded to where x64 is off.
-        own = jax.tree.map(np.array, (family, y, means.eta, means.parameters))
-        return predictor.gram(np.asarray(_weights(*own)))
+    # Of a dict: parameters that nothing was added to are a view of one.
+    return predictor.gram(in_float64(_weights, family, y, means.eta, dict(means.parameters)))
 
 
 _weights = jax.jit(information_of)

@@ -23,6 +23,11 @@ from numpyro_splines.validation import real_array
 _TOGETHER = 1 << 20
 
 
+def draws_together(num_rows: int) -> int:
+    """How many draws to evaluate at so many rows at once, so that memory stays bounded."""
+    return max(1, _TOGETHER // max(num_rows, 1))
+
+
 class Drawn(NamedTuple):
     """What has been drawn of a predictor.
 
@@ -102,7 +107,7 @@ def _in_parts(
         known = jnp.zeros(len(columns), dtype) if offset is None else jnp.asarray(offset, dtype)
         return sum(every, known)
 
-    size = max(1, _TOGETHER // max(len(columns), 1))
+    size = draws_together(len(columns))
     if math.prod(batch) <= size:
         values = some(flat)
     else:

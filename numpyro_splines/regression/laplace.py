@@ -175,20 +175,14 @@ class IntegratedLaplace(eqx.Module):
         shape = self._leading(hyperparameters, parameters)
         design, observed = self.design(y, jnp.result_type(float)), jnp.asarray(y, float)
 
+        approximation = newton.at_fit if self.around == "fit" else newton.at_mode
+
         def one(key: Array, deviations: Array, parameters: Any) -> tuple[Array, Array]:
             given = self.given(design, observed, deviations, parameters)
             noise = jax.random.normal(key, design.pilot.shape, design.pilot.dtype)
-            if self.around == "fit":
-                mode, factor, _ = newton.expansion(design, given)
-            else:
-                mode = newton.mode(design, given)
-                factor = jnp.linalg.cholesky(newton.hessian(design, given, mode))
-            u = mode + solve_triangular(factor, noise, trans=1, lower=True)
-            if self.around == "fit":
-                approximate = newton.expanded_log_posterior(design, given, u)
-            else:
-                approximate = newton.log_posterior(design, given, mode) - 0.5 * (noise**2).sum()
-            gain = newton.log_posterior(design, given, u) - approximate
+            mean, factor, peak = approximation(design, given)
+            u = mean + solve_triangular(factor, noise, trans=1, lower=True)
+            gain = newton.log_posterior(design, given, u) - (peak - 0.5 * (noise**2).sum())
             return given.means + given.deviations * u, gain
 
         run = jax.jit(
@@ -229,8 +223,7 @@ class IntegratedLaplace(eqx.Module):
             pilot, reference = np.zeros(rows.shape[1]), np.zeros(len(rows))
             score, information = pilot, rows.T @ rows
         else:
-            pilot = np.concatenate([np.ravel(fit.values[b.site]) for b in predictor.blocks])
-            pooled = self.family.pooled
+            pilot, pooled = fit.coefficients, self.family.pooled
             free = pooled.free(fit.values)
             y = np.asarray(y, np.float64)
             own = pooled.derivatives(y, predictor.offset + rows @ pilot, free)
@@ -395,8 +388,8 @@ class MarginalLaplace(dist.Distribution):
         design = regression.design(one_of, dtype)
         y = jnp.asarray(value).astype(dtype)
         flat = ~np.isfinite(regression.predictor.scale)
-        at_fit = regression.around == "fit"
-        log_marginal = newton.expanded_log_marginal if at_fit else newton.log_marginal
+        around_fit = regression.around == "fit"
+        log_marginal = newton.log_marginal_at_fit if around_fit else newton.log_marginal
 
         def one(y: Array, scales: Array, parameters: dict[str, Array]) -> Array:
             given = regression.given(design, y, scales, parameters)

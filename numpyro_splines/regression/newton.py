@@ -264,42 +264,41 @@ def log_marginal(design: Design, given: Given) -> Float[Array, ""]:
     return log_posterior(design, given, u) - 0.5 * log_determinant(hessian(design, given, u))
 
 
-class Expansion(NamedTuple):
-    """The log posterior of u with log p(y | c) expanded to second order at the pilot fit.
+class Approximation(NamedTuple):
+    """The log posterior of u as that of a Gaussian, peak - |L'(u - mean)|^2 / 2.
 
     Attributes:
-        mean: of the Gaussian that it is, shape (p,).
-        factor: Cholesky factor of its precision H, shape (p, p).
-        value: at u = 0.
+        mean: shape (p,).
+        factor: L, the Cholesky factor of the precision H, shape (p, p).
+        peak: its value at the mean.
     """
 
     mean: Array
     factor: Array
-    value: Array
+    peak: Array
 
 
-def expansion(design: Design, given: Given) -> Expansion:
-    """log p(y | c) + log p(c), expanded: no term of it is of length n."""
-    move = given.means - design.pilot
-    pulled = _dot(design.information, move)
-    right = given.deviations * (design.score - pulled)
+def at_mode(design: Design, given: Given) -> Approximation:
+    """With the value and the curvature at the mode."""
+    u = mode(design, given)
+    factor = jnp.linalg.cholesky(hessian(design, given, u))
+    return Approximation(u, factor, log_posterior(design, given, u))
+
+
+def at_fit(design: Design, given: Given) -> Approximation:
+    """With log p(y | c) expanded to second order at the pilot fit: no term of it is of length n."""
     factor = jnp.linalg.cholesky(curvature(design, given, design.information))
-    value = (design.score * move).sum() - 0.5 * (move * pulled).sum()
-    return Expansion(cho_solve((factor, True), right), factor, value)
-
-
-def expanded_log_posterior(design: Design, given: Given, u: Array) -> Float[Array, ""]:
-    """`log_posterior` by the expansion."""
+    pulled = design.score - _dot(design.information, given.means - design.pilot)
+    u = cho_solve((factor, True), given.deviations * pulled)
     move = given.means + given.deviations * u - design.pilot
     likelihood = (move * (design.score - 0.5 * _dot(design.information, move))).sum()
-    return likelihood - 0.5 * (design.proper * u**2).sum()
+    return Approximation(u, factor, likelihood - 0.5 * (design.proper * u**2).sum())
 
 
-def expanded_log_marginal(design: Design, given: Given) -> Float[Array, ""]:
-    """`log_marginal` by the expansion: exact integral, inexact integrand."""
-    own = expansion(design, given)
-    half = _dot(own.factor.T, own.mean)
-    return own.value + 0.5 * (half**2).sum() - jnp.log(jnp.diagonal(own.factor)).sum()
+def log_marginal_at_fit(design: Design, given: Given) -> Float[Array, ""]:
+    """`log_marginal` by `at_fit`: the integral is exact, the integrand is not."""
+    _, factor, peak = at_fit(design, given)
+    return peak - jnp.log(jnp.diagonal(factor)).sum()
 
 
 def _dot(left: Array, right: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import numpyro.distributions as dist
 import scipy.special
 
+from numpyro_splines.ops.arrays import in_float64
 from numpyro_splines.regression.links import AbstractChanceLink, Logit
 from numpyro_splines.validation import float64_array
 
@@ -191,17 +192,7 @@ class AbstractFamily(eqx.Module):
         Raises:
             TypeError: if the distribution has no `cdf`.
         """
-        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-            y, eta, parameters = _copied(y, eta, parameters)
-            own = self.distribution(eta, **parameters)
-            try:
-                upto = np.asarray(own.cdf(y))
-            except NotImplementedError:
-                raise TypeError(
-                    f"`family` must have a distribution function; {type(own).__name__} has no "
-                    "`cdf`. Let the function of Elementwise return a distribution with that method."
-                ) from None
-            mass = np.asarray(jnp.exp(own.log_prob(y))) if own.is_discrete else 0.0
+        upto, mass = in_float64(_cumulative, self, y, eta, parameters)
         return np.maximum(upto - mass, 0.0), upto
 
     @property
@@ -237,8 +228,7 @@ class AbstractFamily(eqx.Module):
         """
         if self.canonical:
             return float(self.log_prob(y, eta).sum())
-        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-            return float(_log_likelihood(*_copied(self, y, eta, free)))
+        return float(in_float64(_log_likelihood, self, y, eta, free))
 
     def derivatives(self, y: np.ndarray, eta: np.ndarray, free: np.ndarray) -> Derivatives:
         """`Derivatives` at eta and u, float64 on the host; compiled where not canonical.
@@ -256,8 +246,7 @@ class AbstractFamily(eqx.Module):
             none = np.zeros((0, y.size))
             value = self.log_prob(y, eta)
             return Derivatives(value, y - mean, -variance, -third, none, none, none)
-        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-            return Derivatives(*map(np.asarray, _derivatives(*_copied(self, y, eta, free))))
+        return Derivatives(*in_float64(_derivatives, self, y, eta, free))
 
     def constrained(self, free: Any) -> dict[str, Any]:
         """Parameters by site name from u; JAX.
@@ -309,9 +298,17 @@ def _elementwise(family: AbstractFamily, y: Any, free: Any) -> list[Any]:
     return functions
 
 
-def _copied(*arguments: Any) -> Any:
-    """JAX remembers an array by its identity, also what it was rounded to where x64 is off."""
-    return jax.tree.map(np.array, arguments)
+def _cumulative(family: AbstractFamily, y: Any, eta: Any, parameters: Any) -> tuple[Any, Any]:
+    """P(Y <= y) and P(Y = y) by the distribution, the latter zero where it is continuous."""
+    own = family.distribution(eta, **parameters)
+    try:
+        upto = own.cdf(y)
+    except NotImplementedError:
+        raise TypeError(
+            f"`family` must have a distribution function; {type(own).__name__} has no "
+            "`cdf`. Let the function of Elementwise return a distribution with that method."
+        ) from None
+    return upto, jnp.exp(own.log_prob(y)) if own.is_discrete else 0.0
 
 
 @jax.jit
