@@ -44,7 +44,8 @@ def affine_map(draw, monkeypatch, rtol):
         seen.append(noise.taken)
         return result
 
-    jax.eval_shape(given, jax.ShapeDtypeStruct((_AT_MOST,), float))
+    # What float means where x64 may be off: float64 would be a warning there, and float32 anyway.
+    jax.eval_shape(given, jax.ShapeDtypeStruct((_AT_MOST,), jax.numpy.result_type(float)))
     num = seen[0]
     others = np.random.default_rng(0).normal(size=(_OTHERS, num))
     rows = np.concatenate([np.zeros((1, num)), np.eye(num), others])
