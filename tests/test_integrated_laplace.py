@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -224,6 +225,42 @@ def test_around_a_fit_it_is_gaussian_regression_of_working_responses(flat, x64):
         - dist.Normal(0.0, 1 / jnp.sqrt(mu)).log_prob((y - mu) / mu).sum()
     )
     np.testing.assert_allclose(gap[0], at_fit, rtol=1e-9)
+
+
+def test_derivatives_around_a_fit(x64):
+    """First ones are stated, not traced; second ones follow. Central differences, step 1e-3."""
+    regression = IntegratedLaplace(predictor(), Poisson(), around="fit")
+    y, step = responses(Poisson()), 1e-3
+
+    @jax.jit
+    def everything(theta):
+        def log_prob(theta):
+            return MarginalLaplace(regression, jnp.exp(theta)).log_prob(y)
+
+        slope = jax.grad(log_prob)
+        return log_prob(theta), slope(theta), jax.jacfwd(slope)(theta), jax.hessian(log_prob)(theta)
+
+    for theta in (np.array([-6.0]), np.array([0.0])):
+        up, here, down = (everything(theta + move) for move in (step, 0.0, -step))
+        np.testing.assert_allclose(here[1], [(up[0] - down[0]) / (2 * step)], rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(here[2][0], (up[1] - down[1]) / (2 * step), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(here[2], here[3], rtol=1e-9)
+
+
+def test_a_fit_is_worked_out_once_for_each_y(monkeypatch):
+    fitted = []
+    monkeypatch.setattr(
+        "numpyro_splines.regression.laplace.penalized_fit",
+        lambda *own: fitted.append(own[1]) or penalized_fit(*own),
+    )
+    regression = IntegratedLaplace(predictor(), Poisson(), around="fit")
+    one, other = (responses(Poisson(), seed) for seed in (1, 2))
+    for y in (one, one.copy(), other, other.astype(float)):
+        regression.design(y, np.float32)
+    assert [y.sum() for y in fitted] == [one.sum(), other.sum()]
+    of_another_family = eqx.tree_at(lambda r: r.family, regression, Poisson(np.full(N, 2.0)))
+    of_another_family.design(other, np.float32)
+    assert len(fitted) == 3
 
 
 def test_weights_around_a_fit_and_around_the_mode_agree(x64):

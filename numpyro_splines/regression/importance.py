@@ -132,9 +132,9 @@ def resampled_chains(key: Array, draws: Mapping[str, Any], log_weights: Any) -> 
     which = np.arange(len(chains))[:, None]
     result = {}
     for name, value in draws.items():
-        array = jnp.asarray(value)
+        array = np.asarray(value)  # not JAX, which compiles a program for each shape
         flat = array.reshape(*chains.shape, *array.shape[weights.ndim :])
-        result[name] = flat[which, index].reshape(array.shape)
+        result[name] = jnp.asarray(flat[which, index].reshape(array.shape))
     return result
 
 

@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike
 
-from numpyro_splines.ops.constants import Constant
+from numpyro_splines.ops.constants import Constant, Memory
 from numpyro_splines.regression import newton
 from numpyro_splines.regression.checks import check_names
 from numpyro_splines.regression.drawing import (
@@ -89,9 +89,9 @@ class IntegratedLaplace(eqx.Module):
 
     predictor: AdditivePredictor
     family: AbstractFamily
-    rows: np.ndarray
     fit: PenalizedFit | None
     around: str = eqx.field(static=True)
+    memory: Memory = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -113,8 +113,7 @@ class IntegratedLaplace(eqx.Module):
                 "`around` must be 'mode' for a family with parameters that are estimated; got "
                 f"'fit' with {parameters}."
             )
-        self.fit, self.around = fit, around
-        self.rows = predictor.design() @ predictor.local_matrix
+        self.fit, self.around, self.memory = fit, around, Memory()
 
     def distribution(self, scales: ArrayLike | None = None, **parameters: Any) -> MarginalLaplace:
         """Draw the scales of the effects (their usual sites) and return the distribution of y.
@@ -197,12 +196,13 @@ class IntegratedLaplace(eqx.Module):
         result = {**draws, **{prefix + name: value for name, value in sites.items()}}
         return resampled_chains(key, result, log_weights) if correct and shape else result
 
-    def design(self, y: Any, dtype: Any) -> newton.Design:
+    def design(self, y: Any, dtype: Any, *, rows: bool = True) -> newton.Design:
         """What the search for the mode knows: rows, and a fit of y where y is known.
 
         Args:
             y: the observations, shape (n,).
             dtype: of the computation.
+            rows: whether to work out those, n p numbers; else there are none.
 
         Returns:
             Arrays of this dtype.
@@ -210,37 +210,44 @@ class IntegratedLaplace(eqx.Module):
         Raises:
             ValueError: if a known y is impossible under the family.
         """
-        predictor, rows = self.predictor, self.rows
+        predictor = self.predictor
         proper = np.ones(predictor.num_coefficients)
         proper[: predictor.num_fixed] = np.isfinite(predictor.scale)
-        fit = None if is_traced(y) else self._fitted(y)
-        if fit is None and self.around == "fit":
+        known = None
+        if not is_traced(y):
+            checked = self.family.check(y, predictor.num_observations)
+            owners = predictor, self.family, self.fit
+            known = self.memory.of(owners, checked, lambda: self._expansion(checked))
+        if known is None and self.around == "fit":
             raise ValueError(
                 '`y` must be known, and have a penalized fit, for `around="fit"`. Pass y to the '
                 'model as it is, without `jit_model_args`; or take `around="mode"`.'
             )
-        if fit is None:
-            pilot, reference = np.zeros(rows.shape[1]), np.zeros(len(rows))
-            score, information = pilot, rows.T @ rows
-        else:
-            pilot, pooled = fit.coefficients, self.family.pooled
-            free = pooled.free(fit.values)
-            y = np.asarray(y, np.float64)
-            own = pooled.derivatives(y, predictor.offset + rows @ pilot, free)
-            reference, score = own.value, rows.T @ own.first
-            information = predictor.gram(np.maximum(-own.second, 0.0))
-        parts = (rows, proper, reference, pilot, score, information)
+        if known is None:
+            zero = np.zeros(predictor.num_coefficients)
+            ones = np.ones(predictor.num_observations)
+            known = np.zeros_like(ones), zero, zero, predictor.gram(ones)
+        own = predictor.sparse.dense(dtype) if rows else np.zeros((0, proper.size))
+        parts = (own, proper, *known)
         return newton.Design(self.family, *(jnp.asarray(part, dtype) for part in parts))
 
-    def _fitted(self, y: Any) -> PenalizedFit | None:
-        """A fit of y; None where there is none, as where all responses are the same."""
-        y = self.family.check(y, self.predictor.num_observations)
-        if self.fit is not None:
-            return self.fit
-        try:
-            return penalized_fit(self.predictor, y, self.family.pooled)
-        except (ValueError, FloatingPointError):
-            return None
+    def _expansion(self, y: np.ndarray) -> tuple[np.ndarray, ...] | None:
+        """log p(y | eta) of each, c, and its derivatives in c, at a fit of y.
+
+        None where there is none, as where all responses are the same.
+        """
+        family, fit = self.family.pooled, self.fit
+        if fit is None:
+            try:
+                fit = penalized_fit(self.predictor, y, family)
+            except (ValueError, FloatingPointError):
+                return None
+        design, local = self.predictor.design(), self.predictor.local_matrix
+        eta = self.predictor.offset + design @ (local @ fit.coefficients)
+        own = family.derivatives(y, eta, family.free(fit.values))
+        score = local.T @ (design.T @ own.first)
+        information = self.predictor.gram(np.maximum(-own.second, 0.0))
+        return own.value, fit.coefficients, score, information
 
     def given(
         self, design: newton.Design, y: Array, deviations: Array, parameters: dict[str, Any]
@@ -256,7 +263,7 @@ class IntegratedLaplace(eqx.Module):
         Returns:
             Arrays of the dtype of the design.
         """
-        predictor, dtype = self.predictor, design.rows.dtype
+        predictor, dtype = self.predictor, design.pilot.dtype
         flat = ~np.isfinite(predictor.scale)
         fixed = jnp.asarray(np.where(flat, 1.0, predictor.scale), dtype)
         # Flat coefficients in units of what the data know of them.
@@ -385,10 +392,10 @@ class MarginalLaplace(dist.Distribution):
                 '`y` must be one vector of responses for `around="fit"`, as the expansion is that '
                 f'at its fit; got {len(rows)} different ones. Use `around="mode"`.'
             )
-        design = regression.design(one_of, dtype)
+        around_fit = regression.around == "fit"
+        design = regression.design(one_of, dtype, rows=not around_fit)
         y = jnp.asarray(value).astype(dtype)
         flat = ~np.isfinite(regression.predictor.scale)
-        around_fit = regression.around == "fit"
         log_marginal = newton.log_marginal_at_fit if around_fit else newton.log_marginal
 
         def one(y: Array, scales: Array, parameters: dict[str, Array]) -> Array:

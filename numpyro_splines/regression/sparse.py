@@ -55,6 +55,14 @@ class SparseDesign(eqx.Module):
         shape = (n, self.matrix.shape[0])
         return scipy.sparse.csr_array((value.ravel(), self.index.ravel(), pointer), shape=shape)
 
+    def dense(self, dtype: Any) -> np.ndarray:
+        """Phi itself, shape (n, p), without one of another dtype on the way."""
+        rows, n = self.rows(), len(self.index)
+        result = np.empty((n, self.matrix.shape[1]), dtype)
+        for start in range(0, n, _ROWS):
+            result[start : start + _ROWS] = rows[start : start + _ROWS] @ self.matrix
+        return result
+
     def gram(self, weights: np.ndarray) -> np.ndarray:
         """Phi' diag(weights) Phi in one pass over the data, shape (p, p).
 
