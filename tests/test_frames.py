@@ -259,3 +259,36 @@ def test_bad_input_is_refused_clearly(name):
     call, error, match = REFUSED[name]
     with pytest.raises(error, match=match):
         call()
+
+
+def test_series_of_other_rows_are_refused():
+    """pandas goes by labels, the package by position: what differs in either is refused."""
+    frame = pd.DataFrame({"x": np.linspace(0.0, 1.0, 30), "v": np.ones(30)}, index=range(100, 130))
+    y = pd.Series(np.arange(30.0) % 4, frame.index)
+    f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]))
+    eta = ns.AdditivePredictor.from_frame(frame, (f, "x"), intercept=dist.Normal())
+    order = r"`y` .* the same labels in another order: 129 in place of 100 at position 0"
+    family = ns.regression.Poisson()
+    fit = ns.regression.penalized_fit(eta, y, family)
+    for own in (y.to_numpy(), y):
+        np.testing.assert_array_equal(
+            ns.regression.penalized_fit(eta, own, family).coefficients, fit.coefficients
+        )
+    with pytest.raises(ValueError, match=order):
+        ns.regression.penalized_fit(eta, y[::-1], family)
+    with pytest.raises(ValueError, match=order):
+        ns.regression.IntegratedGaussian(eta).statistics(y[::-1])
+    laplace = ns.regression.MarginalLaplace(ns.regression.IntegratedLaplace(eta, family), [1.0])
+    with pytest.raises(ValueError, match=order):
+        laplace.log_prob(y[::-1])
+    with pytest.raises(ValueError, match=order):
+        ns.posterior.residuals(eta, fit.draw(jax.random.key(0), (1, 2)), family, y[::-1])
+    with pytest.raises(ValueError, match=r"`y` .* other labels: 0 in place of 100 at position 0"):
+        ns.regression.penalized_fit(eta, y.reset_index(drop=True), family)
+    with pytest.raises(ValueError, match=r"`offset` must be in the rows .* pass offset.to_numpy"):
+        ns.AdditivePredictor((f, frame["x"]), intercept=None, offset=frame["v"][::-1])
+    linear = ns.AdditivePredictor.from_frame(
+        frame, intercept=dist.Normal(), linear={"x": dist.Normal()}
+    )
+    with pytest.raises(ValueError, match=order):
+        ns.regression.penalized_fit(linear, y[::-1], family)

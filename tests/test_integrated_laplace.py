@@ -302,6 +302,24 @@ def test_what_an_expansion_needs_is_asked_for():
         jax.jit(MarginalLaplace(regression, [1.0]).log_prob)(np.ones(N))
 
 
+def test_a_fit_of_another_response_is_refused_where_all_is_expanded_there():
+    one, other = (responses(Poisson(), seed) for seed in (1, 2))
+    fit = penalized_fit(predictor(), one, Poisson())
+    regression = IntegratedLaplace(predictor(), Poisson(), fit=fit, around="fit")
+    regression.design(one.astype(np.float32), np.float32)
+    with pytest.raises(ValueError, match=r"`fit` must be one of this y for `around=\"fit\"`"):
+        regression.design(other, np.float32)
+    IntegratedLaplace(predictor(), Poisson(), fit=fit).design(other, np.float32)
+
+
+def test_draws_without_a_scale_are_one_or_refused():
+    eta = ns.AdditivePredictor(intercept=dist.Normal(), linear={"b": (X, dist.Normal())})
+    regression, y = IntegratedLaplace(eta, Poisson()), responses(Poisson())
+    assert regression.draw(jax.random.key(0), {}, y)["b"].shape == ()
+    with pytest.raises(ValueError, match=r"`draws` must be empty .* which axes of 'other'"):
+        regression.draw(jax.random.key(0), {"other": np.zeros((2, 5))}, y)
+
+
 def test_the_shape_of_weights():
     u = (np.arange(10_000) + 0.5) / 10_000
     for shape in (0.2, 0.5, 0.9):

@@ -111,6 +111,7 @@ def model_draws(
     """
     family = checked_family(family)
     predictor, named, index = at_rows(predictor, draws, rows, dim)
+    predictor.rows.check(y)
     if rows is None and hasattr(y, "iloc"):
         index = y.index
     chains, each = (named.sizes[name] for name in SAMPLE)

@@ -33,6 +33,39 @@ def hyperparameter_draws(
     return {name: jnp.asarray(own[name]) for name in names}
 
 
+def leading_axes(
+    predictor: AdditivePredictor,
+    hyperparameters: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    events: Mapping[str, tuple[int, ...]],
+    draws: Mapping[str, Any],
+) -> tuple[int, ...]:
+    """Leading axes of draws, by those of a scale or a parameter; without any, one draw.
+
+    Args:
+        predictor: the predictor.
+        hyperparameters: as `hyperparameter_draws` returns them.
+        parameters: of the family.
+        events: shape of one value of each of its parameters.
+        draws: all that was given, for the message.
+
+    Raises:
+        ValueError: if there are draws of neither, but of something else.
+    """
+    for name in predictor.scale_sites:
+        if name in hyperparameters:
+            return hyperparameters[name].shape
+    for name, value in parameters.items():
+        return value.shape[: value.ndim - len(events[name])]
+    if deep := [name for name, value in draws.items() if np.ndim(value)]:
+        raise ValueError(
+            "`draws` must be empty where no scale and no parameter is drawn, as here: nothing says "
+            f"which axes of {deep[0]!r} are those of the draws. For many draws given fixed scales, "
+            "take `penalized_fit(...).draw(key, shape)`."
+        )
+    return ()
+
+
 def draw_sites(
     predictor: AdditivePredictor,
     key: Array,

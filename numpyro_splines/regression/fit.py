@@ -32,6 +32,10 @@ from numpyro_splines.regression.likelihoods import (
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.regression.theta import Theta
 
+# Squared posterior standard deviations from the mode that a fit may be; one of other responses is
+# as many away as it has degrees of freedom, and rounding of y in float32 less than 1e-6.
+_OF_THIS_RESPONSE = 0.01
+
 AnyEffect = TypeVar("AnyEffect", bound=AbstractEffect)
 
 
@@ -298,7 +302,8 @@ def penalized_fit(
 
     Raises:
         TypeError: if `predictor` or `family` is of the wrong kind.
-        ValueError: if y is impossible under the family, or flat coefficients are not identified.
+        ValueError: if y is impossible under the family or a pandas Series of other rows, or flat
+            coefficients are not identified.
 
     Example:
         >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
@@ -322,6 +327,7 @@ def penalized_fit(
             "family, or sample the model."
         )
     check_names(predictor.blocks, family)
+    predictor.rows.check(y)
     y = family.check(y, predictor.num_observations)
     if isinstance(family, Gaussian):
         likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)
@@ -393,6 +399,32 @@ def check_same_terms(fit: PenalizedFit, predictor: AdditivePredictor, name: str)
         raise ValueError(
             f"`{name}` must be the predictor that was fitted, or one with the same terms; got the "
             f"terms {terms}, of other sites, sizes, bases or priors."
+        )
+
+
+def check_response(fit: PenalizedFit, score: np.ndarray) -> None:
+    """Refuse a fit of another y than the one that the log likelihood is expanded for.
+
+    Args:
+        fit: the fit.
+        score: derivative of log p(y | c) in c at the fit, shape (p,).
+
+    Raises:
+        ValueError: if the fit is not where its log posterior of c is largest for this y.
+    """
+    predictor = fit.predictor
+    spreads = [fit._hyperparameters(effect) for effect in predictor.effects]
+    sizes = [b.stop - b.start for b in predictor.random_blocks()]
+    deviations = np.repeat(np.asarray(predictor.deviations(spreads), np.float64), sizes)
+    means = np.concatenate([predictor.location, np.zeros(deviations.size)])
+    deviations = np.concatenate([predictor.scale, deviations])
+    gradient = score - (fit.coefficients - means) / deviations**2
+    # Newton's decrement: squared posterior standard deviations from here to the mode.
+    if not gradient @ fit.covariance @ gradient < _OF_THIS_RESPONSE:
+        raise ValueError(
+            '`fit` must be one of this y for `around="fit"`, as the log likelihood is expanded '
+            "there; it is not where the posterior given y is largest. Leave `fit` out, or make it "
+            "of this y."
         )
 
 

@@ -117,9 +117,11 @@ class IntegratedGaussian(eqx.Module):
 
         Raises:
             TypeError: if y does not hold real numbers, or is a masked array.
-            ValueError: if y does not hold n observations, or not finite ones.
+            ValueError: if y does not hold n observations, or not finite ones, or is a pandas Series
+                of other rows.
         """
         n = self.predictor.num_observations
+        self.predictor.rows.check(y)
         if isinstance(y, np.ma.MaskedArray):
             raise TypeError(
                 "`y` must be an array without a mask: its rows are those of the predictor. Make "

@@ -21,10 +21,16 @@ from numpyro_splines.regression.drawing import (
     draw_linear_predictor,
     draw_sites,
     hyperparameter_draws,
+    leading_axes,
     per_coefficient,
 )
 from numpyro_splines.regression.families import AbstractFamily, checked_family
-from numpyro_splines.regression.fit import PenalizedFit, check_fit, penalized_fit
+from numpyro_splines.regression.fit import (
+    PenalizedFit,
+    check_fit,
+    check_response,
+    penalized_fit,
+)
 from numpyro_splines.regression.importance import report_weights, resampled_chains
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.validation import float_input, is_traced
@@ -59,6 +65,9 @@ class IntegratedLaplace(eqx.Module):
     Of many observations `around="fit"` does without the search: log p(y | c) is expanded once, at
     the fit, to second order, so that an evaluation costs O(p^3) whatever n is. `draw` corrects
     that error too, the one in the scales with it.
+
+    In float32 the density is NaN, which samplers refuse, where the standard deviation of an
+    observation is below some 1e-6 of eta: rounding of eta itself is as large. Take float64 there.
 
     Args:
         predictor: the additive predictor at the n inputs.
@@ -159,6 +168,7 @@ class IntegratedLaplace(eqx.Module):
 
         Raises:
             KeyError: if the draws of a scale or a parameter are missing.
+            ValueError: if there are draws of neither, but of something else.
 
         Warns:
             UserWarning: if the Pareto shape of the weights, of 25 draws or more, is above 0.7:
@@ -171,7 +181,8 @@ class IntegratedLaplace(eqx.Module):
                 f"`draws` must hold {names}; {missing} are missing among {sorted(draws)}."
             )
         parameters = self.family.drawn_parameters(draws, prefix)
-        shape = self._leading(hyperparameters, parameters)
+        events = self.family.parameter_shapes(self.predictor.num_observations)
+        shape = leading_axes(self.predictor, hyperparameters, parameters, events, draws)
         design, observed = self.design(y, jnp.result_type(float)), jnp.asarray(y, float)
 
         approximation = newton.at_fit if self.around == "fit" else newton.at_mode
@@ -208,13 +219,15 @@ class IntegratedLaplace(eqx.Module):
             Arrays of this dtype.
 
         Raises:
-            ValueError: if a known y is impossible under the family.
+            ValueError: if a known y is impossible under the family, or a pandas Series of other
+                rows, or the fit one of another y and all is expanded there.
         """
         predictor = self.predictor
         proper = np.ones(predictor.num_coefficients)
         proper[: predictor.num_fixed] = np.isfinite(predictor.scale)
         known = None
         if not is_traced(y):
+            predictor.rows.check(y)
             checked = self.family.check(y, predictor.num_observations)
             owners = predictor, self.family, self.fit
             known = self.memory.of(owners, checked, lambda: self._expansion(checked))
@@ -246,6 +259,8 @@ class IntegratedLaplace(eqx.Module):
         eta = self.predictor.offset + design @ (local @ fit.coefficients)
         own = family.derivatives(y, eta, family.free(fit.values))
         score = local.T @ (design.T @ own.first)
+        if self.fit is not None and self.around == "fit":
+            check_response(self.fit, score)
         information = self.predictor.gram(np.maximum(-own.second, 0.0))
         return own.value, fit.coefficients, score, information
 
@@ -279,18 +294,6 @@ class IntegratedLaplace(eqx.Module):
             y.astype(dtype),
             {name: jnp.asarray(value, dtype) for name, value in parameters.items()},
         )
-
-    def _leading(
-        self, hyperparameters: dict[str, Array], parameters: dict[str, Array]
-    ) -> tuple[int, ...]:
-        """Leading axes of draws."""
-        for name in self.predictor.scale_sites:
-            if name in hyperparameters:
-                return hyperparameters[name].shape
-        for name, own in self.family.parameter_shapes(self.predictor.num_observations).items():
-            value = parameters[name]
-            return value.shape[: value.ndim - len(own)]
-        return ()
 
 
 class MarginalLaplace(dist.Distribution):
@@ -384,6 +387,7 @@ class MarginalLaplace(dist.Distribution):
         """Logarithm of the approximate density."""
         del intermediates
         regression, dtype = self.regression, self.scales.dtype
+        regression.predictor.rows.check(value)
         # Of several y the search starts at a fit of the first.
         rows = None if is_traced(value) else np.reshape(value, (-1, np.shape(value)[-1]))
         one_of = value if rows is None else rows[0]

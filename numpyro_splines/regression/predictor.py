@@ -41,7 +41,7 @@ from numpyro_splines.regression.layout import (
     weights_of,
 )
 from numpyro_splines.regression.new_rows import data_by_name, data_of_frame, new_columns
-from numpyro_splines.regression.rows import Rows, rows_of
+from numpyro_splines.regression.rows import Rows, labels_of, rows_of
 from numpyro_splines.regression.sparse import SparseDesign
 from numpyro_splines.validation import float_input
 
@@ -58,6 +58,9 @@ class AdditivePredictor(eqx.Module):
     (coefficients integrated out) and `penalized_fit` (point estimates); `at` has the same terms at
     new rows, and `linear_predictor`, `partial`, `response` and `predict` evaluate draws. From the
     columns of a data frame: `from_frame`.
+
+    Rows go by position. Where inputs are pandas objects, their index and that of a y which is one
+    have to be the same, labels and order; NumPy arrays have none.
 
     A known `mean` of an effect's prior is a part of the offset; a `linear_scale` is a scale.
 
@@ -82,7 +85,7 @@ class AdditivePredictor(eqx.Module):
         TypeError: if x is traced, an effect's prior is not Gaussian given its scale, or the prior
             of a fixed coefficient is neither `Normal` nor `ImproperUniform`.
         ValueError: if numbers of observations differ, names repeat, f is not defined at an x, or
-            two effects hold the same curve of the same input.
+            two effects hold the same curve of the same input, or indexes of pandas objects differ.
 
     Example:
         >>> import numpy as np, numpyro.distributions as dist, numpyro_splines as ns
@@ -183,7 +186,8 @@ class AdditivePredictor(eqx.Module):
         made = cls(
             *new.smooths, intercept=intercept, linear=new.linear, by=new.by, offset=new.offset
         )
-        return eqx.tree_at(lambda p: p.rows, made, replace(made.rows, sources=new.sources))
+        rows = replace(made.rows, sources=new.sources, labels=labels_of([("frame", frame)]))
+        return eqx.tree_at(lambda p: p.rows, made, rows)
 
     def at(
         self, rows: Any, *, by: Mapping[str, Any] | None = None, offset: Any = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -22,6 +22,65 @@ from numpyro_splines.regression.local import LocalRows, known_inputs, local_rows
 from numpyro_splines.regression.sparse import SparseDesign, sparse_design
 
 
+class RowLabels:
+    """The index of the pandas objects that rows are from; no part of what the rows are.
+
+    Args:
+        index: a pandas Index.
+    """
+
+    def __init__(self, index: Any):
+        self.index = index
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RowLabels)
+
+    def check(self, value: Any, name: str) -> None:
+        """Refuse a pandas object of other rows, or of the same in another order.
+
+        Args:
+            value: anything; what has no index goes by position.
+            name: of the argument, for the message.
+
+        Raises:
+            ValueError: if it has an index of the same length that is not this one.
+        """
+        if not hasattr(value, "iloc") or len(value) != len(self.index):
+            return
+        own = value.index
+        if own.equals(self.index):
+            return
+        same = own.isin(self.index).all() and self.index.isin(own).all()
+        what = "the same labels in another order" if same else "other labels"
+        first = int(np.flatnonzero(np.asarray(own != self.index))[0])
+        raise ValueError(
+            f"`{name}` must be in the rows of the predictor; its index holds {what}: "
+            f"{own[first]!r} in place of {self.index[first]!r} at position {first}. Take it from "
+            f"the same data frame, or reorder it; to go by position pass {name}.to_numpy()."
+        )
+
+
+def labels_of(named: Iterable[tuple[str, Any]]) -> RowLabels | None:
+    """The index that all pandas objects among named values have; None if there is none.
+
+    Args:
+        named: names of arguments, and anything.
+
+    Raises:
+        ValueError: if they have different ones.
+    """
+    result = None
+    for name, value in named:
+        if result is not None:
+            result.check(value, name)
+        elif hasattr(value, "iloc"):
+            result = RowLabels(value.index)
+    return result
+
+
 class Rows(eqx.Module):
     """The data of a predictor.
 
@@ -34,6 +93,7 @@ class Rows(eqx.Module):
         known: the offset and the known curves that effects vary about, shape (n,).
         sparse: the design.
         sources: the columns of a frame that all of it is from; None where it is not.
+        labels: the index of inputs that are pandas objects; None where none are.
     """
 
     inputs: tuple[tuple[np.ndarray, ...], ...]
@@ -44,6 +104,19 @@ class Rows(eqx.Module):
     known: np.ndarray
     sparse: SparseDesign
     sources: Sources | None = eqx.field(static=True, default=None)
+    labels: RowLabels | None = eqx.field(static=True, default=None, repr=False)
+
+    def check(self, y: Any) -> None:
+        """Refuse responses that are a pandas Series of other rows.
+
+        Args:
+            y: anything array-like.
+
+        Raises:
+            ValueError: if its index is not that of the inputs.
+        """
+        if self.labels is not None:
+            self.labels.check(y, "y")
 
 
 def rows_of(
@@ -69,6 +142,8 @@ def rows_of(
         sources: columns of a frame.
         defined: whether to refuse rows where an effect is not defined, rather than have NaN there.
     """
+    raw = [(e.name, x) for e, own in zip(effects, values, strict=True) for x in own]
+    labels = labels_of([*raw, *by.items(), ("offset", offset)])
     inputs = tuple(known_inputs(e, own) for e, own in zip(effects, values, strict=True))
     n = num_observations_of([x for own in inputs for x in own], dict(columns))
     factors = multipliers(effects, by, n)
@@ -87,7 +162,7 @@ def rows_of(
             known = known + (curve if factors[j] is None else curve * factors[j])
     points = tuple(effect.at(*own) for effect, own in zip(effects, inputs, strict=True))
     sparse = sparse_design(every, blocks)
-    return Rows(inputs, factors, given, points, every, known, sparse, sources)
+    return Rows(inputs, factors, given, points, every, known, sparse, sources, labels)
 
 
 def _matrix(
