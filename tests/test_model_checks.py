@@ -1,5 +1,6 @@
 """Is the model good: residuals, basis sizes, the summary of terms and leave-one-out."""
 
+import sys
 from functools import cache
 
 import arviz as az
@@ -371,6 +372,26 @@ def test_basis_sizes_of_effects_of_several_inputs_groups_and_multiples():
     assert min(p["nothing"]) > 0.05
     assert p["f"]["f"] < 0.01
     assert p["g"]["g"] < 0.01 < p["g"]["f"]
+
+
+def test_of_many_observations_a_part_is_looked_at(monkeypatch):
+    """The same as at the rows of that part alone, with the exposures and multipliers there."""
+    monkeypatch.setattr(sys.modules["numpyro_splines.posterior.basis_size"], "_ROWS", 100)
+    rng = np.random.default_rng(0)
+    exposure, factor = rng.uniform(0.5, 2.0, (2, 300))
+    f = ns.SplineEffect("f", ns.BSplineBasis([0.0, 0.5, 1.0]), measure=X)
+    eta = ns.AdditivePredictor((f, X), intercept=NORMAL, by={"f": factor})
+    y = rng.poisson(2.0 * exposure).astype(float)
+    draws = gaussian_draws(penalized_fit(eta, y, Poisson(exposure)), num=20)
+    own = po.basis_size(eta, draws, Poisson(exposure), y)
+    rows = np.sort(np.random.default_rng(0).choice(300, 100, replace=False))
+    part, family = eta.at({"f": X[rows]}, by={"f": factor[rows]}), Poisson(exposure[rows])
+    expected = po.basis_size(part, draws, family, y[rows])
+    columns = ["coefficients", "neighbors", "p_value"]
+    assert own[columns].equals(expected[columns])
+    np.testing.assert_allclose(own["index"], expected["index"], rtol=1e-5)
+    # Degrees of freedom are those of all observations.
+    assert own["edf"]["f"] > expected["edf"]["f"]
 
 
 def test_checks_of_frames_with_labels_and_groups():

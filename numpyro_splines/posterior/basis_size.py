@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +18,17 @@ from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.posterior.model_draws import ModelDraws, model_draws
 from numpyro_splines.posterior.residuals import normal_scores
 from numpyro_splines.posterior.summary import Means, coefficient_freedom
-from numpyro_splines.regression import AdditivePredictor
+from numpyro_splines.regression import AdditivePredictor, Distributional, Elementwise
 from numpyro_splines.regression.evaluation import response_draws
+from numpyro_splines.regression.families import AbstractFamily
 from numpyro_splines.regression.layout import terms_of
 
 # Neighbors of an observation span at most this share of what one coefficient stands for.
 _SPAN = 0.1
 _MOST = 20
+
+# Of more observations a random part is looked at: as many residuals tell a pattern from noise.
+_ROWS = 10_000
 
 # Inputs are moved by this share of their standard deviation, so that no two are the same.
 _JITTER = 1e-6
@@ -58,6 +63,9 @@ def basis_size(
     Neighbors are the nearest observations in the inputs of the effect, in units of their standard
     deviations, among those of the same levels where it has groups; so many (1 to 20) that they span
     a tenth of what one coefficient stands for. Where the effect is multiplied, `by=`, r is too.
+
+    Of more than 10 000 observations a random part of this size is looked at, always the same one
+    (but of an `Elementwise` family, whose function may know of all rows).
 
     Args:
         predictor: the predictor.
@@ -99,14 +107,17 @@ def basis_size(
     model = model_draws(
         predictor, draws, family, y, None, parameters, num_draws=num_draws, dim="obs", prefix=prefix
     )
+    chosen = _looked_at(model)
     pairs, columns = {}, {}
     every = terms_of(predictor.effects, predictor.owned)
     for position, effect in enumerate(predictor.effects):
-        num = _num_neighbors(predictor.num_observations, every[effect.name].size)
-        own = neighbors(effect, predictor.inputs[position], num)
+        num = _num_neighbors(len(chosen), every[effect.name].size)
+        inputs = tuple(x[chosen] for x in predictor.inputs[position])
+        own = neighbors(effect, inputs, num)
         if own is not None:
             pairs[position], columns[position] = own, (every[effect.name], num)
-    found, means = _indices(model, pairs, jax.random.key(0) if key is None else key)
+    key = jax.random.key(0) if key is None else key
+    found, means = _indices(model, pairs, chosen, key)
     freedom = coefficient_freedom(model, means)
     rows = {}
     for position, (own, num) in columns.items():
@@ -120,6 +131,24 @@ def basis_size(
         }
     names = ["coefficients", "edf", "neighbors", "index", "p_value"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=names)
+
+
+def _looked_at(model: ModelDraws) -> np.ndarray:
+    """Which observations are looked at, increasing."""
+    num = model.predictor.num_observations
+    if num <= _ROWS or isinstance(model.family.pooled, Elementwise):
+        return np.arange(num)
+    return np.sort(np.random.default_rng(0).choice(num, _ROWS, replace=False))
+
+
+def _family_at(family: AbstractFamily, chosen: np.ndarray, num: int) -> AbstractFamily:
+    """With what the family knows of each of `num` observations at some of them."""
+    if num == len(chosen):
+        return family
+    if isinstance(family, Distributional):
+        own = _family_at(family.family, chosen, num)
+        return eqx.tree_at(lambda f: f.family, family, own)
+    return jax.tree.map(lambda v: v[chosen] if np.shape(v) == (num,) else v, family)
 
 
 def _num_neighbors(num_observations: int, num_coefficients: int) -> int:
@@ -169,24 +198,29 @@ def _levels(effect: AbstractEffect) -> list[bool]:
 
 
 def _indices(
-    model: ModelDraws, pairs: dict[int, scipy.sparse.csr_array], key: Array
+    model: ModelDraws, pairs: dict[int, scipy.sparse.csr_array], chosen: np.ndarray, key: Array
 ) -> tuple[dict[int, tuple[np.ndarray, np.ndarray]], Means]:
     """Of each effect the index of the responses and of replicates, by draw; posterior means."""
     means = Means()
     found: dict[int, list[list[np.ndarray]]] = {position: [[], []] for position in pairs}
+    num = model.predictor.num_observations
+    family, responses = _family_at(model.family, chosen, num), model.responses[chosen]
+    by_row = {name for name, shape in model.parameter_shapes.items() if shape == (num,)}
     for eta, parameters in model.linear_predictors():
         means = means.plus(eta, parameters, model.num_draws)
         key, own = jax.random.split(key)
-        below, upto = model.family.cumulative(model.responses, eta, **parameters)
+        eta = eta[:, chosen]
+        parameters = {k: v[:, chosen] if k in by_row else v for k, v in parameters.items()}
+        below, upto = family.cumulative(responses, eta, **parameters)
         if np.array_equal(below, upto):
             # Quantile residuals of continuous responses are standard normal, whatever the family.
             replicated = np.asarray(jax.random.normal(own, eta.shape), np.float64)
         else:
-            replicated = _replicated(own, model, eta, parameters)
+            replicated = _replicated(own, family, eta, parameters)
         for which, values in enumerate((normal_scores(below, upto), replicated)):
             for position, near in pairs.items():
                 factor = model.predictor.rows.multipliers[position]
-                index = _index(near, values if factor is None else values * factor)
+                index = _index(near, values if factor is None else values * factor[chosen])
                 found[position][which].append(index)
     joined = {
         position: (np.concatenate(one), np.concatenate(other))
@@ -196,12 +230,12 @@ def _indices(
 
 
 def _replicated(
-    key: Array, model: ModelDraws, eta: np.ndarray, parameters: dict[str, np.ndarray]
+    key: Array, family: AbstractFamily, eta: np.ndarray, parameters: dict[str, np.ndarray]
 ) -> np.ndarray:
     """Scores of responses that are drawn from the model, shape (draws, n)."""
     drawn = {name: jnp.asarray(values) for name, values in parameters.items()}
-    y = np.asarray(response_draws(key, model.family, jnp.asarray(eta), drawn), np.float64)
-    return normal_scores(*model.family.cumulative(y, eta, **parameters))
+    y = np.asarray(response_draws(key, family, jnp.asarray(eta), drawn), np.float64)
+    return normal_scores(*family.cumulative(y, eta, **parameters))
 
 
 def _index(pairs: scipy.sparse.csr_array, values: np.ndarray) -> np.ndarray:
