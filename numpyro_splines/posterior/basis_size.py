@@ -24,7 +24,7 @@ from numpyro_splines.regression.families import AbstractFamily
 from numpyro_splines.regression.layout import terms_of
 
 # Neighbors of an observation span at most this share of what one coefficient stands for.
-_SPAN = 0.1
+_SPAN = 0.3
 _MOST = 20
 
 # Of more observations a random part is looked at: as many residuals tell a pattern from noise.
@@ -62,7 +62,7 @@ def basis_size(
 
     Neighbors are the nearest observations in the inputs of the effect, in units of their standard
     deviations, among those of the same levels where it has groups; so many (1 to 20) that they span
-    a tenth of what one coefficient stands for. Where the effect is multiplied, `by=`, r is too.
+    three tenths of what one coefficient stands for. Where the effect is multiplied, `by=`, so is r.
 
     Of more than 10 000 observations a random part of this size is looked at, always the same one
     (but of an `Elementwise` family, whose function may know of all rows).
