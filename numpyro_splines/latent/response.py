@@ -1,4 +1,4 @@
-"""Responses to latent inputs: sampled with them, or with them integrated out; draws afterwards."""
+"""Responses with their latent inputs integrated out, and draws of the inputs afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNRESOLVED = 0.6
 class IntegratedResponse(AbstractWithFunction):
     """p(y_i | what is known of x_i) = int p(y_i | x_i) p(x_i | what is known of x_i) dx_i.
 
-    Made by `response`. Its draws are of x, then of y given x.
+    What `integrate` of an input returns. Its draws are of x, then of y given x.
 
     Args:
         inputs: the latent input.
@@ -40,11 +40,12 @@ class IntegratedResponse(AbstractWithFunction):
 
     Example:
         >>> import numpyro.distributions as dist, numpyro_splines as ns
-        >>> quadrature = ns.latent.Quadrature()
-        >>> x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
-        >>> y_given = IntegratedResponse(x, lambda x: dist.Normal(3.0 * x, 1.0))
+        >>> data = ns.latent.Berkson([1.0, 2.0], 0.5)
+        >>> y_given = data.integrate("x", response=lambda x: dist.Normal(3.0 * x, 1.0))
         >>> print(y_given.log_prob(jnp.array([4.0, 5.0])).round(3))
         [-1.662 -1.662]
+        >>> print(dist.Normal(3.0, 3.25**0.5).log_prob(4.0).round(3))  # Normal(3 w, 1 + 9 / 4)
+        -1.662
     """
 
     function_fields = ("inputs", "function", "own_support")
@@ -54,7 +55,7 @@ class IntegratedResponse(AbstractWithFunction):
         one = function(inputs.at_nodes(np.zeros(1, int))[0])
         if not isinstance(one, dist.Distribution) or one.batch_shape != (1, inputs.num_rows):
             raise ValueError(
-                "`function` must turn x of shape (nodes, n) into a distribution with batch shape "
+                "`response` must turn x of shape (nodes, n) into a distribution with batch shape "
                 f"(nodes, n), here (1, {inputs.num_rows}); got "
                 f"{getattr(one, 'batch_shape', one)!r}. Several responses of a row make one "
                 "distribution with .to_event."
@@ -84,7 +85,7 @@ class IntegratedResponse(AbstractWithFunction):
 
     def _check_resolved(self, value: Array, result: Array) -> None:
         """Warn if y given x is narrower than the spacing of the nodes, where all is concrete."""
-        if is_traced(result) or is_traced(value):
+        if self.inputs.exact or is_traced(result) or is_traced(value):
             return
         x, log_mass = self.inputs.at_nodes(np.arange(self.inputs.num_nodes))
         joint = log_mass + jnp.asarray(self.function(x).log_prob(value))
@@ -139,57 +140,8 @@ class IntegratedResponse(AbstractWithFunction):
 
         key, first = jax.random.split(key)
         (x, _), _ = jax.lax.scan(step, propose(first), jax.random.split(key, _STEPS))
-        return x[0], jnp.exp(cells[0].max(axis=0))
-
-
-def response(x: Any, function: Callable[[Array], dist.Distribution]) -> dist.Distribution:
-    r"""The distribution of y given a latent input, however the input is treated.
-
-    For an array it is `function(x)`. For an input with `quadrature=` it is
-    int p(y_i | x_i) p(x_i | what is known of x_i) dx_i for each row, so that a model reads the same
-    with its inputs sampled or integrated out:
-
-        x = ns.latent.measured("x", w, 0.3, dist.Normal(mean, sd), quadrature=quadrature)
-        y_given = ns.latent.response(x, lambda x: dist.Normal(level + curve(x), sigma))
-        numpyro.sample("y", y_given, obs=y)
-
-    Inputs integrated out are not sites; `draw_inputs` draws them afterwards.
-
-    Args:
-        x: what `measured`, `missing`, `berkson` or `coarse` returned, or any array.
-        function: x -> a distribution with one entry per row, without random sites of its own. An x
-            that is integrated out is passed with an axis of nodes before that of the rows.
-
-    Returns:
-        A distribution with batch shape (n,).
-
-    Raises:
-        ValueError: if an input that is integrated out is used a second time (its responses would
-            be integrated over separately, as if it were another input), or `function` returns no
-            distribution of the right shape.
-
-    Example:
-        >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
-        >>> def model(quadrature=None):
-        ...     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
-        ...     y_given = ns.latent.response(x, lambda x: dist.Normal(3.0 * x, 1.0))
-        ...     numpyro.sample("y", y_given, obs=[4.0, 5.0])
-        >>> trace = numpyro.handlers.trace(model).get_trace(quadrature=ns.latent.Quadrature())
-        >>> print(trace["y"]["fn"].log_prob([4.0, 5.0]).round(3))
-        [-1.662 -1.662]
-        >>> print(dist.Normal(3.0, 3.25**0.5).log_prob(4.0).round(3))  # Normal(3 w, 1 + 9 / 4)
-        -1.662
-    """
-    if not isinstance(x, IntegratedInput):
-        return function(x)
-    if x.used:
-        raise ValueError(
-            f"An input that is integrated out may have one response; got a second one of "
-            f"`{x.name}`. Let `function` return the joint distribution of both, with .to_event(1), "
-            "or sample the input (without `quadrature`)."
-        )
-    x.used = True
-    return IntegratedResponse(x, function)
+        largest = jnp.exp(cells[0].max(axis=0))
+        return x[0], jnp.zeros_like(largest) if inputs.exact else largest
 
 
 def draw_inputs(
@@ -209,7 +161,7 @@ def draw_inputs(
 
     Returns:
         `draws` and the inputs by name, shape (..., n): what sampling them would have given. They
-        are no sites of the model with `quadrature`, so `Predictive` on it draws new ones given
+        are no sites of the model, so `Predictive` on it draws new ones given
         their measurements alone; for replicates of y evaluate the curve at these.
 
     Raises:
@@ -221,10 +173,10 @@ def draw_inputs(
 
     Example:
         >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+        >>> data = ns.latent.Berkson([1.0, 2.0], 0.5)
         >>> def model():
         ...     slope = numpyro.sample("slope", dist.Normal(3.0, 1.0))
-        ...     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=ns.latent.Quadrature())
-        ...     y_given = ns.latent.response(x, lambda x: dist.Normal(slope * x, 1.0))
+        ...     y_given = data.integrate("x", response=lambda x: dist.Normal(slope * x, 1.0))
         ...     numpyro.sample("y", y_given, obs=jnp.array([4.0, 5.0]))
         >>> draws = draw_inputs(jax.random.key(0), model, {"slope": jnp.full((4, 25), 3.0)})
         >>> draws["x"].shape
@@ -272,8 +224,8 @@ def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str
     jax.eval_shape(shapes)
     if not found:
         raise ValueError(
-            "`model` must have an input that is integrated out, through "
-            "`numpyro_splines.latent.response`; got none."
+            "`model` must have an input that is integrated out, by its method `integrate`; got "
+            "none."
         )
     if not ranks:
         raise ValueError("`model` must have a latent site besides its inputs; got none.")
@@ -294,7 +246,7 @@ def _responses(trace: Mapping[str, Any]) -> list[tuple[IntegratedResponse, Any]]
         if not isinstance(outer, IntegratedResponse | dist.Independent):
             raise ValueError(
                 f"`draw_inputs` cannot see through the {type(outer).__name__} at site `{name}`. "
-                "Put masks inside the function of `response`."
+                "Put masks inside `response`."
             )
         found.append((inner, site["value"]))
     return found
