@@ -13,8 +13,8 @@ from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
 from numpyro_splines import posterior as po
-from numpyro_splines.latent.diagnostics import check_inputs
 from numpyro_splines.latent.directions import direction
+from numpyro_splines.posterior.input_checks import check_inputs
 from numpyro_splines.regression import (
     Binomial,
     Gaussian,

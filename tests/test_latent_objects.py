@@ -319,3 +319,28 @@ def test_labels_without_errors_are_the_groups(x64):
     found = density(jnp.array([1.1, 1.1]))
     each = scipy.stats.norm(MEANS, 0.5).logpdf(1.1)
     np.testing.assert_allclose(found, [each[1], np.log(SHARES @ np.exp(each))], rtol=1e-12)
+
+
+def test_new_rows_are_drawn_given_what_was_measured_of_them():
+    """y and x of new rows, given new measurements: conjugate, two tests of two rows at 1e-4."""
+    population, error, slope, noise = dist.Normal(1.5, 1.2), 0.5, 2.0, 0.3
+
+    def line(data, y=None):
+        level = numpyro.sample("level", dist.Normal())
+        y_given = data.integrate(
+            "x", population, response=lambda x: dist.Normal(level + slope * x, noise)
+        )
+        numpyro.sample("y", y_given, obs=y)
+
+    new = ns.latent.Measured([0.5, np.nan], error)
+    draws = {"level": np.full(3000, 0.7)}
+    y = numpyro.infer.Predictive(line, draws)(jax.random.key(0), new)["y"]
+    x = ns.latent.draw_inputs(jax.random.key(1), line, draws, new)["x"]
+    share = 1.2**2 / (1.2**2 + error**2)
+    mean = np.array([1.5 + share * (0.5 - 1.5), 1.5])
+    variance = 1.2**2 * np.array([1.0 - share, 1.0])
+    for i in range(2):
+        law = scipy.stats.norm(mean[i], variance[i] ** 0.5)
+        assert scipy.stats.kstest(np.asarray(x)[:, i], law.cdf).pvalue > 1e-4
+        law = scipy.stats.norm(0.7 + slope * mean[i], np.hypot(slope * variance[i] ** 0.5, noise))
+        assert scipy.stats.kstest(np.asarray(y)[:, i], law.cdf).pvalue > 1e-4

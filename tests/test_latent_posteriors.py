@@ -194,7 +194,7 @@ def test_sampled_and_integrated_inputs_give_one_posterior():
         ratio = np.std(one, (0, 1)) / np.std(other, (0, 1))
         assert np.all((ratio > 0.75) & (ratio < 1.33)), (name, ratio)
     assert np.all(agree(values(direct), values(integrated)))
-    report = ns.latent.check_inputs(direct["x"], domain=EFFECT.basis.domain)
+    report = ns.posterior.check_inputs(direct["x"], domain=EFFECT.basis.domain)
     assert report.bimodal.size == 0
     assert np.sqrt(np.mean((direct["x"].mean((0, 1)) - x) ** 2)) < 0.22  # 0.4 / sqrt(3) = 0.23
 
@@ -259,7 +259,7 @@ def test_folded_responses_are_summed_over_where_sampling_gets_stuck():
     rule = ns.latent.Quadrature(num_nodes=500)
     spread = {"init_strategy": numpyro.infer.init_to_uniform(radius=2.0)}
     kept, _ = sample(lambda: folded(w, y), chains=4, draws=300, **spread)
-    report = ns.latent.check_inputs(kept["x"])
+    report = ns.posterior.check_inputs(kept["x"])
     assert report.bimodal.size >= 5
     assert report.r_hat.max() > 1.1
     options = {"chains": 4, "draws": 500, "target_accept_prob": 0.95, **spread}
@@ -275,7 +275,7 @@ def test_folded_responses_are_summed_over_where_sampling_gets_stuck():
         w[doubtful], -np.sqrt(y[doubtful])
     )
     np.testing.assert_allclose(share, 1 / (1 + np.exp(-odds)), atol=0.12)
-    assert ns.latent.check_inputs(summed["x"]).r_hat.max() < 1.03
+    assert ns.posterior.check_inputs(summed["x"]).r_hat.max() < 1.03
 
 
 @pytest.mark.slow
@@ -300,7 +300,7 @@ def test_the_tutorial_covers_over_repeated_data():
         curves.append(covered(f, truth(GRID)))
         parameters += [covered(draws["sigma"], NOISE_SD), covered(draws["error"], ERROR_SD)]
         assert np.sqrt(np.mean((f.mean((0, 1)) - truth(GRID)) ** 2)) < 0.08
-        report = ns.latent.check_inputs(draws["x"], domain=effect.basis.domain)
+        report = ns.posterior.check_inputs(draws["x"], domain=effect.basis.domain)
         assert report.r_hat.max() < 1.05
     # 3000 intervals of inputs: 5 standard errors are 0.027.
     assert abs(np.mean(inputs) - 0.9) < 0.03

@@ -3,8 +3,6 @@
 from numpyro_splines.latent.berkson import Berkson as Berkson
 from numpyro_splines.latent.coarse import Coarse as Coarse
 from numpyro_splines.latent.coordinates import spline_density as spline_density
-from numpyro_splines.latent.diagnostics import InputCheck as InputCheck
-from numpyro_splines.latent.diagnostics import check_inputs as check_inputs
 from numpyro_splines.latent.directions import direction as direction
 from numpyro_splines.latent.input import AbstractInput as AbstractInput
 from numpyro_splines.latent.measured import Measured as Measured

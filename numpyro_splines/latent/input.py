@@ -59,8 +59,13 @@ class AbstractInput(abc.ABC):
     response with x integrated out. Both give the same posterior; see `sample` for what samplers
     see.
 
-    Attributes:
-        known: x where it is known, NaN elsewhere, shape (n,), float64.
+    `known` holds x where it is known and NaN elsewhere, shape (n,), float64.
+
+    Example:
+        >>> import numpyro_splines as ns
+        >>> data = ns.latent.Measured([1.0, 2.0, np.nan], 0.2)
+        >>> isinstance(data, AbstractInput), data.num_rows, data.knots(3).round(1).tolist()
+        (True, 3, [0.2, 1.5, 2.8])
     """
 
     known: Float[np.ndarray, " n"]
@@ -190,7 +195,15 @@ class AbstractInput(abc.ABC):
         """The rows to be integrated over, by kind; sites of what was observed of them."""
 
     def check(self, population: Any) -> None:
-        """Refuse a population that does not fit what is known."""
+        """Refuse a population that does not fit what is known.
+
+        Args:
+            population: of x.
+
+        Raises:
+            TypeError: as `sample`.
+            ValueError: as `sample`.
+        """
         check_population(population, self.num_rows)
         rows = np.flatnonzero(~np.isnan(self.known))
         check_support(self.known[rows], rows, population)

@@ -175,7 +175,18 @@ class Measured(AbstractInput):
         check_spread(np.concatenate([self._data.value, self.known]), population)
 
     def errors(self, error_sd: Any, measurement: Measurement | None = None) -> AbstractErrorModel:
-        """The law of the measurements, from the arguments of `sample`."""
+        """The law of the measurements.
+
+        Args:
+            error_sd: as in `sample`.
+            measurement: as in `sample`.
+
+        Returns:
+            What gives their density.
+
+        Raises:
+            ValueError: if neither is known, both are given, or an error is zero.
+        """
         if measurement is not None:
             if error_sd is not None:
                 raise ValueError(

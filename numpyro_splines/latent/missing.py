@@ -30,7 +30,7 @@ class Missing(AbstractInput):
         ValueError: if nothing was observed, or a value is infinite.
 
     Example:
-        >>> import numpyro
+        >>> import numpyro, numpyro.distributions as dist
         >>> with numpyro.handlers.seed(rng_seed=0):
         ...     x = Missing([1.0, np.nan, 2.0]).sample("x", dist.Normal(1.5, 1.0))
         >>> print(x[0], x[2])

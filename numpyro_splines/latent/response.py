@@ -97,7 +97,7 @@ class IntegratedResponse(AbstractWithFunction):
 
         def one(key: Array) -> Array:
             input_key, key = jax.random.split(key)
-            x, _ = self._draw(input_key, lambda x: jnp.zeros_like(x))
+            x, _ = self.draw_inputs(input_key, None)
             return jnp.asarray(self.function(x[None]).sample(key))[0]
 
         total = int(np.prod(sample_shape))
@@ -109,20 +109,22 @@ class IntegratedResponse(AbstractWithFunction):
 
         Args:
             key: random key.
-            value: y, shape (n,) and the event shape.
+            value: y, shape (n,) and the event shape; None where it was not observed, for x given
+                what is known of it alone.
 
         Returns:
             x in its units, and the largest probability of one cell, both of shape (n,).
         """
-        value = jnp.asarray(value)
 
         def log_likelihood(x: Array) -> Array:
-            return jnp.asarray(self.function(x).log_prob(value))
+            if value is None:
+                return jnp.zeros(x.shape)
+            return jnp.asarray(self.function(x).log_prob(jnp.asarray(value)))
 
         return self._draw(key, log_likelihood)
 
     def _draw(self, key: Array, log_likelihood: Callable[[Array], Array]) -> tuple[Array, Array]:
-        """Independence Metropolis, proposals from the cells; as `draw_inputs`."""
+        """Independence Metropolis, proposals from the cells."""
         inputs = self.inputs
         cells = inputs.cells(log_likelihood)
 
@@ -149,11 +151,12 @@ def draw_inputs(
 ) -> dict[str, Any]:
     """Exact posterior draws of inputs that were integrated out, given draws of all the rest.
 
-    For each draw, x_i follows p(x_i | y_i, what is known of x_i, the rest).
+    For each draw, x_i follows p(x_i | y_i, what is known of x_i, the rest); where the model was
+    given no responses, as for new rows, p(x_i | what is known of x_i, the rest).
 
     Args:
         key: random key.
-        model: the model that was sampled, with its observations.
+        model: the model that was sampled, with its observations or with those of new rows.
         draws: arrays by site name with leading axes (chain, draw, ...), as
             `mcmc.get_samples(group_by_chain=True)` gives them.
         *args: of the model.
@@ -218,8 +221,9 @@ def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str
         trace = numpyro.handlers.trace(model).get_trace(*args, **kwargs)
         found.extend(_responses(trace))
         for name, site in trace.items():
-            if site["type"] == "sample" and not site["is_observed"]:
-                ranks[name] = jnp.ndim(site["value"])
+            if site["type"] != "sample" or site["is_observed"] or _integrated(site["fn"]):
+                continue
+            ranks[name] = jnp.ndim(site["value"])
 
     jax.eval_shape(shapes)
     if not found:
@@ -233,23 +237,26 @@ def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str
 
 
 def _responses(trace: Mapping[str, Any]) -> list[tuple[IntegratedResponse, Any]]:
-    """Distributions of responses and their values."""
+    """Distributions of responses, and their values where they were observed."""
     found = []
     for name, site in trace.items():
-        if site["type"] != "sample":
+        if site["type"] != "sample" or (inner := _integrated(site["fn"])) is None:
             continue
-        outer = inner = site["fn"]
-        while not isinstance(inner, IntegratedResponse) and hasattr(inner, "base_dist"):
-            inner = inner.base_dist
-        if not isinstance(inner, IntegratedResponse):
-            continue
+        outer = site["fn"]
         if not isinstance(outer, IntegratedResponse | dist.Independent):
             raise ValueError(
                 f"`draw_inputs` cannot see through the {type(outer).__name__} at site `{name}`. "
                 "Put masks inside `response`."
             )
-        found.append((inner, site["value"]))
+        found.append((inner, site["value"] if site["is_observed"] else None))
     return found
+
+
+def _integrated(law: Any) -> IntegratedResponse | None:
+    """The response in a distribution that holds one, through masks and other wrappers."""
+    while not isinstance(law, IntegratedResponse) and hasattr(law, "base_dist"):
+        law = law.base_dist
+    return law if isinstance(law, IntegratedResponse) else None
 
 
 def _warn_unresolved(name: str, largest: Float[np.ndarray, "draws n"]) -> None:
