@@ -344,3 +344,43 @@ def test_new_rows_are_drawn_given_what_was_measured_of_them():
         assert scipy.stats.kstest(np.asarray(x)[:, i], law.cdf).pvalue > 1e-4
         law = scipy.stats.norm(0.7 + slope * mean[i], np.hypot(slope * variance[i] ** 0.5, noise))
         assert scipy.stats.kstest(np.asarray(y)[:, i], law.cdf).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("means", [1.5, np.array([1.5, 0.0, 2.0, 3.0])], ids=["one", "by_row"])
+def test_normal_populations_need_no_evaluation_at_nodes(means, x64):
+    """The closed form and its gradients are those of the nodes of another spelling of the law."""
+    w = np.nan_to_num(W, nan=2.5)
+    data = ns.latent.Measured(np.stack([w, w + 0.3], axis=1))
+
+    class Bell(dist.Distribution):
+        """A normal distribution that does not say so."""
+
+        support = dist.constraints.real
+
+        def __init__(self, law):
+            self.law, self.mean_, self.variance_ = law, law.mean, law.variance
+            super().__init__(law.batch_shape, ())
+
+        mean = property(lambda self: self.mean_)
+        variance = property(lambda self: self.variance_)
+
+        def log_prob(self, value):
+            return self.law.log_prob(value)
+
+    def density(parameters, wrap):
+        def call():
+            shift, sd, error = parameters
+            population = wrap(dist.Normal(means + shift, sd))
+            rule = ns.latent.Quadrature(160)
+            y_given = data.integrate("x", population, rule, response=given, error_sd=error)
+            numpyro.sample("y", y_given, obs=Y)
+
+        return log_density(call, (), {}, {})[0]
+
+    at = np.array([0.1, 1.2, 0.4])
+    both = jax.jit(
+        lambda at: [jax.value_and_grad(density)(at, wrap) for wrap in (lambda law: law, Bell)]
+    )
+    (value, slope), (other, other_slope) = both(at)
+    np.testing.assert_allclose(value, other, rtol=1e-9)
+    np.testing.assert_allclose(slope, other_slope, rtol=1e-7)

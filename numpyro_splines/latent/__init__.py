@@ -13,4 +13,5 @@ from numpyro_splines.latent.ordered import Ordered as Ordered
 from numpyro_splines.latent.quadrature import Quadrature as Quadrature
 from numpyro_splines.latent.response import IntegratedResponse as IntegratedResponse
 from numpyro_splines.latent.response import draw_inputs as draw_inputs
+from numpyro_splines.latent.warm_starts import warm_start as warm_start
 from numpyro_splines.latent.within import Within as Within

@@ -87,6 +87,11 @@ class Coarse(AbstractInput):
         ends = self._finite_ends()
         return float(np.nanmean(ends)), float(np.nanstd(ends)) or 1.0
 
+    def _kinds_of_rows(self, population: Any) -> dict[str, np.ndarray]:
+        if population is None:
+            return _kinds(self.lower, self.upper)
+        return _kinds(*_within_support(self.lower, self.upper, population))
+
     def _unknown(self, population: Any) -> list[Unknown]:
         low, high = _within_support(self.lower, self.upper, population)
         center, spread = self._place()

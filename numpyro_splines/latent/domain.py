@@ -33,6 +33,34 @@ def plausible_knots(data: Measurements, num: int, population: Any) -> np.ndarray
     return knots.uniform(lower, upper, num)
 
 
+def calibration(data: Measurements, population: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of inputs given their measurements, in a normal population.
+
+    Args:
+        data: what was measured.
+        population: of concrete parameters, or None.
+    """
+    count, means = data.num_measured, data.means()
+    seen = count > 0
+    weight = np.divide(1.0, data.error**2, out=np.zeros_like(data.error), where=data.error > 0.0)
+    precision = np.bincount(data.row, weight, data.num_rows)
+    known = seen & (precision == 0.0)
+    weighted = np.bincount(data.row, weight * data.value, data.num_rows)
+    measured = np.where(known, means, weighted / np.where(precision > 0.0, precision, 1.0))
+    variance = np.where(seen & ~known, 1.0 / np.where(precision > 0.0, precision, 1.0), 0.0)
+    if population is not None:
+        mean, total = (float(part) for part in (population.mean, population.variance))
+    else:
+        mean, total = float(measured[seen].mean()), float(measured[seen].var())
+        # What is left of the spread without the errors, and at least a twentieth of it.
+        total = max(total - float(variance[seen].mean()), 0.05 * total)
+    share = np.where(known, 1.0, total / np.where(total + variance > 0.0, total + variance, 1.0))
+    share = np.where(seen, share, 0.0)
+    center = mean + share * (np.where(seen, measured, mean) - mean)
+    spread = np.sqrt(np.where(known, 0.0, np.where(seen, share * variance, total)))
+    return center, spread
+
+
 def check_covered(data: Measurements, domain: tuple[float, float]) -> float:
     """The share of rows whose mean is outside of a domain, with a warning if there are any.
 

@@ -93,6 +93,13 @@ class NormalErrors(AbstractErrorModel):
         part, kept = self.part(rows)
         return part.placement(self.sd[kept] if mean is not None else part.error, mean, spread)
 
+    def posterior(
+        self, rows: np.ndarray, value: Any, mean: Any, spread: Any
+    ) -> tuple[Array, Array, Array]:
+        """`Measurements.posterior` of some of the rows."""
+        part, kept = self.part(rows)
+        return part.posterior(value[..., kept], self.sd[kept], mean, spread)
+
     def part(self, rows: np.ndarray) -> tuple[Measurements, np.ndarray]:
         """The measurements of some rows, numbered anew, and which they are."""
         chosen = np.isin(np.arange(self.data.num_rows), rows)

@@ -11,7 +11,8 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from numpyro_splines.latent.error_models import AbstractErrorModel
+from numpyro_splines.latent.coordinates import normal_of
+from numpyro_splines.latent.error_models import AbstractErrorModel, NormalErrors
 from numpyro_splines.latent.quadrature import (
     IntegratedInput,
     Piece,
@@ -98,6 +99,10 @@ def measured_piece(
         value: the measurements, as `AbstractErrorModel.value`.
         quadrature: the rule.
     """
+    normal = normal_of(population)
+    if normal is not None and isinstance(errors, NormalErrors):
+        log_evidence, center, spread = errors.posterior(rows, value, *normal)
+        return _conjugate_piece(rows, log_evidence, center, spread, quadrature)
     mean, sd, known = finite_moments(population)
     # Where there is no variance a population says little of where x is beside its measurement.
     wide = 1e3 * errors.largest
@@ -116,3 +121,18 @@ def measured_piece(
     # Measurements may lie outside the support.
     lower, upper = jnp.minimum(lower, most - spread), jnp.maximum(upper, least + spread)
     return affine_piece(rows, lower, upper - lower, log_density, quadrature.legendre())
+
+
+def _conjugate_piece(
+    rows: np.ndarray, log_evidence: Array, center: Array, spread: Array, quadrature: Quadrature
+) -> Piece:
+    """Rows of a normal population and normal errors: nodes in units of x given the measurements.
+
+    p(x, measurements) dx/du is then p(measurements) times the standard normal density of u: nothing
+    is evaluated at a node.
+    """
+
+    def locate(u: Array) -> tuple[Array, Array]:
+        return center + spread * u, log_evidence + jnp.asarray(dist.Normal().log_prob(u))
+
+    return Piece(rows, locate, quadrature.even())

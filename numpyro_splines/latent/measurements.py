@@ -103,6 +103,27 @@ class Measurements(NamedTuple):
         precision, mean, constant = self._statistics(jnp.asarray(value, x.dtype), error)
         return constant - 0.5 * precision * (mean - x) ** 2
 
+    def posterior(
+        self, value: Any, error: Any, mean: Any, spread: Any
+    ) -> tuple[Array, Array, Array]:
+        """log p(values of a row) under x ~ Normal(mean, spread), and mean and sd of x given them.
+
+        Args:
+            value: measurements, shape (m,).
+            error: standard deviations, shape (m,).
+            mean: of the population.
+            spread: its standard deviation.
+
+        Returns:
+            All of shape (n,).
+        """
+        precision, measured, constant = self._statistics(value, error)
+        share = precision * spread**2
+        residual = (measured - mean) / spread
+        log_density = constant - 0.5 * (jnp.log1p(share) + share / (1.0 + share) * residual**2)
+        center = mean + share / (1.0 + share) * (measured - mean)
+        return log_density, center, spread * (1.0 + share) ** -0.5
+
     def total(self, terms: Float[Array, "... m"]) -> Float[Array, "... n"]:
         """Sums of terms of the measurements of each row."""
         sums = jax.ops.segment_sum(jnp.moveaxis(terms, -1, 0), self.row, self.num_rows)
