@@ -23,7 +23,7 @@ import numpyro_splines as ns
 GRID = np.linspace(0.5, 5.5, 50)
 
 
-def make_model(effect, w, evaluate, quadrature=None):
+def make_model(effect, data, evaluate, quadrature=None):
     """The tutorial's model; `evaluate(x, coefficients)` gives f(x)."""
 
     def model(y):
@@ -35,12 +35,16 @@ def make_model(effect, w, evaluate, quadrature=None):
         with numpyro.handlers.trace() as trace:
             effect.sample()
         coefficients = trace["f.coefficients"]["value"]
-        x = ns.latent.measured("x", w, error, dist.Normal(mean, sd), quadrature=quadrature)
+        population = dist.Normal(mean, sd)
 
         def given(x):
             return dist.Normal(level + evaluate(x, coefficients), sigma)
 
-        numpyro.sample("y", ns.latent.response(x, given), obs=y)
+        if quadrature is None:
+            y_given = given(data.sample("x", population, error_sd=error))
+        else:
+            y_given = data.integrate("x", population, quadrature, response=given, error_sd=error)
+        numpyro.sample("y", y_given, obs=y)
 
     return model
 
@@ -99,7 +103,8 @@ def main():
     x = rng.normal(3.0, 1.2, options.n)
     w = x[:, None] + 0.4 * rng.normal(size=(x.size, 3))
     y = 1.0 + np.sin(x) + 0.2 * rng.normal(size=x.size)
-    basis = ns.BSplineBasis(ns.latent.plan_knots(w, 0.4, 18))
+    data = ns.latent.Measured(w, 0.4)
+    basis = ns.BSplineBasis(data.knots(18))
     effect = ns.SplineEffect("f", basis, measure=w.mean(axis=1))
     print(f"n = {options.n}, {options.warmup} + {options.draws} draws, one chain, float32")
     print("| f(x) by | seconds, compilation included | leapfrogs | ms each | min ESS/s | div. |")
@@ -107,7 +112,7 @@ def main():
     ways = {name: (evaluate, None) for name, evaluate in contestants(effect).items()}
     ways["numpyro_splines, x integrated out"] = ways["numpyro_splines"][0], ns.latent.Quadrature()
     for name, (evaluate, quadrature) in ways.items():
-        model = make_model(effect, w, evaluate, quadrature)
+        model = make_model(effect, data, evaluate, quadrature)
         seconds, steps, mcmc, diverging = run(model, y, options.warmup, options.draws)
         draws = mcmc.get_samples(group_by_chain=True)
         f = np.asarray(draws["level"][..., None] + effect.curve(draws)(GRID))

@@ -60,9 +60,10 @@ def geyser_problem() -> Problem:
     night = np.array([CLASSES[word] for word in geyser["recorded"][~timed]])
     ends = np.stack([duration, duration], axis=-1)
     ends[~timed] = night
+    data = latent.Coarse(ends[:, 0], ends[:, 1])
     effect = SplineEffect(
         "f",
-        BSplineBasis(latent.plan_knots(night.ravel(), num=12)),
+        BSplineBasis(data.knots(12)),
         SmoothnessPrior(order=2, scale=dist.HalfNormal(10.0), linear=20.0),
         measure=duration[timed],
     )
@@ -74,7 +75,7 @@ def geyser_problem() -> Problem:
         long = numpyro.sample("long", dist.Beta(2.0, 2.0))
         kinds = dist.Categorical(probs=jnp.stack([1.0 - long, long]))
         population = dist.MixtureSameFamily(kinds, dist.Normal(means, scales))
-        x = latent.coarse("x", ends[:, 0], ends[:, 1], population)
+        x = data.sample("x", population)
         level = numpyro.sample("level", dist.Normal(70.0, 20.0))
         sigma = numpyro.sample("sigma", dist.HalfNormal(10.0))
         curve = effect.sample()
@@ -107,9 +108,10 @@ def measurement_error_problem(
         names: of the input and of the response.
     """
     center, spread, noise = observed.mean(), observed.std(), response.std()
+    data = latent.Measured(observed, input_sd)
     effect = SplineEffect(
         "f",
-        BSplineBasis(latent.plan_knots(observed, input_sd, 15)),
+        BSplineBasis(data.knots(15)),
         SmoothnessPrior(order=2, scale=dist.HalfNormal(noise), linear=2.0 * noise),
         measure=observed,
     )
@@ -118,7 +120,7 @@ def measurement_error_problem(
     def model() -> None:
         mean = numpyro.sample("mean", dist.Normal(center, spread))
         sd = numpyro.sample("sd", dist.HalfNormal(spread))
-        x = latent.measured("x", observed, input_sd, dist.Normal(mean, sd))
+        x = data.sample("x", dist.Normal(mean, sd))
         level = numpyro.sample("level", dist.Normal(response.mean(), 2.0 * noise))
         sigma = numpyro.sample("sigma", dist.HalfNormal(noise))
         curve = effect.sample()

@@ -276,14 +276,14 @@ def test_the_latent_inputs_of_the_readme_sample_without_divergences():
         x = rng.normal(3.0, 1.5, 250)
         w = x + 0.3 * rng.normal(size=250)
         y = np.sin(x) + 0.2 * rng.normal(size=250)
-        basis = ns.BSplineBasis(ns.latent.plan_knots(w, 0.3, 15))
+        basis = ns.BSplineBasis(ns.latent.Measured(w, 0.3).knots(15))
         f = ns.SplineEffect("f", basis, measure=w)
 
         def model(w, y, f=f):
             sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
             level = numpyro.sample("level", dist.Normal(0.0, 2.0))
             curve = f.sample()
-            x = ns.latent.measured("x", w, 0.3, dist.Normal(3.0, 1.5))
+            x = ns.latent.Measured(w, 0.3).sample("x", dist.Normal(3.0, 1.5))
             numpyro.sample("y", dist.Normal(level + curve(x), sigma), obs=y)
 
         mcmc = MCMC(NUTS(model), num_warmup=400, num_samples=400, progress_bar=False)

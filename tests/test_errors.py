@@ -13,8 +13,8 @@ from numpyro_splines import constraints as cs
 from numpyro_splines import extrapolation as ex
 from numpyro_splines import plotting
 from numpyro_splines import posterior as po
-from numpyro_splines.latent.diagnostics import check_inputs
 from numpyro_splines.latent.directions import direction
+from numpyro_splines.posterior.input_checks import check_inputs
 from numpyro_splines.regression import (
     Binomial,
     Gaussian,
@@ -965,7 +965,6 @@ def test_bad_draws_are_refused_clearly(name):
 # Priors of latent inputs.
 
 NORMAL = dist.Normal()
-RULE = ns.latent.Quadrature()
 
 
 def seeded(function, *arguments, **options):
@@ -973,16 +972,65 @@ def seeded(function, *arguments, **options):
 
 
 def measured(*arguments, **options):
-    return seeded(ns.latent.measured, "x", *arguments, **options)
+    *data, population = arguments
+    seeded(ns.latent.Measured(*data, **options).sample, "x", population)
 
 
-def twice():
-    x = ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)
-    for _ in range(2):
-        ns.latent.response(x, lambda x: dist.Normal(x, 1.0))
+PAIR = ns.latent.Berkson([0.0, 1.0], 0.1)
 
 
 BAD_INPUTS = {
+    "error_random_in_the_constructor": (
+        lambda: jax.jit(lambda sd: measured([1.0, 2.0], sd, NORMAL))(0.1),
+        TypeError,
+        r"`error_sd` must be numbers here; got a traced value. Give a random one to .sample\(",
+    ),
+    "error_nowhere": (
+        lambda: measured([1.0, 2.0], NORMAL),
+        ValueError,
+        "`error_sd` must be given where the data were made or here",
+    ),
+    "error_zero_in_the_model": (
+        lambda: seeded(ns.latent.Measured([1.0, 2.0]).sample, "x", NORMAL, error_sd=0.0),
+        ValueError,
+        "`error_sd` must be positive here; got 0.*an error of zero there, or by `truth`",
+    ),
+    "error_and_measurement": (
+        lambda: seeded(
+            ns.latent.Measured([1.0, 2.0]).sample,
+            "x",
+            NORMAL,
+            error_sd=0.1,
+            measurement=dist.Normal,
+        ),
+        ValueError,
+        "`measurement` says the whole distribution of what was measured; got `error_sd` too",
+    ),
+    "measurement_no_distribution": (
+        lambda: seeded(ns.latent.Measured([1.0, 2.0]).sample, "x", NORMAL, measurement=lambda x: x),
+        TypeError,
+        "`measurement` must turn x into a univariate distribution",
+    ),
+    "truth_length": (
+        lambda: ns.latent.Measured([1.0, 2.0], 0.1, truth=[1.0]),
+        ValueError,
+        r"`truth` must hold one number or NaN for each of the 2 rows; got shape \(1,\)",
+    ),
+    "berkson_without_error": (
+        lambda: seeded(ns.latent.Berkson([1.0, 2.0]).sample, "x"),
+        ValueError,
+        "`error_sd` must be given where the data are made, or a distribution of the errors",
+    ),
+    "berkson_knots_of_a_random_one": (
+        lambda: jax.jit(lambda a: ns.latent.Berkson(a, 0.1).knots(5))(np.ones(2)),
+        TypeError,
+        "`assigned` and `error_sd` must be numbers for knots and domains",
+    ),
+    "ordered_integrated": (
+        lambda: ns.latent.Ordered([1.0, 2.0], 0.1).integrate("x", NORMAL, response=dist.Normal),
+        TypeError,
+        "Ordered inputs depend on one another and cannot be integrated out row by row",
+    ),
     "error_negative": (
         lambda: measured([1.0, 2.0], -0.1, NORMAL),
         ValueError,
@@ -999,7 +1047,7 @@ BAD_INPUTS = {
         "`observed` must hold at least one observation; all entries are NaN",
     ),
     "missing_all_missing": (
-        lambda: seeded(ns.latent.missing, "x", [np.nan, np.nan], NORMAL),
+        lambda: ns.latent.Missing([np.nan, np.nan]),
         ValueError,
         "`observed` must hold at least one observation",
     ),
@@ -1054,12 +1102,12 @@ BAD_INPUTS = {
         "`population` must be continuous; got the discrete distribution Poisson",
     ),
     "known_outside_the_support": (
-        lambda: seeded(ns.latent.missing, "x", [-1.0, 0.5], dist.Uniform(0.0, 1.0)),
+        lambda: seeded(ns.latent.Missing([-1.0, 0.5]).sample, "x", dist.Uniform(0.0, 1.0)),
         ValueError,
         r"`observed` must lie in the support of the population, \[0, 1\].*got -1.0 in row 0",
     ),
     "quadrature_true": (
-        lambda: measured([1.0, 2.0], 0.1, NORMAL, quadrature=True),
+        lambda: PAIR.integrate("x", None, True, response=dist.Normal),
         TypeError,
         r"`quadrature` must be numpyro_splines.latent.Quadrature\(...\), or None",
     ),
@@ -1071,32 +1119,32 @@ BAD_INPUTS = {
         "`draw_inputs` cannot see through the MaskedDistribution at site `y`",
     ),
     "berkson_nan": (
-        lambda: seeded(ns.latent.berkson, "x", [1.0, np.nan], 0.1),
+        lambda: ns.latent.Berkson([1.0, np.nan], 0.1),
         ValueError,
         r"`assigned` must be finite, shape \(n,\): NaN is not allowed",
     ),
     "coarse_reversed": (
-        lambda: seeded(ns.latent.coarse, "x", [0.0, 2.0], [1.0, 1.0], NORMAL),
+        lambda: ns.latent.Coarse([0.0, 2.0], [1.0, 1.0]),
         ValueError,
         "`lower` must not be above `upper`; got 2.0 and 1.0 in row 1",
     ),
     "coarse_shapes": (
-        lambda: seeded(ns.latent.coarse, "x", [0.0, 2.0], [1.0], NORMAL),
+        lambda: ns.latent.Coarse([0.0, 2.0], [1.0]),
         ValueError,
         r"`lower` and `upper` must have one shape; got \(2,\) and \(1,\)",
     ),
     "coarse_two_dimensional": (
-        lambda: seeded(ns.latent.coarse, "x", [[0.0]], [[1.0]], NORMAL),
+        lambda: ns.latent.Coarse([[0.0]], [[1.0]]),
         ValueError,
         r"`lower` must have one axis, one entry per row; got shape \(1, 1\)",
     ),
     "coarse_nothing_known": (
-        lambda: seeded(ns.latent.coarse, "x", [np.nan], [np.inf], NORMAL),
+        lambda: ns.latent.Coarse([np.nan], [np.inf]),
         ValueError,
         "`lower` and `upper` must hold at least one finite end; got none",
     ),
     "coarse_outside_the_support": (
-        lambda: seeded(ns.latent.coarse, "x", [-2.0], [-1.0], dist.LogNormal()),
+        lambda: seeded(ns.latent.Coarse([-2.0], [-1.0]).sample, "x", dist.LogNormal()),
         ValueError,
         "`lower` and `upper` must leave room for x in the support of the population",
     ),
@@ -1106,12 +1154,12 @@ BAD_INPUTS = {
         "`lower` must be finite everywhere or infinite everywhere",
     ),
     "ordered_exact": (
-        lambda: seeded(ns.latent.ordered, "x", [1.0, 2.0], 0.0, NORMAL),
+        lambda: ns.latent.Ordered([1.0, 2.0], 0.0),
         ValueError,
         "`error_sd` of ordered inputs must be positive; got 0",
     ),
     "ordered_population_by_row": (
-        lambda: seeded(ns.latent.ordered, "x", [1.0, 2.0], 0.1, dist.Normal(np.zeros(2))),
+        lambda: seeded(ns.latent.Ordered([1.0, 2.0], 0.1).sample, "x", dist.Normal(np.zeros(2))),
         ValueError,
         r"`population` of ordered inputs must be one distribution for all rows; got.*\(2,\)",
     ),
@@ -1130,23 +1178,10 @@ BAD_INPUTS = {
         ValueError,
         "`chunk` must be at least 1; got 0",
     ),
-    "response_twice": (
-        twice,
-        ValueError,
-        "An input that is integrated out may have one response; got a second one of `x`",
-    ),
     "response_shape": (
-        lambda: ns.latent.response(
-            ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE),
-            lambda x: dist.Normal(x.sum(), 1.0),
-        ),
+        lambda: PAIR.integrate("x", response=lambda x: dist.Normal(x.sum(), 1.0)),
         ValueError,
-        r"`function` must turn x of shape \(nodes, n\) into a distribution .*got \(\)",
-    ),
-    "curve_of_an_integrated_input": (
-        lambda: CURVE(ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)),
-        TypeError,
-        "`x` must hold real numbers",
+        r"`response` must turn x of shape \(nodes, n\) into a distribution .*got \(\)",
     ),
     "draw_inputs_without_any": (
         lambda: ns.latent.draw_inputs(jax.random.key(0), lambda: None, {}),
@@ -1158,10 +1193,10 @@ BAD_INPUTS = {
         KeyError,
         r"`draws` must hold \['sigma'\]; \['sigma'\] are missing",
     ),
-    "plan_knots_of_one_value": (
-        lambda: ns.latent.plan_knots([1.0, 1.0], 0.0),
+    "knots_of_one_value": (
+        lambda: ns.latent.Measured([1.0, 1.0], 0.0).knots(),
         ValueError,
-        "`observed` must vary, or have an error; got 1 throughout",
+        "Inputs must vary, or have an error; got 1 throughout",
     ),
     "spline_density_of_a_batch": (
         lambda: ns.latent.spline_density(BASIS.curve(np.ones((2, 5)))),
@@ -1173,8 +1208,8 @@ BAD_INPUTS = {
 
 def integrated_model():
     sigma = numpyro.sample("sigma", dist.HalfNormal())
-    x = ns.latent.berkson("x", [0.0, 1.0], 0.1, quadrature=RULE)
-    numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, sigma)), obs=np.ones(2))
+    given = PAIR.integrate("x", response=lambda x: dist.Normal(x, sigma))
+    numpyro.sample("y", given, obs=np.ones(2))
 
 
 @pytest.mark.parametrize("name", list(BAD_INPUTS))

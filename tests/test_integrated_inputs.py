@@ -34,7 +34,6 @@ DENSITIES = {
     ),
 }
 SPLINE = CURVE.to_scipy()
-RULE = ns.latent.Quadrature()
 # The responses here are narrow (0.15) for rows of which little is known.
 FINE = ns.latent.Quadrature(num_nodes=300, half_width=9.0)
 # Far out in a long tail even those nodes are farther apart than a response is wide.
@@ -54,7 +53,7 @@ def densities(model):
 
 
 def normal_response(x):
-    return ns.latent.response(x, lambda x: dist.Normal(CURVE(x), 0.3))
+    return dist.Normal(CURVE(x), 0.3)
 
 
 def integral(function, name, lower=-np.inf, upper=np.inf):
@@ -85,8 +84,9 @@ def test_measured_inputs_are_integrated_exactly(name, x64):
     population = POPULATIONS[name]
 
     def model():
-        x = ns.latent.measured("x", OBSERVED, ERROR, population, quadrature=FINE)
-        numpyro.sample("y", normal_response(x), obs=Y)
+        data = ns.latent.Measured(OBSERVED, ERROR)
+        given = data.integrate("x", population, FINE, response=normal_response)
+        numpyro.sample("y", given, obs=Y)
 
     evidence = [integral(given_w(i), name) for i in range(4)]
     joint = [integral(lambda x, i=i: given_w(i)(x) * given_y(i)(x), name) for i in range(4)]
@@ -104,8 +104,9 @@ def test_coarse_inputs_are_integrated_exactly(name, x64):
     y = np.append(Y, 0.8)
 
     def model():
-        x = ns.latent.coarse("x", lower, upper, population, quadrature=FINE)
-        numpyro.sample("y", normal_response(x), obs=y)
+        data = ns.latent.Coarse(lower, upper)
+        given = data.integrate("x", population, FINE, response=normal_response)
+        numpyro.sample("y", given, obs=y)
 
     ends = [(0.5, 1.5), (2.0, np.inf), (-np.inf, 1.0), (-np.inf, np.inf)]
     mass = np.array([integral(lambda x: 1.0, name, *pair) for pair in ends])
@@ -122,18 +123,20 @@ def test_linear_curves_give_the_normal_marginal(x64):
     assigned, error = np.array([0.0, 1.0, 3.0]), np.array([0.1, 0.5, 1.0])
 
     def model():
-        x = ns.latent.berkson("x", assigned, error, quadrature=RULE)
-        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(2 * x, 0.5)), obs=Y[:3])
+        data = ns.latent.Berkson(assigned, error)
+        given = data.integrate("x", response=lambda x: dist.Normal(2 * x, 0.5))
+        numpyro.sample("y", given, obs=Y[:3])
 
     expected = scipy.stats.norm(2 * assigned, np.hypot(0.5, 2 * error)).logpdf(Y[:3])
     # The widest error: exp(-2 pi^2 s^2 / h^2) with s = 0.25 and h = 16 / 63 is 5e-9.
     np.testing.assert_allclose(densities(model)["y"], expected, rtol=1e-8)
 
 
-def normal_model(observed, error, mean, sd, y, sigma, **options):
+def normal_model(observed, error, mean, sd, y, sigma):
     def model():
-        x = ns.latent.measured("x", observed, error, dist.Normal(mean, sd), **options)
-        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, sigma)), obs=y)
+        data, population = ns.latent.Measured(observed, error), dist.Normal(mean, sd)
+        given = data.integrate("x", population, response=lambda x: dist.Normal(x, sigma))
+        numpyro.sample("y", given, obs=y)
 
     return model
 
@@ -143,7 +146,7 @@ def normal_model(observed, error, mean, sd, y, sigma, **options):
 def test_nodes_fit_any_population_and_error(population_sd, error, x64):
     """Conjugate: few rows with nearly equal means, populations narrow or wide for their errors."""
     observed, y, sigma = np.array([1.01, 1.0, 1.0, np.nan]), np.array([0.0, 1.0, 2.0, 0.7]), 0.3
-    model = normal_model(observed, error, 0.5, population_sd, y, sigma, quadrature=RULE)
+    model = normal_model(observed, error, 0.5, population_sd, y, sigma)
     share = population_sd**2 / (population_sd**2 + error**2)
     mean = np.where(np.isnan(observed), 0.5, 0.5 + share * (observed - 0.5))
     variance = population_sd**2 * np.where(np.isnan(observed), 1.0, 1.0 - share)
@@ -165,9 +168,9 @@ def test_ragged_groups_with_equal_means_have_their_exact_posterior():
     def model():
         numpyro.sample("unused", dist.Normal())
         population = dist.Normal(0.5, 1.0)
-        x = ns.latent.measured("x", values, 0.8, population, group=groups, quadrature=RULE)
-        given = ns.latent.response(x, lambda x: dist.Normal(x, 0.3)).to_event(1)
-        numpyro.sample("y", given, obs=y)
+        data = ns.latent.Measured(values, 0.8, group=groups)
+        given = data.integrate("x", population, response=lambda x: dist.Normal(x, 0.3))
+        numpyro.sample("y", given.to_event(1), obs=y)
 
     draws = exact_draws(model)
     precision = 1.0 + 4 / 0.8**2 + 1 / 0.3**2
@@ -185,8 +188,9 @@ def test_intervals_much_wider_than_the_population(bound, x64):
     y = np.array([0.0, 0.5, 1.5, 0.0])
 
     def model():
-        x = ns.latent.coarse("x", lower, upper, dist.Normal(0.5, 1.0), quadrature=RULE)
-        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, 0.4)), obs=y)
+        data, population = ns.latent.Coarse(lower, upper), dist.Normal(0.5, 1.0)
+        given = data.integrate("x", population, response=lambda x: dist.Normal(x, 0.4))
+        numpyro.sample("y", given, obs=y)
 
     actual = densities(model)["y"][:3]
     if bound == 3.0:
@@ -203,13 +207,15 @@ def test_intervals_much_wider_than_the_population(bound, x64):
 def many(chunk, n=200, num_nodes=61):
     rng = np.random.default_rng(0)
     w, y = rng.normal(2.0, 1.0, n), rng.normal(size=n)
-    rule = ns.latent.Quadrature(num_nodes=num_nodes, chunk=chunk)
+    rule, data = ns.latent.Quadrature(num_nodes=num_nodes, chunk=chunk), ns.latent.Measured(w)
 
     def model():
         error = numpyro.sample("error", dist.HalfNormal())
         sigma = numpyro.sample("sigma", dist.HalfNormal())
-        x = ns.latent.measured("x", w, error, dist.Normal(2.0, 1.0), quadrature=rule)
-        given = ns.latent.response(x, lambda x: dist.Normal(CURVE(x), sigma))
+        given = data.integrate(
+            "x", dist.Normal(2.0, 1.0), rule, response=lambda x: dist.Normal(CURVE(x), sigma),
+            error_sd=error,
+        )  # fmt: skip
         numpyro.sample("y", given, obs=y)
 
     def potential(parameters):
@@ -239,8 +245,10 @@ def test_chunks_change_neither_value_nor_derivatives(x64):
         rule, w = ns.latent.Quadrature(num_nodes=61, chunk=chunk), np.linspace(0.0, 4.0, 20)
 
         def density(at):
-            x = ns.latent.berkson("x", w, at[0], quadrature=rule)
-            given = ns.latent.response(x, lambda x: dist.Normal(jnp.sin(x), at[1]))
+            data = ns.latent.Berkson(w, at[0])
+            given = data.integrate(
+                "x", quadrature=rule, response=lambda x: dist.Normal(jnp.sin(x), at[1])
+            )
             return given.log_prob(np.cos(w)).sum()
 
         both = jax.value_and_grad(density)
@@ -284,8 +292,9 @@ def test_inputs_are_drawn_from_their_exact_posterior():
 
     def model():
         numpyro.sample("unused", dist.Normal())
-        x = ns.latent.measured("x", OBSERVED, ERROR, population, quadrature=RULE)
-        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(CURVE(x), sigma)), obs=Y)
+        data = ns.latent.Measured(OBSERVED, ERROR)
+        given = data.integrate("x", population, response=lambda x: dist.Normal(CURVE(x), sigma))
+        numpyro.sample("y", given, obs=Y)
 
     draws = exact_draws(model)
     for i in range(4):
@@ -304,8 +313,9 @@ def test_coarse_inputs_are_drawn_from_their_exact_posterior():
 
     def model():
         numpyro.sample("unused", dist.Normal())
-        x = ns.latent.coarse("x", [0.5, 2.0], [3.5, 2.0], population, quadrature=RULE)
-        numpyro.sample("y", normal_response(x), obs=Y[:2])
+        data = ns.latent.Coarse([0.5, 2.0], [3.5, 2.0])
+        given = data.integrate("x", population, response=normal_response)
+        numpyro.sample("y", given, obs=Y[:2])
 
     draws = exact_draws(model)
     np.testing.assert_array_equal(draws[:, 1], 2.0)
@@ -319,8 +329,8 @@ def test_coarse_inputs_are_drawn_from_their_exact_posterior():
 
 def test_responses_are_drawn_given_what_is_known_of_the_inputs():
     def model():
-        x = ns.latent.berkson("x", [0.0, 2.0], [0.5, 1.0], quadrature=RULE)
-        return ns.latent.response(x, lambda x: dist.Normal(2 * x, 0.5))
+        data = ns.latent.Berkson([0.0, 2.0], [0.5, 1.0])
+        return data.integrate("x", response=lambda x: dist.Normal(2 * x, 0.5))
 
     draws = jax.jit(lambda key: numpyro.handlers.seed(model, 0)().sample(key, (4000,)))
     draws = np.asarray(draws(jax.random.key(0)), float)
@@ -332,8 +342,9 @@ def test_responses_are_drawn_given_what_is_known_of_the_inputs():
 def test_too_few_nodes_for_a_sharp_response_are_reported():
     def model():
         numpyro.sample("unused", dist.Normal())
-        x = ns.latent.berkson("x", [0.0, 2.0], [1.0, 0.0], quadrature=ns.latent.Quadrature(16))
-        numpyro.sample("y", ns.latent.response(x, lambda x: dist.Normal(x, 0.01)), obs=Y[:2])
+        data, rule = ns.latent.Berkson([0.0, 2.0], [1.0, 0.0]), ns.latent.Quadrature(16)
+        given = data.integrate("x", quadrature=rule, response=lambda x: dist.Normal(x, 0.01))
+        numpyro.sample("y", given, obs=Y[:2])
 
     with pytest.warns(UserWarning, match=r"`x` is too coarse for 1 rows \(0\)"):
         exact_draws(model, num=20)
@@ -343,12 +354,11 @@ def test_vector_responses_are_one_distribution(x64):
     y = np.stack([Y[:3], Y[:3] + 0.1], axis=-1)
 
     def model():
-        x = ns.latent.berkson("x", [0.0, 1.0, 3.0], 0.5, quadrature=RULE)
-
-        def function(x):
+        def given(x):
             return dist.Normal(jnp.stack([x, 2 * x], axis=-1), 0.5).to_event(1)
 
-        numpyro.sample("y", ns.latent.response(x, function), obs=y)
+        data = ns.latent.Berkson([0.0, 1.0, 3.0], 0.5)
+        numpyro.sample("y", data.integrate("x", response=given), obs=y)
 
     line = np.array([1.0, 2.0])
     covariance = 0.25 * np.eye(2) + 0.25 * np.outer(line, line)
@@ -357,8 +367,3 @@ def test_vector_responses_are_one_distribution(x64):
         for w, v in zip((0.0, 1.0, 3.0), y, strict=True)
     ]
     np.testing.assert_allclose(densities(model)["y"], expected, rtol=1e-7)
-
-
-def test_an_array_is_passed_on():
-    given = ns.latent.response(jnp.ones(3), lambda x: dist.Normal(x, 1.0))
-    assert isinstance(given, dist.Normal)

@@ -11,8 +11,8 @@ from numpyro.infer import MCMC, NUTS
 from scipy.special import ndtr
 
 import numpyro_splines as ns
-from numpyro_splines.latent.bimodality import THRESHOLD, deepest_valleys
-from numpyro_splines.latent.diagnostics import check_inputs
+from numpyro_splines.posterior.bimodality import THRESHOLD, deepest_valleys
+from numpyro_splines.posterior.input_checks import check_inputs
 
 
 def autoregression(shape, phi, seed):

@@ -23,10 +23,10 @@ def drawn(make):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda x: ns.latent.missing("x", x, POPULATION),
-        lambda x: ns.latent.measured("x", x, 0.01, POPULATION),
-        lambda x: ns.latent.ordered("x", x, 0.01, POPULATION),
-        lambda x: ns.latent.coarse("x", x, x + 0.5, POPULATION),
+        lambda x: ns.latent.Missing(x).sample("x", POPULATION),
+        lambda x: ns.latent.Measured(x, 0.01).sample("x", POPULATION),
+        lambda x: ns.latent.Ordered(x, 0.01).sample("x", POPULATION),
+        lambda x: ns.latent.Coarse(x, x + 0.5).sample("x", POPULATION),
     ],
     ids=["missing", "measured", "ordered", "coarse"],
 )
@@ -36,9 +36,10 @@ def test_masked_rows_are_missing(make):
 
 def test_masked_rows_do_not_widen_knots():
     np.testing.assert_array_equal(
-        ns.latent.plan_knots(MASKED, 0.01, 5), ns.latent.plan_knots(GAPS, 0.01, 5)
+        ns.latent.Measured(MASKED, 0.01).knots(5), ns.latent.Measured(GAPS, 0.01).knots(5)
     )
-    assert ns.latent.check_domain((0.0, 0.5), MASKED, 0.01) == 0.0
+    basis = ns.BSplineBasis([0.0, 0.5])
+    assert ns.latent.Measured(MASKED, 0.01).check_domain(basis) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -57,8 +58,8 @@ def test_masked_rows_do_not_widen_knots():
 def test_errors_may_be_missing_where_nothing_was_measured(observed, error):
     filled = np.where(np.isnan(np.ma.filled(error, np.nan)), 0.7, np.ma.filled(error, np.nan))
     filled = np.where(np.ma.getmaskarray(error), 0.7, filled)
-    found = drawn(lambda: ns.latent.measured("x", observed, error, POPULATION))
-    right = drawn(lambda: ns.latent.measured("x", observed, filled, POPULATION))
+    found = drawn(lambda: ns.latent.Measured(observed, error).sample("x", POPULATION))
+    right = drawn(lambda: ns.latent.Measured(observed, filled).sample("x", POPULATION))
     np.testing.assert_array_equal(found, right)
 
 
@@ -74,20 +75,24 @@ def test_errors_may_be_missing_where_nothing_was_measured(observed, error):
 )
 def test_errors_of_measurements_are_needed(observed, error):
     with pytest.raises(ValueError, match="`error_sd` must be finite and not negative"):
-        drawn(lambda: ns.latent.measured("x", observed, error, POPULATION))
+        drawn(lambda: ns.latent.Measured(observed, error).sample("x", POPULATION))
 
 
 TIMES = 1.7e9 + np.array([0.0, 10.0, 20.0])
 FAR = {
-    "measured": (lambda t, p: ns.latent.measured("x", t, 5.0, p), "observed"),
-    "measured_vaguely": (lambda t, p: ns.latent.measured("x", t, 1e6, p), "population"),
-    "missing": (lambda t, p: ns.latent.missing("x", [t[0], np.nan], p), "population"),
-    "ordered": (lambda t, p: ns.latent.ordered("x", t, 5.0, p), "observed"),
-    "berkson": (lambda t, p: ns.latent.berkson("x", t, 5.0), "assigned"),
-    "coarse": (lambda t, p: ns.latent.coarse("x", t, t + 5.0, p), "lower and upper"),
-    "censored": (lambda t, p: ns.latent.coarse("x", t, t + np.inf, p), "population"),
+    "measured": (lambda t, p: ns.latent.Measured(t, 5.0).sample("x", p), "observed"),
+    "measured_vaguely": (lambda t, p: ns.latent.Measured(t, 1e6).sample("x", p), "population"),
+    "missing": (lambda t, p: ns.latent.Missing([t[0], np.nan]).sample("x", p), "population"),
+    "ordered": (lambda t, p: ns.latent.Ordered(t, 5.0).sample("x", p), "observed"),
+    "berkson": (lambda t, p: ns.latent.Berkson(t, 5.0).sample("x"), "assigned"),
+    "coarse": (lambda t, p: ns.latent.Coarse(t, t + 5.0).sample("x", p), "lower and upper"),
+    "censored": (lambda t, p: ns.latent.Coarse(t, t + np.inf).sample("x", p), "population"),
     "integrated": (
-        lambda t, p: ns.latent.measured("x", t, 5.0, p, quadrature=ns.latent.Quadrature()).num_rows,
+        lambda t, p: (
+            ns.latent.Measured(t, 5.0)
+            .integrate("x", p, response=lambda x: dist.Normal(x))
+            .event_dim
+        ),
         "observed",
     ),
 }
@@ -111,7 +116,7 @@ def test_what_floats_do_not_tell_apart_is_refused(name):
 
 def test_traced_parameters_pass():
     def model(sd):
-        return ns.latent.measured("x", TIMES, sd, dist.Normal(1.7e9, sd))
+        return ns.latent.Measured(TIMES).sample("x", dist.Normal(1.7e9, sd), error_sd=sd)
 
     with numpyro.handlers.seed(rng_seed=0):
         assert jnp.shape(jax.jit(model)(30.0)) == (3,)

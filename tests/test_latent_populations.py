@@ -54,8 +54,10 @@ def missing_row(population, num_nodes=64):
     rule = ns.latent.Quadrature(num_nodes=num_nodes)
     with warnings.catch_warnings(record=True) as caught, numpyro.handlers.seed(rng_seed=0):
         warnings.simplefilter("always")
-        x = ns.latent.missing("x", [0.5, np.nan], population, quadrature=rule)
-    before, after = x.log_integrals(response)
+        given = ns.latent.Missing([0.5, np.nan]).integrate(
+            "x", population, rule, response=dist.Normal
+        )
+    before, after = given.inputs.log_integrals(response)
     return jnp.exp(after - before)[1], [str(w.message) for w in caught]
 
 
@@ -103,11 +105,11 @@ def test_traced_parameters_have_such_nodes_too(name, x64):
 
 
 def test_each_row_may_have_its_own(x64):
-    rule = ns.latent.Quadrature()
     population = dist.Cauchy(np.array([0.0, 5.0]), np.array([1.0, 30.0]))
     with numpyro.handlers.seed(rng_seed=0):
-        x = ns.latent.coarse("x", [-np.inf, 1.0], [np.inf, 1.0], population, quadrature=rule)
-    before, after = x.log_integrals(response)
+        data = ns.latent.Coarse([-np.inf, 1.0], [np.inf, 1.0])
+        given = data.integrate("x", population, response=dist.Normal)
+    before, after = given.inputs.log_integrals(response)
     q = scipy.stats.cauchy(0.0, 1.0).ppf(LEVELS)
     right = np.mean(1.0 / (1.0 + np.exp(-np.clip(0.3 * (q - 1.0), -700.0, 700.0))))
     np.testing.assert_allclose(jnp.exp(after - before)[0], right, atol=1e-4)
@@ -132,11 +134,11 @@ OBSERVED = np.array([1.0, 2.0, -3.0, 40.0])
 @pytest.mark.parametrize("scale", [0.02, 0.5, 5.0])
 def test_measured_inputs_are_right_or_reported(name, scale, x64):
     make, exact = POPULATIONS[name]
-    rule = ns.latent.Quadrature()
+    data = ns.latent.Measured(OBSERVED[:3], 0.5)
     with warnings.catch_warnings(record=True) as caught, numpyro.handlers.seed(rng_seed=0):
         warnings.simplefilter("always")
         with numpyro.handlers.trace() as trace:
-            ns.latent.measured("x", OBSERVED[:3], 0.5, make(scale), quadrature=rule)
+            data.integrate("x", make(scale), response=dist.Normal)
     found = float(trace["x.observed"]["fn"].log_prob(OBSERVED[:3]))
     x = np.sinh(np.linspace(-16.0, 16.0, 400_001)) * 1e-4 + 1.0
     density = exact(scale).pdf(x)
@@ -152,10 +154,9 @@ def test_measured_inputs_are_right_or_reported(name, scale, x64):
 
 
 def test_a_measured_row_far_out_in_a_tail(x64):
-    rule = ns.latent.Quadrature()
-    population = dist.Cauchy(0.0, 1.0)
+    data, population = ns.latent.Measured(OBSERVED[1:], 0.5), dist.Cauchy(0.0, 1.0)
     with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as trace:
-        ns.latent.measured("x", OBSERVED[1:], 0.5, population, quadrature=rule)
+        data.integrate("x", population, response=dist.Normal)
     found = trace["x.observed"]["fn"].log_prob(OBSERVED[1:])
     # A Voigt profile.
     right = np.log(scipy.special.voigt_profile(OBSERVED[1:], 0.5, 1.0)).sum()
@@ -164,8 +165,8 @@ def test_a_measured_row_far_out_in_a_tail(x64):
 
 def test_a_sharp_response_is_reported_where_all_is_concrete(x64):
     rule = ns.latent.Quadrature(num_nodes=16)
-    x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=rule)
-    sharp = ns.latent.response(x, lambda x: dist.Normal(3.0 * x, 0.01))
+    data = ns.latent.Berkson([1.0, 2.0], 0.5)
+    sharp = data.integrate("x", quadrature=rule, response=lambda x: dist.Normal(3.0 * x, 0.01))
     with pytest.warns(UserWarning, match="The quadrature of `x` is too coarse for 1 rows"):
         sharp.log_prob(jnp.array([3.0, 6.1]))
     # Within jit nothing can be said; `draw_inputs` does so afterwards.

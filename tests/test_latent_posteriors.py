@@ -45,9 +45,16 @@ LOWER, UPPER = np.array([*KNOWN, np.nan, -0.5]), np.array([*KNOWN, np.nan, 1.5])
 def bent(quadrature=None):
     """Slope b and two inputs that are not known: one missing, one between -0.5 and 1.5."""
     b = numpyro.sample("b", dist.Normal(1.0, 1.0))
-    x = ns.latent.coarse("x", LOWER, UPPER, dist.Normal(0.3, 1.0), quadrature=quadrature)
-    given = ns.latent.response(x, lambda x: dist.Normal(b * BEND(x), NOISE))
-    numpyro.sample("y", given, obs=RESPONSES)
+    data, population = ns.latent.Coarse(LOWER, UPPER), dist.Normal(0.3, 1.0)
+
+    def given(x):
+        return dist.Normal(b * BEND(x), NOISE)
+
+    if quadrature is not None:
+        y_given = data.integrate("x", population, quadrature, response=given)
+        return numpyro.sample("y", y_given, obs=RESPONSES)
+    x = data.sample("x", population)
+    numpyro.sample("y", given(x), obs=RESPONSES)
     return x
 
 
@@ -135,7 +142,7 @@ def truth(x):
 
 _, W0, _ = replicates(1000, 200)
 EFFECT = ns.SplineEffect(
-    "f", ns.BSplineBasis(ns.latent.plan_knots(W0, ERROR_SD, 15)), measure=W0.mean(axis=1)
+    "f", ns.BSplineBasis(ns.latent.Measured(W0, ERROR_SD).knots(15)), measure=W0.mean(axis=1)
 )
 
 
@@ -147,9 +154,16 @@ def tutorial(w, y=None, quadrature=None, effect=EFFECT):
     sd = numpyro.sample("sd", dist.HalfNormal(3.0))
     error = numpyro.sample("error", dist.HalfNormal(1.0))
     curve = effect.sample()
-    x = ns.latent.measured("x", w, error, dist.Normal(mean, sd), quadrature=quadrature)
-    given = ns.latent.response(x, lambda x: dist.Normal(level + curve(x), sigma))
-    numpyro.sample("y", given, obs=y)
+    data, population = ns.latent.Measured(w), dist.Normal(mean, sd)
+
+    def given(x):
+        return dist.Normal(level + curve(x), sigma)
+
+    if quadrature is None:
+        y_given = given(data.sample("x", population, error_sd=error))
+    else:
+        y_given = data.integrate("x", population, quadrature, response=given, error_sd=error)
+    numpyro.sample("y", y_given, obs=y)
 
 
 def naive(x, y, effect=EFFECT):
@@ -180,7 +194,7 @@ def test_sampled_and_integrated_inputs_give_one_posterior():
         ratio = np.std(one, (0, 1)) / np.std(other, (0, 1))
         assert np.all((ratio > 0.75) & (ratio < 1.33)), (name, ratio)
     assert np.all(agree(values(direct), values(integrated)))
-    report = ns.latent.check_inputs(direct["x"], domain=EFFECT.basis.domain)
+    report = ns.posterior.check_inputs(direct["x"], domain=EFFECT.basis.domain)
     assert report.bimodal.size == 0
     assert np.sqrt(np.mean((direct["x"].mean((0, 1)) - x) ** 2)) < 0.22  # 0.4 / sqrt(3) = 0.23
 
@@ -192,15 +206,16 @@ def test_naive_regression_attenuates_and_the_latent_model_does_not():
     rng = np.random.default_rng(5)
     x = rng.normal(3.0, 1.5, 300)
     w, y = x + error * rng.normal(size=300), truth(x) + NOISE_SD * rng.normal(size=300)
-    knots = ns.latent.plan_knots(w, error, 15)
-    effect = ns.SplineEffect("f", ns.BSplineBasis(knots), measure=w)
+    data = ns.latent.Measured(w, error)
+    effect = ns.SplineEffect("f", ns.BSplineBasis(data.knots(15)), measure=w)
 
     def model():
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
         level = numpyro.sample("level", dist.Normal(0.0, 2.0))
         curve = effect.sample()
-        x = ns.latent.measured("x", w, error, dist.Normal(3.0, 1.5), quadrature=RULE)
-        given = ns.latent.response(x, lambda x: dist.Normal(level + curve(x), sigma))
+        given = data.integrate(
+            "x", dist.Normal(3.0, 1.5), response=lambda x: dist.Normal(level + curve(x), sigma)
+        )
         numpyro.sample("y", given, obs=y)
 
     def amplitude(draws):
@@ -222,10 +237,17 @@ def folded(w, y, quadrature=None):
     """y = f(x) with f(x) = b x^2 known up to b: x and -x explain the same y."""
     sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
     b = numpyro.sample("b", dist.LogNormal(0.0, 1.0))
-    x = ns.latent.measured("x", w, 1.0, dist.Normal(0.0, 1.5), quadrature=quadrature)
+    data, population = ns.latent.Measured(w, 1.0), dist.Normal(0.0, 1.5)
     parabola = ns.BSplineBasis([-8.0, 8.0], degree=2).curve([64.0, -64.0, 64.0])
-    given = ns.latent.response(x, lambda x: dist.Normal(b * parabola(x), sigma))
-    numpyro.sample("y", given, obs=y)
+
+    def given(x):
+        return dist.Normal(b * parabola(x), sigma)
+
+    if quadrature is None:
+        y_given = given(data.sample("x", population))
+    else:
+        y_given = data.integrate("x", population, quadrature, response=given)
+    numpyro.sample("y", y_given, obs=y)
 
 
 @pytest.mark.slow
@@ -237,7 +259,7 @@ def test_folded_responses_are_summed_over_where_sampling_gets_stuck():
     rule = ns.latent.Quadrature(num_nodes=500)
     spread = {"init_strategy": numpyro.infer.init_to_uniform(radius=2.0)}
     kept, _ = sample(lambda: folded(w, y), chains=4, draws=300, **spread)
-    report = ns.latent.check_inputs(kept["x"])
+    report = ns.posterior.check_inputs(kept["x"])
     assert report.bimodal.size >= 5
     assert report.r_hat.max() > 1.1
     options = {"chains": 4, "draws": 500, "target_accept_prob": 0.95, **spread}
@@ -253,7 +275,7 @@ def test_folded_responses_are_summed_over_where_sampling_gets_stuck():
         w[doubtful], -np.sqrt(y[doubtful])
     )
     np.testing.assert_allclose(share, 1 / (1 + np.exp(-odds)), atol=0.12)
-    assert ns.latent.check_inputs(summed["x"]).r_hat.max() < 1.03
+    assert ns.posterior.check_inputs(summed["x"]).r_hat.max() < 1.03
 
 
 @pytest.mark.slow
@@ -262,7 +284,7 @@ def test_the_tutorial_covers_over_repeated_data():
     inputs, curves, parameters = [], [], []
     for seed in range(6):
         x, w, y = replicates(seed, 500)
-        basis = ns.BSplineBasis(ns.latent.plan_knots(w, ERROR_SD, 18))
+        basis = ns.BSplineBasis(ns.latent.Measured(w, ERROR_SD).knots(18))
         effect = ns.SplineEffect("f", basis, measure=w.mean(axis=1))
         draws, fields = sample(
             lambda w, y, effect=effect: tutorial(w, y, effect=effect), w, y, target_accept_prob=0.9
@@ -278,7 +300,7 @@ def test_the_tutorial_covers_over_repeated_data():
         curves.append(covered(f, truth(GRID)))
         parameters += [covered(draws["sigma"], NOISE_SD), covered(draws["error"], ERROR_SD)]
         assert np.sqrt(np.mean((f.mean((0, 1)) - truth(GRID)) ** 2)) < 0.08
-        report = ns.latent.check_inputs(draws["x"], domain=effect.basis.domain)
+        report = ns.posterior.check_inputs(draws["x"], domain=effect.basis.domain)
         assert report.r_hat.max() < 1.05
     # 3000 intervals of inputs: 5 standard errors are 0.027.
     assert abs(np.mean(inputs) - 0.9) < 0.03
@@ -291,7 +313,7 @@ def test_the_tutorial_covers_over_repeated_data():
 @pytest.mark.parametrize("quadrature", [None, RULE])
 def test_ranks_of_the_truth_are_uniform(quadrature):
     """Simulation-based calibration (Talts et al. 2018) of the model with a latent input."""
-    num_sets, ranks, assigned = 96, 8, np.linspace(-3.0, 3.0, 30)
+    num_sets, ranks, data = 96, 8, ns.latent.Berkson(np.linspace(-3.0, 3.0, 30), 0.5)
     basis = ns.BSplineBasis(ns.knots.uniform(-4.0, 4.0, 8))
     effect = ns.SplineEffect("f", basis, ns.SmoothnessPrior(scale=dist.LogNormal(0.0, 0.3)))
 
@@ -299,9 +321,15 @@ def test_ranks_of_the_truth_are_uniform(quadrature):
         sigma = numpyro.sample("sigma", dist.LogNormal(-1.0, 0.3))
         level = numpyro.sample("level", dist.Normal(0.0, 1.0))
         curve = effect.sample()
-        x = ns.latent.berkson("x", assigned, 0.5, quadrature=quadrature)
-        given = ns.latent.response(x, lambda x: dist.Normal(level + curve(x), sigma))
-        numpyro.sample("y", given, obs=y)
+
+        def given(x):
+            return dist.Normal(level + curve(x), sigma)
+
+        if quadrature is None:
+            y_given = given(data.sample("x"))
+        else:
+            y_given = data.integrate("x", quadrature=quadrature, response=given)
+        numpyro.sample("y", y_given, obs=y)
 
     prior = jax.jit(numpyro.infer.Predictive(model, num_samples=num_sets))(jax.random.key(7))
 

@@ -17,7 +17,7 @@ from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
 
 import numpyro_splines as ns
-from numpyro_splines.latent.ordered import Nested
+from numpyro_splines.latent.order_statistics import Nested
 
 NUM_DRAWS = 4000
 # Kolmogorov-Smirnov tests: about 75 in this file, together a false alarm in 0.8 % of all seeds.
@@ -82,7 +82,7 @@ def change_of_variables(model, sites):
 
 @pytest.mark.parametrize("name", list(POPULATIONS))
 def test_measured_inputs_follow_their_population(name):
-    draws = drawn(lambda: ns.latent.measured("x", OBSERVED, 0.3, POPULATIONS[name]))
+    draws = drawn(lambda: ns.latent.Measured(OBSERVED, 0.3).sample("x", POPULATIONS[name]))
     for row in draws.T:
         assert pvalue(row, CUMULATIVE[name]) > LEVEL
     assert abs(np.corrcoef(draws.T) - np.eye(4)).max() < 5 / np.sqrt(NUM_DRAWS)
@@ -94,7 +94,7 @@ def test_the_density_is_that_of_the_inputs(name, x64):
     population = POPULATIONS[name]
     error = np.array([[0.3, 0.4], [0.2, 1.0], [1.0, 1.0], [0.5, 0.1]])
     actual, x, log_slope = change_of_variables(
-        lambda: ns.latent.measured("x", OBSERVED, error, population),
+        lambda: ns.latent.Measured(OBSERVED, error).sample("x", population),
         {"x.standardized": jnp.array([0.1, -0.4, 0.3, 0.5])},
     )
     seen = np.argwhere(~np.isnan(OBSERVED))
@@ -112,7 +112,7 @@ def test_samplers_start_where_the_measurements_are():
     def inputs(u):
         sites = {"x.standardized": jnp.full(4, u)}
         return [
-            inputs_of(lambda p=p: ns.latent.measured("x", observed, 5.0, p), sites)
+            inputs_of(lambda p=p: ns.latent.Measured(observed, 5.0).sample("x", p), sites)
             for p in populations
         ]
 
@@ -126,7 +126,7 @@ def test_known_rows_are_not_sampled_and_inform_the_population():
 
     def model():
         mean = numpyro.sample("mean", dist.Normal())
-        return ns.latent.missing("x", observed, dist.Normal(mean, 0.5))
+        return ns.latent.Missing(observed).sample("x", dist.Normal(mean, 0.5))
 
     @jax.jit
     def values(key):
@@ -143,7 +143,7 @@ def test_predictive_draws_what_is_latent_and_keeps_what_was_observed():
     """`Predictive` without `obs`: one row known exactly, one measured."""
 
     def model():
-        ns.latent.measured("x", [1.0, 2.0], [0.0, 0.5], dist.Normal())
+        ns.latent.Measured([1.0, 2.0], [0.0, 0.5]).sample("x", dist.Normal())
 
     draws = jax.jit(Predictive(model, num_samples=NUM_DRAWS))(jax.random.key(0))
     draws = {name: np.asarray(value, dtype=float) for name, value in draws.items()}
@@ -156,7 +156,9 @@ def test_predictive_draws_what_is_latent_and_keeps_what_was_observed():
 def test_populations_may_differ_by_row():
     means = np.array([0.0, 5.0, -2.0, 7.0])
     draws = drawn(
-        lambda: ns.latent.measured("x", [0.0, 5.0, np.nan, 7.0], [0.0, 1, 1, 1], dist.Normal(means))
+        lambda: ns.latent.Measured([0.0, 5.0, np.nan, 7.0], [0.0, 1, 1, 1]).sample(
+            "x", dist.Normal(means)
+        )
     )
     assert np.ptp(draws[:, 0]) == 0.0
     for row in (1, 2, 3):
@@ -178,7 +180,10 @@ def test_ragged_replicates_agree_with_a_table_of_them(x64):
     def densities(u):
         return [
             log_density(
-                lambda v=v, g=g: ns.latent.measured("x", v, 0.3, population, group=g), (), {}, u
+                lambda v=v, g=g: ns.latent.Measured(v, 0.3, group=g).sample("x", population),
+                (),
+                {},
+                u,
             )[0]
             for v, g in data
         ]
@@ -189,7 +194,7 @@ def test_ragged_replicates_agree_with_a_table_of_them(x64):
 
 
 def test_berkson_inputs_scatter_around_what_was_assigned():
-    draws = drawn(lambda: ns.latent.berkson("x", [1.0, 2.0, 4.0], [0.1, 0.2, 0.0]))
+    draws = drawn(lambda: ns.latent.Berkson([1.0, 2.0, 4.0], [0.1, 0.2, 0.0]).sample("x"))
     assert pvalue(draws[:, 0], scipy.stats.norm(1.0, 0.1).cdf) > LEVEL
     assert pvalue(draws[:, 1], scipy.stats.norm(2.0, 0.2).cdf) > LEVEL
     np.testing.assert_array_equal(draws[:, 2], 4.0)
@@ -198,7 +203,7 @@ def test_berkson_inputs_scatter_around_what_was_assigned():
 def test_the_density_of_berkson_inputs_is_that_of_their_errors(x64):
     assigned, error = np.array([1.0, 2.0, 4.0]), np.array([0.1, 0.2, 3.0])
     actual, x, log_slope = change_of_variables(
-        lambda: ns.latent.berkson("x", assigned, error),
+        lambda: ns.latent.Berkson(assigned, error).sample("x"),
         {"x.standardized": jnp.array([0.3, -2.0, 1.0])},
     )
     expected = scipy.stats.norm(assigned, error).logpdf(x).sum() + log_slope
@@ -211,7 +216,7 @@ UPPER = np.array([1.5, np.inf, 1.0, np.nan, 1.0])
 
 @pytest.mark.parametrize("name", list(POPULATIONS))
 def test_coarse_inputs_follow_their_population_in_their_intervals(name):
-    draws = drawn(lambda: ns.latent.coarse("x", LOWER, UPPER, POPULATIONS[name]))
+    draws = drawn(lambda: ns.latent.Coarse(LOWER, UPPER).sample("x", POPULATIONS[name]))
     np.testing.assert_array_equal(draws[:, 4], 1.0)
     for row, (low, high) in enumerate(zip(LOWER[:4], UPPER[:4], strict=True)):
         low, high = (-np.inf, np.inf) if np.isnan(low) else (low, high)
@@ -230,7 +235,7 @@ def test_the_density_of_coarse_inputs_is_joint_with_their_intervals(x64):
     # missing is above zero.
     sites = {"x.within": jnp.array([0.4, -0.2]), "x.above": jnp.array([0.2, -0.3])}
     actual, x, log_slope = change_of_variables(
-        lambda: ns.latent.coarse("x", LOWER, UPPER, population), sites
+        lambda: ns.latent.Coarse(LOWER, UPPER).sample("x", population), sites
     )
     assert x[4] == 1.0
     expected = scipy.stats.lognorm(0.6, scale=np.exp(0.3)).logpdf(x).sum() + log_slope
@@ -256,7 +261,9 @@ def test_nested_transform_is_a_bijection_to_increasing_values(size, x64):
 
 @pytest.mark.parametrize("name", ["normal", "positive", "bounded"])
 def test_ordered_inputs_are_the_sorted_draws_of_their_population(name):
-    draws = drawn(lambda: ns.latent.ordered("x", [1.0, 3.0, 2.5, 2.6], 0.4, POPULATIONS[name]))
+    draws = drawn(
+        lambda: ns.latent.Ordered([1.0, 3.0, 2.5, 2.6], 0.4).sample("x", POPULATIONS[name])
+    )
     assert np.all(np.diff(draws) >= 0)
     # The i-th of n uniform numbers is Beta(i, n + 1 - i), and all of them together are sorted.
     shares = CUMULATIVE[name](draws)
@@ -267,7 +274,7 @@ def test_ordered_inputs_are_the_sorted_draws_of_their_population(name):
 def test_the_density_of_ordered_inputs_is_that_of_order_statistics(x64):
     observed = np.array([1.0, 3.0, 2.5, 2.6])
     actual, x, log_slope = change_of_variables(
-        lambda: ns.latent.ordered("x", observed, 0.4, dist.Gamma(3.0, 1.0)),
+        lambda: ns.latent.Ordered(observed, 0.4).sample("x", dist.Gamma(3.0, 1.0)),
         {"x.standardized": jnp.array([0.1, -0.4, 0.3, 0.5])},
     )
     expected = np.log(24.0) + scipy.stats.gamma(3.0).logpdf(x).sum() + log_slope
@@ -286,22 +293,24 @@ def test_a_spline_density_is_its_curve_and_draws_from_itself():
 
 def test_planned_knots_cover_the_plausible_range():
     observed = np.array([[0.0, 0.2], [1.0, np.nan], [5.0, 5.2], [np.nan, np.nan]])
-    knots = ns.latent.plan_knots(observed, 0.5, 8)
+    data = ns.latent.Measured(observed, 0.5)
+    knots = data.knots(8)
     reach = 4 * 0.5 / np.sqrt(2)
     np.testing.assert_allclose([knots[0], knots[-1]], [0.1 - reach, 5.1 + reach])
-    wide = ns.latent.plan_knots(observed, 0.5, 8, population=dist.Normal(2.0, 4.0))
+    wide = data.knots(8, population=dist.Normal(2.0, 4.0))
     np.testing.assert_allclose(wide[[0, -1]], 2.0 + 4.0 * np.array([-1, 1]) * 3.29053, rtol=1e-4)
-    positive = ns.latent.plan_knots(observed, 0.5, 8, population=dist.HalfNormal(10.0))
+    positive = data.knots(8, population=dist.HalfNormal(10.0))
     assert positive[0] == 0.0
     # Equal or nearly equal means do not make the errors small, and any population has a range.
-    np.testing.assert_allclose(ns.latent.plan_knots([1.0, 1.0], 0.5, 2), [-1.0, 3.0])
-    np.testing.assert_allclose(ns.latent.plan_knots([1.0, 1.01], 0.5, 2), [-1.0, 3.01])
-    gamma = ns.latent.plan_knots([1.0, 1.1], 0.1, 2, population=dist.Gamma(2.0, 1.0))
+    np.testing.assert_allclose(ns.latent.Measured([1.0, 1.0], 0.5).knots(2), [-1.0, 3.0])
+    np.testing.assert_allclose(ns.latent.Measured([1.0, 1.01], 0.5).knots(2), [-1.0, 3.01])
+    gamma = ns.latent.Measured([1.0, 1.1], 0.1).knots(2, population=dist.Gamma(2.0, 1.0))
     np.testing.assert_allclose(gamma, scipy.stats.gamma(2.0).ppf([5e-4, 0.9995]), rtol=0.05)
-    assert ns.latent.check_domain((knots[0], knots[-1]), observed, 0.5) == 0.0
+    assert data.check_domain(ns.BSplineBasis(knots)) == 0.0
 
 
 def test_knots_that_do_not_cover_the_data_are_reported():
+    basis = ns.BSplineBasis([1.0, 4.0])
     with pytest.warns(UserWarning, match=r"does not cover what was measured in 2 rows \(0, 3\)"):
-        share = ns.latent.check_domain((1.0, 4.0), [0.0, 1.0, 2.0, 5.0], 0.1)
+        share = ns.latent.Measured([0.0, 1.0, 2.0, 5.0], 0.1).check_domain(basis)
     assert share == 0.5

@@ -213,8 +213,8 @@ def test_leave_one_out_with_inputs_integrated_out_is_that_of_the_model():
 
     def model(y):
         slope = numpyro.sample("slope", dist.Normal(0.0, 5.0))
-        x = ns.latent.berkson("x", w, 0.3, quadrature=ns.latent.Quadrature())
-        y_given = ns.latent.response(x, lambda x: dist.Normal(slope * x, 0.5))
+        data = ns.latent.Berkson(w, 0.3)
+        y_given = data.integrate("x", response=lambda x: dist.Normal(slope * x, 0.5))
         numpyro.sample("y", y_given, obs=y)
 
     draws = {"slope": jnp.asarray(np.random.default_rng(0).normal(2.0, 0.1, (2, 50)), float)}

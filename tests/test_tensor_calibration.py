@@ -97,7 +97,7 @@ def test_a_surface_of_a_latent_input_is_recovered():
         def model(w, z, y, f=f):
             sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
             level = numpyro.sample("level", dist.Normal())
-            x = ns.latent.measured("x", w, 0.3, dist.Normal(0.0, 1.0))
+            x = ns.latent.Measured(w, 0.3).sample("x", dist.Normal(0.0, 1.0))
             numpyro.sample("y", dist.Normal(level + f.sample()(x, z), sigma), obs=y)
 
         mcmc = MCMC(NUTS(model), num_warmup=400, num_samples=400, progress_bar=False)

@@ -118,13 +118,14 @@ def latent() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     truth = rng.normal(3.0, 1.5, 40)
     w, y = truth + 0.3 * rng.normal(size=40), np.sin(truth) + 0.2 * rng.normal(size=40)
-    knots = ns.latent.plan_knots(w, 0.3, 10)
+    data = ns.latent.Measured(w, 0.3)
+    knots = data.knots(10)
     f = ns.SplineEffect("f", ns.BSplineBasis(knots), measure=w)
 
     def model(w: np.ndarray, y: np.ndarray) -> None:
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
         curve = f.sample()
-        x = ns.latent.measured("x", w, 0.3, dist.Normal(3.0, 1.5))
+        x = data.sample("x", dist.Normal(3.0, 1.5))
         numpyro.sample("y", dist.Normal(curve(x), sigma), obs=y)
 
     mcmc = MCMC(NUTS(model), num_warmup=300, num_samples=300, progress_bar=False)

@@ -1,20 +1,17 @@
-"""Priors for inputs that are not known exactly."""
+"""Inputs that are not known exactly: made from the data, then sampled or integrated out."""
 
+from numpyro_splines.latent.berkson import Berkson as Berkson
+from numpyro_splines.latent.coarse import Coarse as Coarse
 from numpyro_splines.latent.coordinates import spline_density as spline_density
-from numpyro_splines.latent.diagnostics import InputCheck as InputCheck
-from numpyro_splines.latent.diagnostics import check_inputs as check_inputs
 from numpyro_splines.latent.directions import direction as direction
-from numpyro_splines.latent.domain import check_domain as check_domain
-from numpyro_splines.latent.domain import plan_knots as plan_knots
-from numpyro_splines.latent.errors import berkson as berkson
-from numpyro_splines.latent.errors import measured as measured
-from numpyro_splines.latent.errors import missing as missing
-from numpyro_splines.latent.incomplete import Within as Within
-from numpyro_splines.latent.incomplete import coarse as coarse
+from numpyro_splines.latent.input import AbstractInput as AbstractInput
+from numpyro_splines.latent.measured import Measured as Measured
+from numpyro_splines.latent.misclassified import Misclassified as Misclassified
+from numpyro_splines.latent.missing import Missing as Missing
+from numpyro_splines.latent.order_statistics import OrderStatistics as OrderStatistics
 from numpyro_splines.latent.ordered import Ordered as Ordered
-from numpyro_splines.latent.ordered import ordered as ordered
-from numpyro_splines.latent.quadrature import IntegratedInput as IntegratedInput
 from numpyro_splines.latent.quadrature import Quadrature as Quadrature
 from numpyro_splines.latent.response import IntegratedResponse as IntegratedResponse
 from numpyro_splines.latent.response import draw_inputs as draw_inputs
-from numpyro_splines.latent.response import response as response
+from numpyro_splines.latent.warm_starts import warm_start as warm_start
+from numpyro_splines.latent.within import Within as Within

@@ -163,6 +163,21 @@ def rows_of(population: dist.Distribution, rows: np.ndarray) -> dist.Distributio
     return Rows(population, rows)
 
 
+def normal_of(population: dist.Distribution) -> tuple[Any, Any] | None:
+    """Mean and standard deviation of a normal population, by row if it is; None for others.
+
+    Args:
+        population: of x; expanded, or some of its rows.
+    """
+    if isinstance(population, dist.Normal):
+        return population.loc, population.scale
+    if isinstance(population, dist.ExpandedDistribution):
+        return normal_of(population.base_dist)
+    if isinstance(population, Rows) and normal_of(population.population) is not None:
+        return population.mean, jnp.sqrt(population.variance)
+    return None
+
+
 def coordinates(population: dist.Distribution, center: Any, spread: Any) -> ComposeTransform:
     r"""The map u -> x = T(c + s u) of the real line onto the support of a population.
 

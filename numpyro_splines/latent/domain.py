@@ -9,51 +9,22 @@ import numpy as np
 
 from numpyro_splines import knots
 from numpyro_splines.latent.coordinates import support_ends
-from numpyro_splines.latent.measurements import Measurements, measurements, row_list
+from numpyro_splines.latent.measurements import Measurements, row_list
 
 # How far the input of a measurement may be from it, in standard deviations of its error: 6e-5 of
 # normal errors are larger.
 _MARGIN = 4.0
 
 
-def plan_knots(
-    observed: Any,
-    error_sd: Any = 0.0,
-    num: int = 20,
-    *,
-    population: Any = None,
-    group: Any = None,
-) -> np.ndarray:
-    """Evenly spaced breakpoints over the plausible range of an input that is measured with error.
-
-    From the smallest to the largest of mean_i -+ 4 error_i, where mean_i is the mean of the
-    measurements of row i and error_i its standard error; not farther beyond the means than 4 of
-    their standard deviations, or than the reach of the median row if that is more. A population
-    widens the range to its central 99.9 % (for rows that are missing or censored), and its support
-    bounds it.
-
-    Beyond the knots the curve goes on straight (`extrapolation.Linear`, the default), so an input
-    that strays is led back; the penalty covers the whole domain.
+def plausible_knots(data: Measurements, num: int, population: Any) -> np.ndarray:
+    """Evenly spaced breakpoints where inputs can be, see `AbstractInput.knots`.
 
     Args:
-        observed: as in `measured`; for coarse inputs all finite ends of their intervals.
-        error_sd: as in `measured`, in numbers; for an error that is estimated its likely size.
-        num: how many breakpoints.
-        population: a univariate distribution with concrete parameters, or None.
-        group: as in `measured`.
-
-    Returns:
-        Breakpoints, shape (num,).
-
-    Raises:
-        TypeError: if an argument is of the wrong kind.
-        ValueError: as `measured`, or if the range is empty.
-
-    Example:
-        >>> print(plan_knots([1.0, 2.0, 4.0], 0.1, 5))
-        [0.6  1.55 2.5  3.45 4.4 ]
+        data: what says where.
+        num: how many.
+        population: of concrete parameters, or None.
     """
-    lower, upper = _plausible_range(measurements(observed, error_sd, group))
+    lower, upper = _plausible_range(data)
     if population is not None:
         ends = knots.from_distribution(population, 2, coverage=0.999)
         least, most = support_ends(population)
@@ -62,39 +33,52 @@ def plan_knots(
     return knots.uniform(lower, upper, num)
 
 
-def check_domain(
-    domain: tuple[float, float], observed: Any, error_sd: Any = 0.0, *, group: Any = None
-) -> float:
-    """Warn where an input could plausibly lie beyond the knots.
+def calibration(data: Measurements, population: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of inputs given their measurements, in a normal population.
 
     Args:
-        domain: of the basis, `basis.domain`.
-        observed: as in `measured`.
-        error_sd: as in `plan_knots`.
-        group: as in `measured`.
-
-    Returns:
-        The share of rows whose mean lies outside the domain.
-
-    Warns:
-        UserWarning: if the mean of the measurements of some row lies outside.
-
-    Example:
-        >>> check_domain((0.0, 4.0), [1.0, 2.0, 3.5], 0.1)
-        0.0
+        data: what was measured.
+        population: of concrete parameters, or None.
     """
-    data = measurements(observed, error_sd, group)
+    count, means = data.num_measured, data.means()
+    seen = count > 0
+    weight = np.divide(1.0, data.error**2, out=np.zeros_like(data.error), where=data.error > 0.0)
+    precision = np.bincount(data.row, weight, data.num_rows)
+    known = seen & (precision == 0.0)
+    weighted = np.bincount(data.row, weight * data.value, data.num_rows)
+    measured = np.where(known, means, weighted / np.where(precision > 0.0, precision, 1.0))
+    variance = np.where(seen & ~known, 1.0 / np.where(precision > 0.0, precision, 1.0), 0.0)
+    if population is not None:
+        mean, total = (float(part) for part in (population.mean, population.variance))
+    else:
+        mean, total = float(measured[seen].mean()), float(measured[seen].var())
+        # What is left of the spread without the errors, and at least a twentieth of it.
+        total = max(total - float(variance[seen].mean()), 0.05 * total)
+    share = np.where(known, 1.0, total / np.where(total + variance > 0.0, total + variance, 1.0))
+    share = np.where(seen, share, 0.0)
+    center = mean + share * (np.where(seen, measured, mean) - mean)
+    spread = np.sqrt(np.where(known, 0.0, np.where(seen, share * variance, total)))
+    return center, spread
+
+
+def check_covered(data: Measurements, domain: tuple[float, float]) -> float:
+    """The share of rows whose mean is outside of a domain, with a warning if there are any.
+
+    Args:
+        data: what says where inputs can be.
+        domain: its ends.
+    """
     mean = data.means()
     lower, upper = (float(end) for end in domain)
     rows = np.flatnonzero((mean < lower) | (mean > upper))
     if rows.size:
         wanted = _plausible_range(data)
         warnings.warn(
-            f"`domain` [{lower:.4g}, {upper:.4g}] does not cover what was measured in {rows.size} "
-            f"rows ({row_list(rows)}): there the curve is only continued. Inputs may plausibly lie "
-            f"in [{wanted[0]:.4g}, {wanted[1]:.4g}]; numpyro_splines.latent.plan_knots covers it.",
+            f"The domain [{lower:.4g}, {upper:.4g}] does not cover what was measured in "
+            f"{rows.size} rows ({row_list(rows)}): there the curve is only continued. Inputs may "
+            f"plausibly lie in [{wanted[0]:.4g}, {wanted[1]:.4g}]; the method `knots` covers it.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return rows.size / data.num_rows
 
@@ -103,7 +87,7 @@ def _plausible_range(data: Measurements) -> tuple[float, float]:
     count = data.num_measured
     seen = count > 0
     mean = data.means()[seen]
-    variance = np.bincount(data.row, data.guess**2, data.num_rows)[seen] / count[seen] ** 2
+    variance = np.bincount(data.row, data.error**2, data.num_rows)[seen] / count[seen] ** 2
     reach = _MARGIN * np.sqrt(variance)
     # A row much less certain than the others does not set the range alone.
     most = max(_MARGIN * float(np.std(mean)), float(np.median(reach)))
@@ -111,7 +95,7 @@ def _plausible_range(data: Measurements) -> tuple[float, float]:
     upper = min(float((mean + reach).max()), float(mean.max()) + most)
     if not lower < upper:
         raise ValueError(
-            f"`observed` must vary, or have an error; got {lower:.17g} throughout. Use "
+            f"Inputs must vary, or have an error; got {lower:.17g} throughout. Use "
             "numpyro_splines.knots.uniform(lower, upper, num) to choose the domain by hand."
         )
     return lower, upper

@@ -13,69 +13,52 @@ from numpyro_splines.validation import is_traced, real_array
 
 
 class Measurements(NamedTuple):
-    """All measurements, one below the other.
+    """All measurements, one below the other, as numbers.
 
     Attributes:
         row: which input each belongs to, shape (m,).
         value: in float64, shape (m,).
-        error: standard deviation of each, shape (m,): numbers in float64, or traced.
-        guess: the same in numbers, in float64; about right where the error is random.
-        exact: which inputs are known exactly, shape (n,).
+        error: standard deviation of each in float64, about right where it is estimated.
+        num_rows: how many inputs.
     """
 
     row: Int[np.ndarray, " m"]
     value: Float[np.ndarray, " m"]
-    error: Any
-    guess: Float[np.ndarray, " m"]
-    exact: np.ndarray
-
-    @property
-    def num_rows(self) -> int:
-        """How many inputs."""
-        return self.exact.size
-
-    def exact_values(self) -> Float[np.ndarray, " n"]:
-        """Inputs known exactly; zero for the others."""
-        values = np.zeros(self.num_rows)
-        sure = self.exact[self.row]
-        values[self.row[sure]] = self.value[sure]
-        if np.any(wrong := sure & (values[self.row] != self.value)):
-            row = int(self.row[np.argmax(wrong)])
-            raise ValueError(
-                "`observed` must hold one value where `error_sd` is zero; got "
-                f"{np.unique(self.value[self.row == row])} in row {row}."
-            )
-        return values
+    error: Float[np.ndarray, " m"]
+    num_rows: int
 
     @property
     def num_measured(self) -> Int[np.ndarray, " n"]:
         """How many measurements each input has."""
         return np.bincount(self.row, minlength=self.num_rows)
 
+    @property
+    def column(self) -> Int[np.ndarray, " m"]:
+        """Which of the measurements of its row each is, from 0."""
+        order = np.argsort(self.row, kind="stable")
+        first = np.concatenate([[0], np.cumsum(self.num_measured)])[self.row[order]]
+        column = np.empty(self.row.size, int)
+        column[order] = np.arange(self.row.size) - first
+        return column
+
     def means(self) -> Float[np.ndarray, " n"]:
         """Mean of the measurements of each input; NaN where there are none."""
         count, total = self.num_measured, np.bincount(self.row, self.value, self.num_rows)
         return np.divide(total, count, out=np.full(self.num_rows, np.nan), where=count > 0)
 
-    def error_guess(self) -> float:
-        """The size of a random error, which has no number while the model is written.
+    def of_rows(self, chosen: np.ndarray) -> Int[np.ndarray, " k"]:
+        """Which measurements belong to some of the inputs.
 
-        From the replicates, or a third of the spread of the measurements.
+        Args:
+            chosen: of the inputs, booleans of shape (n,).
         """
-        mean, freedom = self.means(), np.maximum(self.num_measured - 1, 0).sum()
-        within = np.sqrt(((self.value - mean[self.row]) ** 2).sum() / max(freedom, 1))
-        return float(within or np.nanstd(mean) / 3.0 or 1.0)
+        return np.flatnonzero(chosen[self.row])
 
     def only(self, chosen: np.ndarray) -> Measurements:
-        """Some of the inputs, numbered anew."""
-        number = np.cumsum(chosen) - 1
-        kept = np.flatnonzero(chosen[self.row])
+        """Those of some of the inputs, which are numbered anew."""
+        number, kept = np.cumsum(chosen) - 1, self.of_rows(chosen)
         return Measurements(
-            number[self.row[kept]],
-            self.value[kept],
-            self.error[kept],
-            self.guess[kept],
-            self.exact[chosen],
+            number[self.row[kept]], self.value[kept], self.error[kept], int(chosen.sum())
         )
 
     def overall(self) -> tuple[float, float]:
@@ -88,8 +71,7 @@ class Measurements(NamedTuple):
         mean = mean[~np.isnan(mean)]
         if not mean.size:
             return 0.0, 1.0
-        error = self.guess.mean() if self.guess.size else 0.0
-        return float(mean.mean()), float(np.hypot(mean.std(), error) or 1.0)
+        return float(mean.mean()), float(np.hypot(mean.std(), self.error.mean()) or 1.0)
 
     def placement(self, error: Any, mean: Any = None, spread: Any = None) -> tuple[Array, Array]:
         """Where measurements put each input, and how exactly: center and spread, shape (n,).
@@ -107,44 +89,109 @@ class Measurements(NamedTuple):
         share = precision * spread**2
         return mean + share / (1.0 + share) * (measured - mean), spread * (1.0 + share) ** -0.5
 
-    def log_density(self, x: Float[Array, "... n"], value: Any) -> Float[Array, "... n"]:
+    def log_density(self, x: Float[Array, "... n"], value: Any, error: Any) -> Array:
         """log p(values of a row | x) = sum_j log N(value_j; x, error_j), through the row's mean.
 
         Args:
             x: inputs.
             value: measurements, shape (m,).
+            error: standard deviations, shape (m,).
+
+        Returns:
+            Shape (..., n).
         """
-        value = jnp.asarray(value, x.dtype)
-        precision, mean, constant = self._statistics(value, self.error)
+        precision, mean, constant = self._statistics(jnp.asarray(value, x.dtype), error)
         return constant - 0.5 * precision * (mean - x) ** 2
+
+    def posterior(
+        self, value: Any, error: Any, mean: Any, spread: Any
+    ) -> tuple[Array, Array, Array]:
+        """log p(values of a row) under x ~ Normal(mean, spread), and mean and sd of x given them.
+
+        Args:
+            value: measurements, shape (m,).
+            error: standard deviations, shape (m,).
+            mean: of the population.
+            spread: its standard deviation.
+
+        Returns:
+            All of shape (n,).
+        """
+        precision, measured, constant = self._statistics(value, error)
+        share = precision * spread**2
+        residual = (measured - mean) / spread
+        log_density = constant - 0.5 * (jnp.log1p(share) + share / (1.0 + share) * residual**2)
+        center = mean + share / (1.0 + share) * (measured - mean)
+        return log_density, center, spread * (1.0 + share) ** -0.5
+
+    def total(self, terms: Float[Array, "... m"]) -> Float[Array, "... n"]:
+        """Sums of terms of the measurements of each row."""
+        sums = jax.ops.segment_sum(jnp.moveaxis(terms, -1, 0), self.row, self.num_rows)
+        return jnp.moveaxis(sums, 0, -1)
 
     def _statistics(self, value: Any, error: Any) -> tuple[Array, Array, Array]:
         """Precision and weighted mean of each row, and the log density at that mean."""
         dtype = jnp.result_type(float)
         value, error = jnp.asarray(value, dtype), jnp.asarray(error, dtype)
-
-        def total(terms: Array) -> Array:
-            return jax.ops.segment_sum(terms, self.row, self.num_rows)
-
-        precision = total(error**-2)
+        precision = self.total(error**-2)
         # A row without measurements has precision zero, and any mean.
-        mean = total(value / error**2) / jnp.where(precision > 0, precision, 1.0)
+        mean = self.total(value / error**2) / jnp.where(precision > 0, precision, 1.0)
         residual = (value - mean[self.row]) / error
         constant = -0.5 * residual**2 - jnp.log(error) - 0.5 * jnp.log(2.0 * jnp.pi)
-        return precision, mean, total(constant)
+        return precision, mean, self.total(constant)
 
 
-def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
-    """The checked arguments of `measured` in long form.
+class Layout(NamedTuple):
+    """How what users give, one per row or one per measurement, becomes one per measurement.
+
+    Attributes:
+        shape: of what was observed.
+        row: the row of each entry, flat.
+        num_rows: how many rows.
+        grouped: whether rows were named one by one, so that nothing may be given per row.
+        seen: which entries were observed, indices into the flat form.
+    """
+
+    shape: tuple[int, ...]
+    row: np.ndarray
+    num_rows: int
+    grouped: bool
+    seen: np.ndarray
+
+    def long(self, values: Any) -> Any:
+        """A number, one per row or one per measurement, as one per measurement that there is.
+
+        Args:
+            values: of a shape that was checked; may be traced.
+        """
+        xp = jnp if isinstance(values, jax.Array) else np
+        if xp.ndim(values) == 1 and len(self.shape) == 2:
+            values = values[:, None]
+        return xp.broadcast_to(values, self.shape).ravel()[self.seen]
+
+    def errors(self, error_sd: Any) -> Any:
+        """Standard deviations of the errors, checked, one per measurement that there is."""
+        seen = np.zeros(self.row.size, bool)
+        seen[self.seen] = True
+        allowed = None if self.grouped else self.num_rows
+        return self.long(checked_errors(error_sd, self.shape, allowed, seen.reshape(self.shape)))
+
+
+def observations(observed: Any, group: Any) -> tuple[np.ndarray, Layout]:
+    """Values of the measurements that there are, in float64, and their layout.
+
+    Args:
+        observed: shape (n,), (n, r), or (m,) with `group`.
+        group: the row of each, or None.
 
     Raises:
-        TypeError: if values are not real numbers, or groups not integers.
-        ValueError: if shapes differ, nothing was observed, or an error is negative or not finite.
+        TypeError: if values are not concrete real numbers, or groups not integers.
+        ValueError: if shapes differ, nothing was observed, or a value is infinite.
     """
     if is_traced(observed):
         raise TypeError(
-            "`observed` must be concrete numbers; got a traced value. Give the model its "
-            "measurements as NumPy or JAX arrays, not through jit, vmap or `jit_model_args`."
+            "`observed` must be concrete numbers; got a traced value. Make the input outside the "
+            "model, of NumPy or JAX arrays, not of an argument of jit, vmap or `jit_model_args`."
         )
     values = np.asarray(real_array(observed, "observed", missing="nan"), dtype=np.float64)
     if np.isinf(values).any():
@@ -152,20 +199,19 @@ def measurements(observed: Any, error_sd: Any, group: Any) -> Measurements:
     if np.isnan(values).all():
         raise ValueError("`observed` must hold at least one observation; all entries are NaN.")
     row, num_rows = _rows(values, group)
-    error = checked_errors(
-        error_sd, values.shape, num_rows if group is None else None, ~np.isnan(values)
-    )
     seen = np.flatnonzero(~np.isnan(values.ravel()))
-    row, value = row[seen], values.ravel()[seen]
-    if error.ndim == 1 and values.ndim == 2:
-        error = error[:, None]
-    xp = jnp if is_traced(error) else np
-    error = xp.broadcast_to(error, values.shape).ravel()[seen]
-    guess = np.full(seen.shape, np.nan) if is_traced(error) else np.asarray(error)
-    exact = np.zeros(num_rows, bool)
-    exact[row[guess == 0.0]] = True
-    data = Measurements(row, value, error, guess, exact)
-    return data._replace(guess=np.where(np.isnan(guess), data.error_guess(), guess))
+    return values.ravel()[seen], Layout(values.shape, row, num_rows, group is not None, seen)
+
+
+def error_guess(data: Measurements) -> float:
+    """The size of an error that is not known: from replicates, or a third of the spread.
+
+    Args:
+        data: of any errors.
+    """
+    mean, freedom = data.means(), np.maximum(data.num_measured - 1, 0).sum()
+    within = np.sqrt(((data.value - mean[data.row]) ** 2).sum() / max(freedom, 1))
+    return float(within or np.nanstd(mean) / 3.0 or 1.0)
 
 
 def checked_errors(

@@ -27,7 +27,7 @@ LogDensity = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Quadrature:
-    """How inputs are integrated out; pass it as `quadrature=` to the priors of latent inputs.
+    """How inputs are integrated out; an argument of their `integrate`.
 
     Args:
         num_nodes: per row. The rule resolves p(y_i | x_i) and the density of the population as
@@ -71,13 +71,16 @@ class Quadrature:
         return (nodes + 1.0) / 2.0, weights / 2.0
 
 
-def check_quadrature(quadrature: Any) -> None:
-    """Refuse what is neither None nor a `Quadrature`."""
-    if quadrature is not None and not isinstance(quadrature, Quadrature):
+def checked_quadrature(quadrature: Any) -> Quadrature:
+    """The rule, or the default one for None; anything else is refused."""
+    if quadrature is None:
+        return Quadrature()
+    if not isinstance(quadrature, Quadrature):
         raise TypeError(
-            "`quadrature` must be numpyro_splines.latent.Quadrature(...), or None to sample the "
-            f"inputs; got {quadrature!r}."
+            "`quadrature` must be numpyro_splines.latent.Quadrature(...), or None for the default "
+            f"one; got {quadrature!r}."
         )
+    return quadrature
 
 
 class Piece(NamedTuple):
@@ -87,11 +90,13 @@ class Piece(NamedTuple):
         rows: indices, shape (m,).
         locate: u, shape (q, m) -> x and log p(x, what is known of x) dx/du, both of that shape.
         rule: nodes and weights in u, which sum to the length of its range.
+        exact: whether the integral over the nodes has no error.
     """
 
     rows: np.ndarray
     locate: Locate
     rule: tuple[np.ndarray, np.ndarray]
+    exact: bool = False
 
 
 def known_piece(rows: np.ndarray, x: Array, quadrature: Quadrature) -> Piece:
@@ -134,28 +139,19 @@ def is_end(end: Any) -> bool:
 
 
 class IntegratedInput:
-    """A latent input to be integrated out, as `measured` and its relatives return it.
-
-    Not an array: `response` says how y depends on it, once in a model.
+    """A latent input to be integrated out.
 
     Args:
         name: of the input.
         num_rows: n.
         pieces: the rows by kind, each row in one of them.
         chunk: see `Quadrature`.
-
-    Example:
-        >>> import numpyro_splines as ns
-        >>> x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=Quadrature(num_nodes=32))
-        >>> type(x).__name__, x.num_rows, x.num_nodes
-        ('IntegratedInput', 2, 32)
     """
 
     def __init__(self, name: str, num_rows: int, pieces: Sequence[Piece], chunk: int | None):
         self.name, self.num_rows, self.pieces = name, num_rows, pieces
         self.num_nodes = len(pieces[0].rule[0])
         self.chunk = self.num_nodes if chunk is None else min(chunk, self.num_nodes)
-        self.used = False
         self._kind = np.zeros(num_rows, int)
         for kind, piece in enumerate(pieces):
             self._kind[piece.rows] = kind
@@ -163,6 +159,11 @@ class IntegratedInput:
         self._nodes, self._widths = (np.stack([p.rule[i] for p in pieces], -1) for i in (0, 1))
         starts = (self._nodes[0] + self._nodes[-1] - self._widths.sum(axis=0)) / 2.0
         self._starts = starts + np.cumsum(self._widths, axis=0) - self._widths
+
+    @property
+    def exact(self) -> bool:
+        """Whether integrals over the nodes have no error."""
+        return all(piece.exact for piece in self.pieces)
 
     def locate(self, u: Float[Array, "q n"]) -> tuple[Array, Array]:
         """x and log p(x, what is known of x) dx/du.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions.transforms import biject_to
 
+from numpyro_splines.latent.error_models import AbstractErrorModel, NormalErrors
 from numpyro_splines.latent.measurements import Measurements, row_list
 from numpyro_splines.latent.quadrature import Piece
 from numpyro_splines.latent.quantiles import is_concrete, place_of_quantiles, quiet_support
@@ -23,38 +24,42 @@ _ROWS = 200
 
 def check_measured(
     rows: np.ndarray,
-    data: Measurements,
     population: Any,
     ends: tuple[Any, Any],
-    make: Callable[[np.ndarray], Piece],
+    errors: AbstractErrorModel,
+    make: Callable[[Any], Piece],
 ) -> None:
     """Warn where int p(measurements | x) p(x) dx over a row's nodes is another than over many more.
 
     The many lie around the measurements and around the median of the population, ever farther apart
-    with the distance from either. For concrete parameters, and one population for all rows.
+    with the distance from either. For concrete parameters, normal errors and one population.
 
     Args:
         rows: numbers of the rows, for the message.
-        data: their measurements.
         population: of their inputs.
         ends: of its support.
+        errors: the law of their measurements.
         make: values of the measurements -> the nodes.
 
     Warns:
         UserWarning: where it is.
     """
-    if population.batch_shape or is_traced(data.error) or not is_concrete(population):
+    if not isinstance(errors, NormalErrors) or is_traced(errors.sd):
+        return
+    if population.batch_shape or not is_concrete(population):
         return
     chosen = np.arange(len(rows)) < _ROWS
     # Numbers also while a model is traced.
     with jax.ensure_compile_time_eval(), quiet_support():
-        piece = make(data.value)
+        piece = make(errors.value)
         nodes, weights = piece.rule
         u = jnp.broadcast_to(jnp.asarray(nodes)[:, None], (nodes.size, len(rows)))
         log_density = np.asarray(piece.locate(u)[1], np.float64)[:, chosen]
         found = np.log(weights @ np.exp(log_density - log_density.max(axis=0)))
         found = found + log_density.max(axis=0)
-        right = _log_integrals(data.only(chosen), population, ends)
+        data, kept = errors.part(rows[chosen])
+        data = data._replace(error=np.asarray(errors.sd)[kept])
+        right = _log_integrals(data, population, ends)
     off = ~(abs(np.expm1(found - right)) < _TOLERANCE)
     if off.any():
         bad = rows[chosen][off]
@@ -62,7 +67,7 @@ def check_measured(
             f"The quadrature does not resolve the population {type(population).__name__} of the "
             f"inputs of {bad.size} measured rows ({row_list(bad)}): it is much narrower than the "
             "errors, or disagrees with the measurements. Increase `num_nodes` or `half_width` of "
-            "numpyro_splines.latent.Quadrature, or sample the input (without `quadrature`).",
+            "numpyro_splines.latent.Quadrature, or sample the input.",
             UserWarning,
             stacklevel=2,
         )
@@ -72,9 +77,9 @@ def _log_integrals(data: Measurements, population: Any, ends: tuple[Any, Any]) -
     """log int p(measurements | x) p(x) dx by trapezoids between many points."""
     mean = data.means()
     smallest = np.full(data.num_rows, np.inf)
-    np.minimum.at(smallest, data.row, data.guess)
+    np.minimum.at(smallest, data.row, data.error)
     # Out to where the errors leave nothing.
-    reach = np.full(data.num_rows, 12.0 * data.guess.max())
+    reach = np.full(data.num_rows, 12.0 * data.error.max())
     points = [_around(mean, smallest / np.sqrt(data.num_measured), reach)]
     if (place := _place(population, data)) is not None:
         center, spread = place
@@ -82,7 +87,7 @@ def _log_integrals(data: Measurements, population: Any, ends: tuple[Any, Any]) -
     low, high = (float(np.asarray(end)) for end in ends)
     x = np.clip(np.sort(np.concatenate(points), axis=0), low, high)
     x = jnp.asarray(x, jnp.result_type(float))
-    log_density = population.log_prob(x) + data.log_density(x, data.value)
+    log_density = population.log_prob(x) + data.log_density(x, data.value, data.error)
     x, log_density = np.asarray(x, np.float64), np.asarray(log_density, np.float64)
     top = np.where(np.isfinite(log_density), log_density, -np.inf).max(axis=0)
     height = np.exp(np.where(np.isnan(log_density), -np.inf, log_density) - top)

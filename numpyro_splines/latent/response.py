@@ -1,4 +1,4 @@
-"""Responses to latent inputs: sampled with them, or with them integrated out; draws afterwards."""
+"""Responses with their latent inputs integrated out, and draws of the inputs afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNRESOLVED = 0.6
 class IntegratedResponse(AbstractWithFunction):
     """p(y_i | what is known of x_i) = int p(y_i | x_i) p(x_i | what is known of x_i) dx_i.
 
-    Made by `response`. Its draws are of x, then of y given x.
+    What `integrate` of an input returns. Its draws are of x, then of y given x.
 
     Args:
         inputs: the latent input.
@@ -40,11 +40,12 @@ class IntegratedResponse(AbstractWithFunction):
 
     Example:
         >>> import numpyro.distributions as dist, numpyro_splines as ns
-        >>> quadrature = ns.latent.Quadrature()
-        >>> x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
-        >>> y_given = IntegratedResponse(x, lambda x: dist.Normal(3.0 * x, 1.0))
+        >>> data = ns.latent.Berkson([1.0, 2.0], 0.5)
+        >>> y_given = data.integrate("x", response=lambda x: dist.Normal(3.0 * x, 1.0))
         >>> print(y_given.log_prob(jnp.array([4.0, 5.0])).round(3))
         [-1.662 -1.662]
+        >>> print(dist.Normal(3.0, 3.25**0.5).log_prob(4.0).round(3))  # Normal(3 w, 1 + 9 / 4)
+        -1.662
     """
 
     function_fields = ("inputs", "function", "own_support")
@@ -54,7 +55,7 @@ class IntegratedResponse(AbstractWithFunction):
         one = function(inputs.at_nodes(np.zeros(1, int))[0])
         if not isinstance(one, dist.Distribution) or one.batch_shape != (1, inputs.num_rows):
             raise ValueError(
-                "`function` must turn x of shape (nodes, n) into a distribution with batch shape "
+                "`response` must turn x of shape (nodes, n) into a distribution with batch shape "
                 f"(nodes, n), here (1, {inputs.num_rows}); got "
                 f"{getattr(one, 'batch_shape', one)!r}. Several responses of a row make one "
                 "distribution with .to_event."
@@ -84,7 +85,7 @@ class IntegratedResponse(AbstractWithFunction):
 
     def _check_resolved(self, value: Array, result: Array) -> None:
         """Warn if y given x is narrower than the spacing of the nodes, where all is concrete."""
-        if is_traced(result) or is_traced(value):
+        if self.inputs.exact or is_traced(result) or is_traced(value):
             return
         x, log_mass = self.inputs.at_nodes(np.arange(self.inputs.num_nodes))
         joint = log_mass + jnp.asarray(self.function(x).log_prob(value))
@@ -96,7 +97,7 @@ class IntegratedResponse(AbstractWithFunction):
 
         def one(key: Array) -> Array:
             input_key, key = jax.random.split(key)
-            x, _ = self._draw(input_key, lambda x: jnp.zeros_like(x))
+            x, _ = self.draw_inputs(input_key, None)
             return jnp.asarray(self.function(x[None]).sample(key))[0]
 
         total = int(np.prod(sample_shape))
@@ -108,20 +109,22 @@ class IntegratedResponse(AbstractWithFunction):
 
         Args:
             key: random key.
-            value: y, shape (n,) and the event shape.
+            value: y, shape (n,) and the event shape; None where it was not observed, for x given
+                what is known of it alone.
 
         Returns:
             x in its units, and the largest probability of one cell, both of shape (n,).
         """
-        value = jnp.asarray(value)
 
         def log_likelihood(x: Array) -> Array:
-            return jnp.asarray(self.function(x).log_prob(value))
+            if value is None:
+                return jnp.zeros(x.shape)
+            return jnp.asarray(self.function(x).log_prob(jnp.asarray(value)))
 
         return self._draw(key, log_likelihood)
 
     def _draw(self, key: Array, log_likelihood: Callable[[Array], Array]) -> tuple[Array, Array]:
-        """Independence Metropolis, proposals from the cells; as `draw_inputs`."""
+        """Independence Metropolis, proposals from the cells."""
         inputs = self.inputs
         cells = inputs.cells(log_likelihood)
 
@@ -139,57 +142,8 @@ class IntegratedResponse(AbstractWithFunction):
 
         key, first = jax.random.split(key)
         (x, _), _ = jax.lax.scan(step, propose(first), jax.random.split(key, _STEPS))
-        return x[0], jnp.exp(cells[0].max(axis=0))
-
-
-def response(x: Any, function: Callable[[Array], dist.Distribution]) -> dist.Distribution:
-    r"""The distribution of y given a latent input, however the input is treated.
-
-    For an array it is `function(x)`. For an input with `quadrature=` it is
-    int p(y_i | x_i) p(x_i | what is known of x_i) dx_i for each row, so that a model reads the same
-    with its inputs sampled or integrated out:
-
-        x = ns.latent.measured("x", w, 0.3, dist.Normal(mean, sd), quadrature=quadrature)
-        y_given = ns.latent.response(x, lambda x: dist.Normal(level + curve(x), sigma))
-        numpyro.sample("y", y_given, obs=y)
-
-    Inputs integrated out are not sites; `draw_inputs` draws them afterwards.
-
-    Args:
-        x: what `measured`, `missing`, `berkson` or `coarse` returned, or any array.
-        function: x -> a distribution with one entry per row, without random sites of its own. An x
-            that is integrated out is passed with an axis of nodes before that of the rows.
-
-    Returns:
-        A distribution with batch shape (n,).
-
-    Raises:
-        ValueError: if an input that is integrated out is used a second time (its responses would
-            be integrated over separately, as if it were another input), or `function` returns no
-            distribution of the right shape.
-
-    Example:
-        >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
-        >>> def model(quadrature=None):
-        ...     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
-        ...     y_given = ns.latent.response(x, lambda x: dist.Normal(3.0 * x, 1.0))
-        ...     numpyro.sample("y", y_given, obs=[4.0, 5.0])
-        >>> trace = numpyro.handlers.trace(model).get_trace(quadrature=ns.latent.Quadrature())
-        >>> print(trace["y"]["fn"].log_prob([4.0, 5.0]).round(3))
-        [-1.662 -1.662]
-        >>> print(dist.Normal(3.0, 3.25**0.5).log_prob(4.0).round(3))  # Normal(3 w, 1 + 9 / 4)
-        -1.662
-    """
-    if not isinstance(x, IntegratedInput):
-        return function(x)
-    if x.used:
-        raise ValueError(
-            f"An input that is integrated out may have one response; got a second one of "
-            f"`{x.name}`. Let `function` return the joint distribution of both, with .to_event(1), "
-            "or sample the input (without `quadrature`)."
-        )
-    x.used = True
-    return IntegratedResponse(x, function)
+        largest = jnp.exp(cells[0].max(axis=0))
+        return x[0], jnp.zeros_like(largest) if inputs.exact else largest
 
 
 def draw_inputs(
@@ -197,11 +151,12 @@ def draw_inputs(
 ) -> dict[str, Any]:
     """Exact posterior draws of inputs that were integrated out, given draws of all the rest.
 
-    For each draw, x_i follows p(x_i | y_i, what is known of x_i, the rest).
+    For each draw, x_i follows p(x_i | y_i, what is known of x_i, the rest); where the model was
+    given no responses, as for new rows, p(x_i | what is known of x_i, the rest).
 
     Args:
         key: random key.
-        model: the model that was sampled, with its observations.
+        model: the model that was sampled, with its observations or with those of new rows.
         draws: arrays by site name with leading axes (chain, draw, ...), as
             `mcmc.get_samples(group_by_chain=True)` gives them.
         *args: of the model.
@@ -209,7 +164,7 @@ def draw_inputs(
 
     Returns:
         `draws` and the inputs by name, shape (..., n): what sampling them would have given. They
-        are no sites of the model with `quadrature`, so `Predictive` on it draws new ones given
+        are no sites of the model, so `Predictive` on it draws new ones given
         their measurements alone; for replicates of y evaluate the curve at these.
 
     Raises:
@@ -221,10 +176,10 @@ def draw_inputs(
 
     Example:
         >>> import numpyro, numpyro.distributions as dist, numpyro_splines as ns
+        >>> data = ns.latent.Berkson([1.0, 2.0], 0.5)
         >>> def model():
         ...     slope = numpyro.sample("slope", dist.Normal(3.0, 1.0))
-        ...     x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=ns.latent.Quadrature())
-        ...     y_given = ns.latent.response(x, lambda x: dist.Normal(slope * x, 1.0))
+        ...     y_given = data.integrate("x", response=lambda x: dist.Normal(slope * x, 1.0))
         ...     numpyro.sample("y", y_given, obs=jnp.array([4.0, 5.0]))
         >>> draws = draw_inputs(jax.random.key(0), model, {"slope": jnp.full((4, 25), 3.0)})
         >>> draws["x"].shape
@@ -266,14 +221,15 @@ def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str
         trace = numpyro.handlers.trace(model).get_trace(*args, **kwargs)
         found.extend(_responses(trace))
         for name, site in trace.items():
-            if site["type"] == "sample" and not site["is_observed"]:
-                ranks[name] = jnp.ndim(site["value"])
+            if site["type"] != "sample" or site["is_observed"] or _integrated(site["fn"]):
+                continue
+            ranks[name] = jnp.ndim(site["value"])
 
     jax.eval_shape(shapes)
     if not found:
         raise ValueError(
-            "`model` must have an input that is integrated out, through "
-            "`numpyro_splines.latent.response`; got none."
+            "`model` must have an input that is integrated out, by its method `integrate`; got "
+            "none."
         )
     if not ranks:
         raise ValueError("`model` must have a latent site besides its inputs; got none.")
@@ -281,23 +237,26 @@ def _latent_ranks(model: Callable[..., Any], args: Any, kwargs: Any) -> dict[str
 
 
 def _responses(trace: Mapping[str, Any]) -> list[tuple[IntegratedResponse, Any]]:
-    """Distributions of responses and their values."""
+    """Distributions of responses, and their values where they were observed."""
     found = []
     for name, site in trace.items():
-        if site["type"] != "sample":
+        if site["type"] != "sample" or (inner := _integrated(site["fn"])) is None:
             continue
-        outer = inner = site["fn"]
-        while not isinstance(inner, IntegratedResponse) and hasattr(inner, "base_dist"):
-            inner = inner.base_dist
-        if not isinstance(inner, IntegratedResponse):
-            continue
+        outer = site["fn"]
         if not isinstance(outer, IntegratedResponse | dist.Independent):
             raise ValueError(
                 f"`draw_inputs` cannot see through the {type(outer).__name__} at site `{name}`. "
-                "Put masks inside the function of `response`."
+                "Put masks inside `response`."
             )
-        found.append((inner, site["value"]))
+        found.append((inner, site["value"] if site["is_observed"] else None))
     return found
+
+
+def _integrated(law: Any) -> IntegratedResponse | None:
+    """The response in a distribution that holds one, through masks and other wrappers."""
+    while not isinstance(law, IntegratedResponse) and hasattr(law, "base_dist"):
+        law = law.base_dist
+    return law if isinstance(law, IntegratedResponse) else None
 
 
 def _warn_unresolved(name: str, largest: Float[np.ndarray, "draws n"]) -> None:

@@ -121,8 +121,8 @@ class AbstractWithFunction(dist.Distribution):
             raise TypeError(
                 f"`{type(self).__name__}` cannot be an argument of jax.jit or come out of jax.vmap "
                 "or NumPyro's scan: it holds a function, whose values these cannot see. Make it "
-                "inside the compiled function and outside of scan, or sample the inputs (without "
-                "`quadrature`)."
+                "inside the compiled function and outside of scan, or sample the "
+                "inputs."
             )
         raise AttributeError(name)
 

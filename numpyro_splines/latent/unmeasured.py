@@ -241,8 +241,7 @@ def _warn(rows: np.ndarray, population: Any, mass: float) -> None:
         f"The quadrature does not resolve the population {type(population).__name__} of "
         f"{rows.size} rows without measurements: its mass over the nodes is {mass:.4g} instead of "
         "1. Increase "
-        "`num_nodes` or `half_width` of numpyro_splines.latent.Quadrature, or sample the input "
-        "(without `quadrature`).",
+        "`num_nodes` or `half_width` of numpyro_splines.latent.Quadrature, or sample the input.",
         UserWarning,
         stacklevel=2,
     )

@@ -6,6 +6,7 @@ values, integral, inverse, ...     what one asks of curves, as xarray with chain
 population, new_levels             levels of a group that were not seen
 linear_predictor, partial, ...     a whole predictor at rows of data: in terms, as a response
 summary, residuals, basis_size     what the terms do; is the model good
+inputs, check_inputs               where latent inputs are, and how they were sampled
 log_likelihood, inference_data     for leave-one-out and comparisons with ArviZ
 bands, excludes                    what the draws say together
 table                              any of it as a tidy pandas table
@@ -21,6 +22,9 @@ from numpyro_splines.posterior.draws import curve as curve
 from numpyro_splines.posterior.draws import dataset as dataset
 from numpyro_splines.posterior.draws import surface as surface
 from numpyro_splines.posterior.freedom import degrees_of_freedom as degrees_of_freedom
+from numpyro_splines.posterior.input_checks import InputCheck as InputCheck
+from numpyro_splines.posterior.input_checks import check_inputs as check_inputs
+from numpyro_splines.posterior.input_checks import inputs as inputs
 from numpyro_splines.posterior.keeping import Kept as Kept
 from numpyro_splines.posterior.keeping import load as load
 from numpyro_splines.posterior.keeping import save as save

@@ -11,8 +11,8 @@ import numpyro.distributions as dist
 import numpyro_splines as ns
 from numpyro_splines import extrapolation as ex
 from numpyro_splines.latent.coordinates import Rows
-from numpyro_splines.latent.incomplete import Within
-from numpyro_splines.latent.ordered import Nested, Ordered
+from numpyro_splines.latent.order_statistics import Nested, OrderStatistics
+from numpyro_splines.latent.within import Within
 from numpyro_splines.regression import (
     Gaussian,
     IntegratedGaussian,
@@ -140,7 +140,7 @@ def _laplace():
 
 def _ordered():
     return DistributionCase(
-        lambda loc, scale: Ordered(dist.Normal(loc, scale), MEMBERS),
+        lambda loc, scale: OrderStatistics(dist.Normal(loc, scale), MEMBERS),
         {"loc": np.array([0.0, 2.0, -1.0]), "scale": SCALES},
     )
 
@@ -203,7 +203,7 @@ _DISTRIBUTIONS = {
     "KroneckerGaussian": _kronecker,
     "MarginalGaussian": _marginal,
     "MarginalLaplace": _laplace,
-    "Ordered": _ordered,
+    "OrderStatistics": _ordered,
     "Within": _within,
     "Rows": _rows,
     "SplineTransform": _transformed,
@@ -255,5 +255,6 @@ def transform_case(name):
 def integrated_response():
     """A distribution that holds a function of the model."""
     quadrature = ns.latent.Quadrature(num_nodes=64)
-    x = ns.latent.berkson("x", [1.0, 2.0], 0.5, quadrature=quadrature)
-    return ns.latent.response(x, lambda x: dist.Normal(jnp.sin(x), 0.3))
+    return ns.latent.Berkson([1.0, 2.0], 0.5).integrate(
+        "x", quadrature=quadrature, response=lambda x: dist.Normal(jnp.sin(x), 0.3)
+    )

@@ -125,11 +125,11 @@ def test_a_design_that_came_through_jit_is_not_stacked(x64):
 
 
 def test_measurements_integrated_together_are_right_or_refused(x64):
-    rule = ns.latent.Quadrature(num_nodes=16)
+    rule, data = ns.latent.Quadrature(num_nodes=16), ns.latent.Measured([1.0, 2.0], 0.5)
 
     def law(mean):
         def model():
-            ns.latent.measured("x", [1.0, 2.0], 0.5, dist.Normal(mean, 1.0), quadrature=rule)
+            data.integrate("x", dist.Normal(mean, 1.0), rule, response=dist.Normal)
 
         return numpyro.handlers.trace(model).get_trace()["x.observed"]["fn"]
 

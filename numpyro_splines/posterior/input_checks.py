@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from scipy.special import ndtri
 
-from numpyro_splines.latent.bimodality import THRESHOLD, deepest_valleys
+from numpyro_splines.posterior.bimodality import THRESHOLD, deepest_valleys
+from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.validation import float64_array, increasing, is_traced, real_array
 
 # Share of the draws of a row outside the domain above which what f does there matters.
@@ -30,7 +32,7 @@ class InputCheck(NamedTuple):
         num_draws: draws of each chain.
         outside: share of the draws outside the domain, one per row, or None.
         bimodality: depth in standard errors of the deepest valley in the histogram of the draws of
-            each row, shape (n,), `numpyro_splines.latent.bimodality.deepest_valleys`; above 4.5
+            each row, shape (n,), `numpyro_splines.posterior.bimodality.deepest_valleys`; above 4.5
             there are two modes.
         split: where that valley lies, in the units of x; NaN where there is one mode.
         r_hat: rank-normalized R-hat of split chains, of x or of its distance to the median,
@@ -186,6 +188,68 @@ def check_inputs(
         contraction,
         _influence(x, curve, log_likelihood),
     )
+
+
+def inputs(
+    draws: Any,
+    name: str = "x",
+    *,
+    rows: Any = None,
+    probability: float = 0.9,
+    domain: tuple[Any, Any] | None = None,
+) -> pd.DataFrame:
+    """Where each latent input is, as a table with a row for each.
+
+    Args:
+        draws: as in `dataset`, with the site of the inputs: from a model that sampled them, or
+            `latent.draw_inputs` of one that integrated them out.
+        name: of the inputs.
+        rows: labels of the rows, an index or any sequence; 0, 1, ... if omitted.
+        probability: of the interval, equal-tailed.
+        domain: as in `check_inputs`.
+
+    Returns:
+        Columns `mean`, `sd`, `lower`, `upper` in the units of x; `r_hat` and `effective_size`, NaN
+        where x is known; `split`, where two modes meet, NaN where there is one; and `outside`, the
+        share of the draws outside the domain, if that was given.
+
+    Raises:
+        KeyError: if the draws lack the inputs.
+        ValueError: if `rows` has another length, or `probability` is not between 0 and 1.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(4, 500, 2)) * [1.0, 0.0]
+        >>> print(inputs({"x": x}, rows=["a", "b"])[["mean", "sd"]].abs().round(1))
+           mean   sd
+        a   0.0  1.0
+        b   0.0  0.0
+    """
+    if not 0.0 < probability < 1.0:
+        raise ValueError(f"`probability` must lie between 0 and 1; got {probability}.")
+    found = dataset(draws, start=name)
+    if name not in found:
+        raise KeyError(f"`draws` must hold {name!r}; got {list(map(str, found.data_vars))}.")
+    x = found[name].values
+    check = check_inputs(x, domain=domain)
+    tail = (1.0 - probability) / 2.0
+    lower, upper = np.quantile(x, [tail, 1.0 - tail], axis=(0, 1))
+    columns = {
+        "mean": x.mean(axis=(0, 1), dtype=np.float64),
+        "sd": x.std(axis=(0, 1), dtype=np.float64),
+        "lower": lower,
+        "upper": upper,
+        "r_hat": check.r_hat,
+        "effective_size": check.effective_size,
+        "split": check.split,
+    }
+    if check.outside is not None:
+        columns["outside"] = check.outside
+    index = None if rows is None else pd.Index(rows)
+    if index is not None and index.size != x.shape[2]:
+        raise ValueError(
+            f"`rows` must hold a label for each of the {x.shape[2]} inputs; got {index.size}."
+        )
+    return pd.DataFrame(columns, index=index)
 
 
 def _share_outside(x: np.ndarray, domain: tuple[Any, Any]) -> np.ndarray:

@@ -1,0 +1,148 @@
+"""Where samplers of many inputs start, and with which steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+from numpyro.infer import init_to_median, init_to_value
+from numpyro.infer.util import initialize_model
+
+# Sites with more entries that depend on one another keep a step of one: so many derivatives are too
+# dear for a start.
+_MOST = 500
+
+
+def warm_start(
+    model: Callable[..., Any],
+    *args: Any,
+    values: Mapping[str, Any] = MappingProxyType({}),
+    **kwargs: Any,
+) -> dict[str, Any]:
+    r"""Where NUTS starts and with which mass matrix: `NUTS(model, **warm_start(model, ...))`.
+
+    Until its first adaptation NUTS takes steps of one size in all directions, a size that the best
+    known of them dictates: with hundreds of inputs that is most of the work of a whole run. Here
+    the inverse mass of each coordinate z is
+
+        1 / (d^2 U / d z^2)
+
+    at the start, U the negative log density; 1 where that is not positive. For the rows of a plate,
+    which do not depend on one another given the rest, all are one derivative.
+
+    Args:
+        model: the model.
+        *args: of the model.
+        values: where sites start, by name: `data.initial_values("x")`, and `fit.initial_values()`
+            of a `penalized_fit` to `data.calibrated()`. Medians of their priors for the others.
+        **kwargs: of the model.
+
+    Returns:
+        `init_strategy` and `inverse_mass_matrix`, arguments of NUTS with a diagonal mass matrix.
+
+    Raises:
+        ValueError: if `values` names what is no site of the model, or the model has no latent site.
+
+    Example:
+        >>> import numpyro.distributions as dist
+        >>> def model():
+        ...     numpyro.sample("a", dist.Normal(0.0, 0.1))
+        ...     numpyro.sample("b", dist.Normal(0.0, 10.0).expand([2]).to_event(1))
+        >>> start = warm_start(model, values={"a": 0.05})
+        >>> print({k: v.round(2).tolist() for k, v in start["inverse_mass_matrix"].items()})
+        {('a',): [0.01], ('b',): [100.0, 100.0]}
+    """
+    found = _values(model, args, kwargs, dict(values))
+    # This strategy is the one for which NumPyro compiles no search for a start.
+    start = init_to_value(values=found)
+    made = initialize_model(
+        jax.random.key(0), model, init_strategy=start, model_args=args, model_kwargs=kwargs,
+        validate_grad=False,
+    )  # fmt: skip
+    curvature = _curvature(made.potential_fn, made.param_info.z, made.model_trace)
+    inverse = {
+        (name,): np.where(value > 0.0, 1.0 / np.where(value > 0.0, value, 1.0), 1.0)
+        for name, value in curvature.items()
+    }
+    return {"init_strategy": start, "inverse_mass_matrix": inverse}
+
+
+def _values(
+    model: Callable[..., Any], args: Any, kwargs: Any, values: dict[str, Any]
+) -> dict[str, Array]:
+    """Where all latent sites start: medians of their priors where nothing is said."""
+    names: list[str] = []
+
+    def start(site: Any) -> Any:
+        if site["type"] != "sample" or site["is_observed"]:
+            return None
+        return values[site["name"]] if site["name"] in values else init_to_median(site)
+
+    @jax.jit
+    def compute(key: Array) -> dict[str, Array]:
+        seeded = numpyro.handlers.seed(model, key)
+        substituted = numpyro.handlers.substitute(seeded, substitute_fn=start)
+        trace = numpyro.handlers.trace(substituted).get_trace(*args, **kwargs)
+        names.extend(trace)
+        return {
+            name: jnp.asarray(site["value"])
+            for name, site in trace.items()
+            if site["type"] == "sample" and not site["is_observed"]
+        }
+
+    found = compute(jax.random.key(0))
+    if stray := [name for name in values if name not in names]:
+        raise ValueError(f"`values` must name sites of the model, {list(found)}; got {stray}.")
+    if not found:
+        raise ValueError("`model` must have a latent site; got none.")
+    return found
+
+
+def _curvature(
+    potential: Callable[[Any], Array], z: dict[str, Any], trace: Any
+) -> dict[str, np.ndarray]:
+    """The diagonal of the Hessian of a potential, flat by site."""
+    flat, unravel = ravel_pytree(z)
+    probes = np.concatenate([_probes(name, z, trace[name]) for name in z])
+    gradient = jax.grad(lambda at: potential(unravel(at)))
+
+    @jax.jit
+    def along(probes: Array) -> Array:
+        def one(probe: Array) -> Array:
+            return jnp.where(probe != 0.0, jax.jvp(gradient, (flat,), (probe,))[1], 0.0)
+
+        return jax.lax.map(one, probes).sum(axis=0)
+
+    diagonal = unravel(along(jnp.asarray(probes, flat.dtype)))
+    return {name: np.asarray(diagonal[name]).ravel() for name in z}
+
+
+def _probes(name: str, z: dict[str, Any], site: Any) -> np.ndarray:
+    """Directions that tell the second derivatives of a site: entries of a plate together."""
+    shape = np.shape(z[name])
+    plated = {frame.dim for frame in site["cond_indep_stack"]}
+    batch = len(site["fn"].batch_shape)
+    together = [axis for axis in range(batch) if axis - batch in plated]
+    each = [size for axis, size in enumerate(shape) if axis not in together]
+    size, num = math.prod(shape), math.prod(each)
+    start = 0
+    for other in z:
+        if other == name:
+            break
+        start += np.size(z[other])
+    total = sum(np.size(value) for value in z.values())
+    if num > _MOST:
+        return np.zeros((0, total))
+    index = np.arange(num).reshape([1 if a in together else s for a, s in enumerate(shape)])
+    index = np.broadcast_to(index, shape).ravel()
+    probes = np.zeros((num, total))
+    probes[index, start + np.arange(size)] = 1.0
+    return probes
