@@ -26,6 +26,9 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # Small factorizations in threads wait for one another while other processes have the cores.
 export OPENBLAS_NUM_THREADS ?= 1
 
+# conftest.py has the tests compiled with few passes; where running takes the time, all are worth it.
+slow bench: export JAX_DISABLE_MOST_OPTIMIZATIONS ?= 0
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint docs pictures bench bench-nuts notebooks notebooks-test clean
 

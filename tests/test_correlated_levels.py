@@ -58,26 +58,35 @@ def hyperparameters(effect, seed=0):
 def law(effect, values):
     """Mean and covariance of `coefficients` as drawn: they are linear in what samplers see."""
     fixed = {effect.site(name): jnp.asarray(v) for name, v in values.items()}
-    model = numpyro.handlers.seed(effect.sample, 0)
-    with numpyro.handlers.substitute(data=fixed):
-        trace = numpyro.handlers.trace(model).get_trace()
-    free = {k: v["fn"] for k, v in trace.items() if v["type"] == "sample" and k not in fixed}
-    center = {k: jnp.broadcast_to(fn.mean, trace[k]["value"].shape) for k, fn in free.items()}
 
-    def coefficients(sites):
-        with numpyro.handlers.substitute(data={**fixed, **sites}):
-            return numpyro.handlers.trace(model).get_trace()["f.coefficients"]["value"].ravel()
+    def traced(sites):
+        with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.substitute(data=sites):
+            return numpyro.handlers.trace(effect.sample).get_trace()
 
-    mean = coefficients(center)
-    slopes = jax.jacfwd(coefficients)(center)
+    @jax.jit
+    def everything(fixed):
+        trace = traced(fixed)
+        free = {k: v["fn"] for k, v in trace.items() if v["type"] == "sample" and k not in fixed}
+        center = {k: jnp.broadcast_to(fn.mean, trace[k]["value"].shape) for k, fn in free.items()}
+
+        def coefficients(sites):
+            value = traced({**fixed, **sites})["f.coefficients"]["value"].ravel()
+            return value, value
+
+        slopes, mean = jax.jacfwd(coefficients, has_aux=True)(center)
+        own = {
+            k: fn.base_dist.covariance_matrix
+            if isinstance(fn.base_dist, dist.MultivariateNormal)
+            else jnp.broadcast_to(fn.variance, center[k].shape).reshape(-1, 1, 1)
+            for k, fn in free.items()
+        }
+        return mean, slopes, own
+
+    mean, slopes, own = everything(fixed)
     covariance = np.zeros((mean.size, mean.size))
-    for site, fn in free.items():
+    for site, blocks in own.items():
         rows = np.asarray(slopes[site]).reshape(mean.size, -1)
-        if isinstance(fn.base_dist, dist.MultivariateNormal):
-            own = scipy.linalg.block_diag(*np.asarray(fn.base_dist.covariance_matrix))
-        else:
-            own = np.diag(np.broadcast_to(fn.variance, center[site].shape).ravel())
-        covariance += rows @ own @ rows.T
+        covariance += rows @ scipy.linalg.block_diag(*np.asarray(blocks)) @ rows.T
     return np.asarray(mean), covariance
 
 
@@ -176,22 +185,25 @@ def test_coordinates_are_standard_given_data_and_scales(x64):
         components=LINES,
         noise=noise,
     )
+
+    @jax.jit
+    def everything(values):
+        fixed = {effect.site(k): v for k, v in values.items()}
+
+        def coefficients(xi):
+            own = {**fixed, "f.g.joint_coordinates": xi}
+            with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.substitute(data=own):
+                trace = numpyro.handlers.trace(effect.sample).get_trace()
+            prior = trace["f.g.joint_coordinates"]["fn"].base_dist.precision_matrix
+            return effect.function(trace["f.coefficients"]["value"])(x, groups), prior
+
+        return jax.jacfwd(coefficients, has_aux=True)(jnp.zeros((G - 1, 2)))
+
     for level, slope, r in ((1.0, 1.0, 0.0), (0.03, 2.0, -0.9), (1e-3, 1e-3, 0.5)):
         values = {"level.scale": level, "slope.scale": slope}
         values["g.correlation_factor"] = np.array([[1.0, 0.0], [r, np.sqrt(1.0 - r**2)]])
-        fixed = {effect.site(k): jnp.asarray(v) for k, v in values.items()}
-        model = numpyro.handlers.seed(effect.sample, 0)
-
-        def coefficients(xi, model=model, fixed=fixed):
-            own = {**fixed, "f.g.joint_coordinates": xi}
-            with numpyro.handlers.substitute(data=own):
-                trace = numpyro.handlers.trace(model).get_trace()
-            values = trace["f.coefficients"]["value"]
-            return effect.function(values)(x, groups), trace["f.g.joint_coordinates"]["fn"]
-
-        shape = (G - 1, 2)
-        rows = jax.jacfwd(lambda xi: coefficients(xi)[0])(jnp.zeros(shape)).reshape(N, -1)
-        prior = coefficients(jnp.zeros(shape))[1].base_dist.precision_matrix
+        rows, prior = everything(values)
+        rows = np.asarray(rows).reshape(N, -1)
         precision = rows.T @ rows / noise**2 + scipy.linalg.block_diag(*np.asarray(prior))
         np.testing.assert_allclose(precision, np.eye(2 * (G - 1)), atol=0.05)
 

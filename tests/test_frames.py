@@ -107,13 +107,13 @@ def test_few_distinct_values_take_few_knots():
     assert eta.effects[0].basis.num_coefficients == 6
 
 
-def test_a_predictor_of_a_frame_crosses_jit():
+def test_a_predictor_of_a_frame_crosses_jit(x64):
     leaves, tree = jax.tree.flatten(ETA)
     again = jax.tree.unflatten(tree, leaves)
     np.testing.assert_array_equal(design(again.at(FRAME)), design(ETA))
     coefficients = jnp.ones(ETA.num_coefficients)
     np.testing.assert_allclose(
-        jax.jit(lambda p: p.evaluate(coefficients))(ETA), ETA.evaluate(coefficients), atol=1e-4
+        jax.jit(lambda p: p.evaluate(coefficients))(ETA), ETA.evaluate(coefficients), atol=1e-11
     )
 
 

@@ -74,8 +74,13 @@ def test_value_and_derivatives(name, x64):
 
     @jax.jit
     def everything(theta):
-        second = jax.jacfwd(jax.grad(log_prob))(theta), jax.jacrev(jax.jacfwd(log_prob))(theta)
-        return log_prob(theta), jax.grad(log_prob)(theta), jax.jacfwd(log_prob)(theta), *second
+        # Value and gradient come along with their own derivatives: few traces, one program.
+        def reverse(theta):
+            both = jax.value_and_grad(log_prob)(theta)
+            return both, both
+
+        (forward, curvature), (value, slope) = jax.jacfwd(reverse, has_aux=True)(theta)
+        return value, slope, forward, curvature, jax.jacrev(jax.jacfwd(log_prob))(theta)
 
     fit = penalized_fit(predictor(), y, family)
     if not family.supports:
