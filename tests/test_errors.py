@@ -1016,6 +1016,52 @@ BAD_INPUTS = {
         ValueError,
         r"`truth` must hold one number or NaN for each of the 2 rows; got shape \(1,\)",
     ),
+    "truth_infinite": (
+        lambda: ns.latent.Measured([1.0, 2.0], 0.1, truth=[np.inf, np.nan]),
+        ValueError,
+        "`truth` must be finite, or NaN where it is not known; got infinity",
+    ),
+    "truth_against_what_is_exact": (
+        lambda: ns.latent.Measured([1.0, 2.0], [0.0, 1.0], truth=[5.0, np.nan]),
+        ValueError,
+        "`truth` must be what was observed where `error_sd` is zero; got 5.0 and 1.0 in row 0",
+    ),
+    "measurement_of_what_is_exact": (
+        lambda: seeded(
+            ns.latent.Measured([1.0, 2.0], 0.0).sample, "x", NORMAL, measurement=dist.Normal
+        ),
+        ValueError,
+        "`measurement` needs measurements with errors; got rows that are all known exactly",
+    ),
+    "measurement_a_distribution": (
+        lambda: seeded(ns.latent.Measured([1.0, 2.0]).sample, "x", NORMAL, measurement=NORMAL),
+        TypeError,
+        "`measurement` must be a function of x, such as lambda x",
+    ),
+    "measurement_shape": (
+        lambda: seeded(
+            ns.latent.Measured([[1.0], [2.0]]).sample,
+            *("x", NORMAL),
+            measurement=lambda x: dist.Normal(x + np.zeros(2), 1.0),
+        ),
+        ValueError,
+        r"`measurement` must return a distribution whose batch shape broadcasts with x, \(2, 1\)",
+    ),
+    "berkson_two_laws": (
+        lambda: seeded(ns.latent.Berkson([1.0, 2.0], 0.1).sample, "x", NORMAL),
+        ValueError,
+        "`population` is the law of the errors here; got `error_sd` too",
+    ),
+    "coarse_at_infinity": (
+        lambda: ns.latent.Coarse([np.inf, 1.0], [np.inf, 2.0]),
+        ValueError,
+        "`lower` must be less than infinity and `upper` more than minus infinity; got inf",
+    ),
+    "coarse_touches_the_support": (
+        lambda: seeded(ns.latent.Coarse([-1.0], [0.0]).sample, "x", dist.HalfNormal()),
+        ValueError,
+        "`lower` and `upper` must leave room for x in the support",
+    ),
     "berkson_without_error": (
         lambda: seeded(ns.latent.Berkson([1.0, 2.0]).sample, "x"),
         ValueError,

@@ -384,3 +384,65 @@ def test_normal_populations_need_no_evaluation_at_nodes(means, x64):
     (value, slope), (other, other_slope) = both(at)
     np.testing.assert_allclose(value, other, rtol=1e-9)
     np.testing.assert_allclose(slope, other_slope, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "sd"),
+    [(0.0, -1.0, 0.3), (0.0, 0.1, 0.05), (10.0, 1.0, 0.3), (100.0, 1.0, 0.3), (0.0, 10.0, 1.0)],
+)
+def test_nodes_are_where_a_law_of_measurements_puts_x(a, b, sd, x64):
+    """Measurements in other units, biased or reversed: w = a + b x + error, conjugate."""
+    rng = np.random.default_rng(3)
+    w = a + b * rng.normal(size=4) + sd * rng.normal(size=4)
+    data, y = ns.latent.Measured(w, sd), np.array([0.3, -0.2, 1.0, 0.0])
+
+    @jax.jit
+    def density(shift):
+        def call():
+            given = data.integrate(
+                "x",
+                dist.Normal(shift, 1.0),
+                response=lambda x: dist.Normal(x, 0.5),
+                measurement=lambda x: dist.Normal(a + b * x, sd),
+            )
+            numpyro.sample("y", given, obs=y)
+
+        return log_density(call, (), {}, {})[0]
+
+    covariance = np.array([[b**2 + sd**2, b], [b, 1.25]])
+    law = scipy.stats.multivariate_normal([a, 0.0], covariance)
+    expected = law.logpdf(np.stack([w, y], axis=-1)).sum()
+    np.testing.assert_allclose(density(0.0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("end", [1.0, 1.1])
+def test_intervals_are_cut_to_a_support_whose_end_is_random(end, x64):
+    """x between 0.3 and 5 in Uniform(0, end), y ~ Normal(x, 1) at 0; value and derivative."""
+    data = ns.latent.Coarse([0.3], [5.0])
+
+    def density(end):
+        def call():
+            given = data.integrate(
+                "x", dist.Uniform(0.0, end), response=lambda x: dist.Normal(x, 1.0)
+            )
+            numpyro.sample("y", given, obs=np.zeros(1))
+
+        return log_density(call, (), {}, {})[0]
+
+    value, slope = jax.jit(jax.value_and_grad(density))(end)
+    mass = scipy.stats.norm.cdf(end) - scipy.stats.norm.cdf(0.3)
+    np.testing.assert_allclose(value, np.log(mass / end), atol=1e-6)
+    expected = scipy.stats.norm.pdf(end) / mass - 1.0 / end
+    np.testing.assert_allclose(slope, expected, atol=1e-5)
+
+
+def test_wide_intervals_are_resolved_or_reported():
+    far = dist.MixtureSameFamily(
+        dist.Categorical(probs=np.array([0.5, 0.5])), dist.Normal(np.array([-3.0, 3.0]), 0.05)
+    )
+    data = ns.latent.Coarse([-50.0], [50.0])
+    with (
+        pytest.warns(UserWarning, match="does not resolve the population .* in the intervals of 1"),
+        numpyro.handlers.seed(rng_seed=0),
+    ):
+        data.integrate("x", far, response=given)

@@ -6,6 +6,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+import scipy.stats
 from jax.flatten_util import ravel_pytree
 from numpyro.infer.util import initialize_model
 
@@ -24,8 +25,18 @@ def test_calibrated_inputs_are_conditional_means(x64):
     expected = ((weight * np.nan_to_num(W)).sum(axis=1) + 1.5 / 1.2**2) / precision
     np.testing.assert_allclose(found, [*expected[:2], 1.5, 2.7], rtol=1e-12)
     assert ns.latent.Missing([1.0, np.nan, 3.0]).calibrated().tolist() == [1.0, 2.0, 3.0]
-    coarse = ns.latent.Coarse([0.0, 2.0, 5.0], [1.0, np.inf, 5.0]).calibrated()
-    np.testing.assert_allclose(coarse[[0, 2]], [0.5, 5.0], atol=0.01)
+    coarse = ns.latent.Coarse([0.0, 2.0, 5.0], [1.0, np.inf, 5.0])
+    above = scipy.stats.truncnorm(1 / 3, np.inf, 1.0, 3.0).mean()
+    inside = scipy.stats.truncnorm(-1 / 3, 0.0, 1.0, 3.0).mean()
+    found = coarse.calibrated(dist.Normal(1.0, 3.0))
+    np.testing.assert_allclose(found, [inside, above, 5.0], rtol=1e-9)
+    berkson = ns.latent.Berkson([0.0, 1.0, 2.0], 1.0)
+    assert berkson.calibrated().tolist() == [0.0, 1.0, 2.0]
+    steep = ns.BSplineBasis([-4.0, 8.0]).curve([-40.0, -10.0, 20.0, 50.0])
+    assert berkson.quadrature(steep, 1.0).num_nodes > 100
+    by_row = dist.Normal(np.array([0.0, 1.0, 2.0, 3.0]), 1.0)
+    assert ns.latent.Measured(W, 0.4).calibrated(by_row)[2] == 2.0
+    assert np.isfinite(ns.latent.Measured(W, 0.4).calibrated(dist.Cauchy())).all()
 
 
 def test_calibrated_inputs_do_not_attenuate_a_line():
@@ -103,3 +114,17 @@ def test_a_name_that_is_no_site_is_refused():
         ns.latent.warm_start(model, np.zeros(4), values={"noise": 1.0})
     with pytest.raises(ValueError, match="`model` must have a latent site; got none"):
         ns.latent.warm_start(lambda: None)
+
+
+def test_members_of_a_plate_that_depend_on_one_another_are_looked_at_one_by_one(x64):
+    design = np.random.default_rng(0).normal(size=(40, 6))
+    design -= design.mean(axis=1, keepdims=True)
+
+    def regression():
+        with numpyro.plate("columns", 6):
+            slopes = numpyro.sample("slopes", dist.Normal(0.0, 10.0))
+        numpyro.sample("y", dist.Normal(design @ slopes, 0.1).to_event(1), obs=np.zeros(40))
+
+    found = ns.latent.warm_start(regression)["inverse_mass_matrix"][("slopes",)]
+    expected = 1.0 / ((design**2).sum(axis=0) / 0.1**2 + 0.01)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -14,6 +14,7 @@ from numpyro_splines.latent.coordinates import check_population, support_ends
 from numpyro_splines.latent.input import AbstractInput, Response, Unknown
 from numpyro_splines.latent.measurements import Measurements, checked_errors
 from numpyro_splines.latent.quadrature import Piece, Quadrature
+from numpyro_splines.latent.quantiles import finite_moments
 from numpyro_splines.latent.response import IntegratedResponse
 from numpyro_splines.latent.sites import sample_rows
 from numpyro_splines.latent.unmeasured import unmeasured_piece
@@ -44,9 +45,10 @@ class Berkson(AbstractInput):
 
     Example:
         >>> import numpyro
-        >>> data = Berkson([1.0, 2.0, 2.0], 0.1)
+        >>> doses = [1.0, 2.0, 2.0]
         >>> with numpyro.handlers.seed(rng_seed=0):
-        ...     x, z = data.sample("x"), data.sample("z", dist.StudentT(4.0, 0.0, 0.1))
+        ...     x = Berkson(doses, 0.1).sample("x")
+        ...     z = Berkson(doses).sample("z", dist.StudentT(4.0, 0.0, 0.1))
         >>> x.shape, z.shape
         ((3,), (3,))
 
@@ -121,11 +123,21 @@ class Berkson(AbstractInput):
                 "`assigned` and `error_sd` must be numbers for knots and domains; got traced ones."
             )
         rows, value = np.arange(self.num_rows), np.asarray(self.assigned, float)
-        return Measurements(rows, value, np.broadcast_to(self._error(), value.shape), rows.size)
+        error = np.zeros(()) if self.error_sd is None else np.asarray(self._error(), float)
+        return Measurements(rows, value, np.broadcast_to(error, value.shape), rows.size)
+
+    def _calibration(self, population: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What was assigned: the errors are independent of it."""
+        data = self.measurements()
+        if population is None:
+            return data.value, data.error
+        mean, spread, known = (np.asarray(part) for part in finite_moments(population))
+        center = data.value + np.where(known, mean, 0.0)
+        return center, np.broadcast_to(np.where(known, spread, 1.0), center.shape)
 
     def _unknown(self, population: Any) -> list[Unknown]:
         rows = np.arange(self.num_rows)
-        return [Unknown("standardized", rows, population, np.zeros(rows.size), self._spread())]
+        return [Unknown("standardized", rows, population, np.zeros(rows.size), 1.0)]
 
     def _pieces(self, name: str, population: Any, quadrature: Quadrature) -> list[Piece]:
         del name
@@ -140,7 +152,7 @@ class Berkson(AbstractInput):
             return [Piece(rows, scattered, quadrature.even())]
         self.check(population)
         ends = support_ends(population)
-        errors = unmeasured_piece(rows, population, ends, (0.0, self._spread()), quadrature)
+        errors = unmeasured_piece(rows, population, ends, (0.0, 1.0), quadrature)
 
         def shifted(u: Array) -> tuple[Array, Array]:
             error, log_density = errors.locate(u)
@@ -150,8 +162,8 @@ class Berkson(AbstractInput):
 
     def check(self, population: Any) -> None:
         check_population(population, self.num_rows)
-
-    def _spread(self) -> float:
-        """The size of errors whose law does not tell it."""
-        given = self.error_sd is not None and not is_traced(self.error_sd)
-        return float(np.max(np.asarray(self.error_sd)) or 1.0) if given else 1.0
+        if self.error_sd is not None:
+            raise ValueError(
+                "`population` is the law of the errors here; got `error_sd` too, where the data "
+                "were made. Give one of them."
+            )

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import scipy.stats
 
 from numpyro_splines.latent.coordinates import (
     check_population,
@@ -14,9 +15,10 @@ from numpyro_splines.latent.coordinates import (
     rows_of,
     support_ends,
 )
+from numpyro_splines.latent.domain import population_moments
 from numpyro_splines.latent.input import AbstractInput, Unknown
 from numpyro_splines.latent.measurements import Measurements
-from numpyro_splines.latent.quadrature import IntegratedInput, Piece, Quadrature
+from numpyro_splines.latent.quadrature import IntegratedInput, Piece, Quadrature, is_end
 from numpyro_splines.latent.sites import sample_rows
 from numpyro_splines.latent.unmeasured import unmeasured_piece
 from numpyro_splines.latent.within import Within
@@ -87,16 +89,38 @@ class Coarse(AbstractInput):
         ends = self._finite_ends()
         return float(np.nanmean(ends)), float(np.nanstd(ends)) or 1.0
 
+    def _calibration(self, population: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of a normal population cut to each interval."""
+        mean, sd = population_moments(self.measurements(), population)
+        rows = np.flatnonzero(np.isnan(self.known))
+        mean, sd = mean[rows], sd[rows]
+        low, high = (self.lower[rows] - mean) / sd, (self.upper[rows] - mean) / sd
+        law = scipy.stats.truncnorm(low, high, mean, sd)
+        center, spread = self.known.copy(), np.zeros(self.num_rows)
+        center[rows], spread[rows] = law.mean(), law.std()
+        return center, spread
+
     def _kinds_of_rows(self, population: Any) -> dict[str, np.ndarray]:
-        if population is None:
-            return _kinds(self.lower, self.upper)
-        return _kinds(*_within_support(self.lower, self.upper, population))
+        ends = (-np.inf, np.inf) if population is None else support_ends(population)
+        left, right = (
+            np.isfinite(own) | is_end(end)
+            for own, end in zip((self.lower, self.upper), ends, strict=True)
+        )
+        unknown = np.isnan(self.known)
+        kinds = {
+            "within": left & right,
+            "above": left & ~right,
+            "below": ~left & right,
+            "missing": ~left & ~right,
+        }
+        kinds = {kind: np.flatnonzero(chosen & unknown) for kind, chosen in kinds.items()}
+        return {kind: rows for kind, rows in kinds.items() if rows.size}
 
     def _unknown(self, population: Any) -> list[Unknown]:
         low, high = _within_support(self.lower, self.upper, population)
         center, spread = self._place()
         parts = []
-        for kind, rows in _kinds(low, high).items():
+        for kind, rows in self._kinds_of_rows(population).items():
             law: Any = rows_of(population, rows)
             if kind != "missing":
                 law = Within(law, low[rows], high[rows])
@@ -106,33 +130,19 @@ class Coarse(AbstractInput):
     def _pieces(self, name: str, population: Any, quadrature: Quadrature) -> list[Piece]:
         pieces = self._known_pieces(name, population, quadrature)
         low, high = _within_support(self.lower, self.upper, population)
-        for rows in _kinds(low, high).values():
+        kinds = self._kinds_of_rows(population)
+        for rows in kinds.values():
             law, ends = rows_of(population, rows), (low[rows], high[rows])
             pieces.append(unmeasured_piece(rows, law, ends, self._place(), quadrature))
         inputs = IntegratedInput(name, self.num_rows, pieces, quadrature.chunk)
-        _observe_intervals(name, inputs, low, high)
+        inside = [rows for kind, rows in kinds.items() if kind != "missing"]
+        if inside:
+            _observe_intervals(name, inputs, np.sort(np.concatenate(inside)))
         return pieces
 
 
-def _kinds(low: np.ndarray, high: np.ndarray) -> dict[str, np.ndarray]:
-    """Rows that are not known, by which of their ends are finite."""
-    left, right = np.isfinite(low), np.isfinite(high)
-    kinds = {
-        "within": left & right & (low < high),
-        "above": left & ~right,
-        "below": ~left & right,
-        "missing": ~left & ~right,
-    }
-    return {kind: np.flatnonzero(chosen) for kind, chosen in kinds.items() if chosen.any()}
-
-
-def _observe_intervals(
-    name: str, inputs: IntegratedInput, low: np.ndarray, high: np.ndarray
-) -> None:
+def _observe_intervals(name: str, inputs: IntegratedInput, rows: np.ndarray) -> None:
     """The site of the events that inputs lie in their intervals."""
-    rows = np.flatnonzero((low < high) & (np.isfinite(low) | np.isfinite(high)))
-    if not rows.size:
-        return
     # Rounding must not make a probability of one or more.
     log_probability = jnp.minimum(inputs.log_integrals(None)[0][rows], -1e-6)
     logits = log_probability - jnp.log(-jnp.expm1(log_probability))
@@ -152,26 +162,31 @@ def _intervals(lower: Any, upper: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             f"`lower` must not be above `upper`; got {low[row]} and {high[row]} in row {row}."
         )
+    if np.any(wrong := (low == np.inf) | (high == -np.inf)):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            "`lower` must be less than infinity and `upper` more than minus infinity; got "
+            f"{low[row]} and {high[row]} in row {row}."
+        )
     if not (np.isfinite(low) | np.isfinite(high)).any():
         raise ValueError("`lower` and `upper` must hold at least one finite end; got none.")
     return low, high
 
 
-def _within_support(
-    low: np.ndarray, high: np.ndarray, population: dist.Distribution
-) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals cut to the support of the population, where that is known beforehand."""
-    ends = support_ends(population)
-    if any(is_traced(end) for end in ends):
-        return low, high
-    least, most = (np.asarray(end, np.float64) for end in ends)
-    if np.any(bad := (high < least) | (low > most)):
-        row = int(np.argmax(bad))
-        raise ValueError(
-            "`lower` and `upper` must leave room for x in the support of the population, "
-            f"[{least}, {most}]; got {low[row]} and {high[row]} in row {row}."
-        )
-    return np.maximum(low, least), np.minimum(high, most)
+def _within_support(low: Any, high: Any, population: dist.Distribution) -> tuple[Any, Any]:
+    """Intervals cut to the support of the population, whose ends may be traced."""
+    least, most = support_ends(population)
+    if not (is_traced(least) or is_traced(most)):
+        bad = np.where(low < high, (high <= least) | (low >= most), (high < least) | (low > most))
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                "`lower` and `upper` must leave room for x in the support of the population, "
+                f"[{least}, {most}]; got {low[row]} and {high[row]} in row {row}."
+            )
+    low = jnp.maximum(low, least) if is_traced(least) else np.maximum(low, np.asarray(least))
+    high = jnp.minimum(high, most) if is_traced(most) else np.minimum(high, np.asarray(most))
+    return low, high
 
 
 def _ends(values: Any, name: str, missing: float) -> np.ndarray:

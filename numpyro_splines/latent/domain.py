@@ -10,6 +10,7 @@ import numpy as np
 from numpyro_splines import knots
 from numpyro_splines.latent.coordinates import support_ends
 from numpyro_splines.latent.measurements import Measurements, row_list
+from numpyro_splines.latent.quantiles import finite_moments
 
 # How far the input of a measurement may be from it, in standard deviations of its error: 6e-5 of
 # normal errors are larger.
@@ -40,25 +41,40 @@ def calibration(data: Measurements, population: Any) -> tuple[np.ndarray, np.nda
         data: what was measured.
         population: of concrete parameters, or None.
     """
-    count, means = data.num_measured, data.means()
-    seen = count > 0
+    means, seen = data.means(), data.num_measured > 0
     weight = np.divide(1.0, data.error**2, out=np.zeros_like(data.error), where=data.error > 0.0)
     precision = np.bincount(data.row, weight, data.num_rows)
     known = seen & (precision == 0.0)
     weighted = np.bincount(data.row, weight * data.value, data.num_rows)
     measured = np.where(known, means, weighted / np.where(precision > 0.0, precision, 1.0))
     variance = np.where(seen & ~known, 1.0 / np.where(precision > 0.0, precision, 1.0), 0.0)
-    if population is not None:
-        mean, total = (float(part) for part in (population.mean, population.variance))
-    else:
-        mean, total = float(measured[seen].mean()), float(measured[seen].var())
-        # What is left of the spread without the errors, and at least a twentieth of it.
-        total = max(total - float(variance[seen].mean()), 0.05 * total)
+    mean, total = population_moments(data, population)
+    total = total**2
     share = np.where(known, 1.0, total / np.where(total + variance > 0.0, total + variance, 1.0))
     share = np.where(seen, share, 0.0)
     center = mean + share * (np.where(seen, measured, mean) - mean)
     spread = np.sqrt(np.where(known, 0.0, np.where(seen, share * variance, total)))
     return center, spread
+
+
+def population_moments(data: Measurements, population: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of a population, as measured where it does not tell, shape (n,).
+
+    Args:
+        data: what was measured.
+        population: of concrete parameters, or None.
+    """
+    means, count = data.means(), data.num_measured
+    seen = count > 0
+    error = np.bincount(data.row, data.error**2, data.num_rows)[seen] / count[seen] ** 2
+    # What is left of the spread without the errors, and at least a twentieth of it.
+    total = float(means[seen].var())
+    own = float(means[seen].mean()), max(total - float(error.mean()), 0.05 * total) ** 0.5 or 1.0
+    mean, sd = np.full(data.num_rows, own[0]), np.full(data.num_rows, own[1])
+    if population is None:
+        return mean, sd
+    center, spread, known = (np.asarray(part) for part in finite_moments(population))
+    return np.where(known, center, mean), np.where(known, spread, sd)
 
 
 def check_covered(data: Measurements, domain: tuple[float, float]) -> float:

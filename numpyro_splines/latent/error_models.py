@@ -126,6 +126,11 @@ class AnyErrors(AbstractErrorModel):
         measurement: Callable[[Array], dist.Distribution],
     ):
         super().__init__(data, layout)
+        if not callable(measurement) or isinstance(measurement, dist.Distribution):
+            raise TypeError(
+                "`measurement` must be a function of x, such as lambda x: dist.Normal(x, 0.1 * x); "
+                f"got {measurement!r}."
+            )
         self.measurement = measurement
 
     @property
@@ -137,13 +142,19 @@ class AnyErrors(AbstractErrorModel):
 
     def _each(self, x: Array) -> dist.Distribution:
         lead = x.shape[:-1]
-        found: Any = self.measurement(x[..., self.layout.row].reshape(*lead, *self.layout.shape))
+        shape = (*lead, *self.layout.shape)
+        found: Any = self.measurement(x[..., self.layout.row].reshape(shape))
         if not isinstance(found, dist.Distribution) or found.event_shape != ():
             raise TypeError(
                 "`measurement` must turn x into a univariate distribution of what was observed, "
                 f"such as dist.Normal(x, 0.1 * x); got {found!r}."
             )
-        return found.expand((*lead, *self.layout.shape))
+        if np.broadcast_shapes(found.batch_shape, shape) != shape:
+            raise ValueError(
+                "`measurement` must return a distribution whose batch shape broadcasts with x, "
+                f"{shape}; got {found.batch_shape}."
+            )
+        return found.expand(shape)
 
     def given(self, x: Float[Array, " n"]) -> dist.Distribution:
         seen = np.zeros(self.layout.row.size, bool)

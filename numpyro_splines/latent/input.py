@@ -191,8 +191,9 @@ class AbstractInput(abc.ABC):
         `regression.penalized_fit` and `warm_start`, as the start of a sampler.
 
         Args:
-            population: of concrete parameters, for its mean and standard deviation; those that the
-                measurements tell, less their errors, if omitted.
+            population: of concrete parameters, one or one for each row, for its mean and standard
+                deviation; those that the measurements tell, less their errors, if omitted or where
+                it has none.
 
         Returns:
             Numbers, shape (n,): x where it is known, the mean of the population where nothing was
@@ -201,7 +202,7 @@ class AbstractInput(abc.ABC):
         References:
             Carroll et al., Measurement Error in Nonlinear Models (2006), chapter 4.
         """
-        return calibration(self.measurements(), population)[0]
+        return self._calibration(population)[0]
 
     def initial_values(self, name: str, population: Any = None) -> dict[str, np.ndarray]:
         """Where samplers start: the inputs where the data put them, by site for `warm_start`.
@@ -240,11 +241,15 @@ class AbstractInput(abc.ABC):
             ValueError: if `noise` is not positive.
         """
         noise = float(positive_number(noise, "noise"))
-        center, spread = calibration(self.measurements(), population)
+        center, spread = self._calibration(population)
         x = center + spread * np.linspace(-4.0, 4.0, 17)[:, None]
         slope = np.abs(np.asarray(curve.derivative()(x), float)).max(axis=0)
         narrowest = float(np.min(1.0 / np.hypot(1.0, slope * spread / noise)))
-        return Quadrature(max(math.ceil(14.0 / (0.7 * narrowest)) + 1, 16), half_width=7.0)
+        return Quadrature(max(math.ceil(16.0 / (0.7 * narrowest)) + 1, 16))
+
+    def _calibration(self, population: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each x given what was measured of it."""
+        return calibration(self.measurements(), population)
 
     @abc.abstractmethod
     def measurements(self) -> Measurements:

@@ -118,7 +118,8 @@ class Measured(AbstractInput):
             error_sd: of the measurements, in the shapes of that of the constructor, in whose place
                 it is; may be random.
             measurement: x -> the distribution of what was measured of it, any univariate one whose
-                batch shape broadcasts with x, which comes in the shape of `observed`.
+                batch shape broadcasts with x, which comes in the shape of `observed`: for a table
+                of replicates a covariate of the rows is `covariate[:, None]`.
 
         Returns:
             x, shape (n,).
@@ -188,6 +189,11 @@ class Measured(AbstractInput):
             ValueError: if neither is known, both are given, or an error is zero.
         """
         if measurement is not None:
+            if not self._data.row.size:
+                raise ValueError(
+                    "`measurement` needs measurements with errors; got rows that are all known "
+                    "exactly, by an `error_sd` of zero. Leave it out where the data are made."
+                )
             if error_sd is not None:
                 raise ValueError(
                     "`measurement` says the whole distribution of what was measured; got "
@@ -262,9 +268,17 @@ def _known(data: Measurements, truth: Any) -> np.ndarray:
     if truth is None:
         return known
     true = float64_rows(truth, "truth")
+    if np.isinf(true).any():
+        raise ValueError("`truth` must be finite, or NaN where it is not known; got infinity.")
     if true.shape != known.shape:
         raise ValueError(
             f"`truth` must hold one number or NaN for each of the {data.num_rows} rows; got shape "
             f"{true.shape}."
+        )
+    if np.any(wrong := ~np.isnan(true) & ~np.isnan(known) & (true != known)):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            "`truth` must be what was observed where `error_sd` is zero; got "
+            f"{true[row]} and {known[row]} in row {row}."
         )
     return np.where(np.isnan(true), known, true)

@@ -67,7 +67,14 @@ def unmeasured_piece(
         UserWarning: if the nodes do not resolve a population of concrete parameters.
     """
     if not _is_whole(population, ends):
-        return _piece(rows, population, _by_moments(rows, population, ends, place, quadrature))
+
+        def made() -> Piece:
+            chosen = _by_moments(rows, population, ends, place, quadrature)
+            return _piece(rows, population, chosen)
+
+        if rows.size * quadrature.num_nodes <= _CHECKED:
+            _check_intervals(made, population, ends)
+        return made()
     # Rows of one population are alike: one of them tells of all.
     few = rows if population.batch_shape else rows[:1]
     ends = support_ends(population)
@@ -234,6 +241,32 @@ def _masses(piece: Piece) -> np.ndarray:
     u = jnp.broadcast_to(jnp.asarray(nodes)[:, None], (nodes.size, piece.rows.size))
     log_density = np.asarray(piece.locate(u)[1], np.float64)
     return (np.exp(log_density) * weights[:, None]).sum(axis=0)
+
+
+def _check_intervals(made: Callable[[], Piece], population: Any, ends: tuple[Any, Any]) -> None:
+    """Warn if the nodes of intervals do not have the mass that the distribution function says."""
+    if not is_concrete(population) or any(map(is_traced, ends)):
+        return
+    with jax.ensure_compile_time_eval(), quiet_support():
+        low, high = (jnp.asarray(end, jnp.result_type(float)) for end in ends)
+        try:
+            right = np.asarray(population.cdf(high) - population.cdf(low), np.float64)
+        # NumPyro imports what some distribution functions need when they are asked for.
+        except (NotImplementedError, ImportError):
+            return
+        piece = made()
+        found = _masses(piece)
+    off = ~(abs(found - right) < _TOLERANCE)
+    if off.any():
+        worst = int(np.argmax(np.nan_to_num(abs(found - right), nan=np.inf)))
+        warnings.warn(
+            f"The quadrature does not resolve the population {type(population).__name__} in the "
+            f"intervals of {int(off.sum())} rows: its mass over the nodes of row "
+            f"{piece.rows[worst]} is {found[worst]:.4g} instead of {right[worst]:.4g}. Increase "
+            "`num_nodes` of numpyro_splines.latent.Quadrature, or sample the input.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _warn(rows: np.ndarray, population: Any, mass: float) -> None:
