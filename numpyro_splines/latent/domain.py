@@ -49,7 +49,8 @@ def calibration(data: Measurements, population: Any) -> tuple[np.ndarray, np.nda
     measured = np.where(known, means, weighted / np.where(precision > 0.0, precision, 1.0))
     variance = np.where(seen & ~known, 1.0 / np.where(precision > 0.0, precision, 1.0), 0.0)
     if population is not None:
-        mean, total = (float(part) for part in (population.mean, population.variance))
+        # One for all rows, or one for each.
+        mean, total = (np.asarray(part, float) for part in (population.mean, population.variance))
     else:
         mean, total = float(measured[seen].mean()), float(measured[seen].var())
         # What is left of the spread without the errors, and at least a twentieth of it.

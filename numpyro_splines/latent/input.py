@@ -191,8 +191,8 @@ class AbstractInput(abc.ABC):
         `regression.penalized_fit` and `warm_start`, as the start of a sampler.
 
         Args:
-            population: of concrete parameters, for its mean and standard deviation; those that the
-                measurements tell, less their errors, if omitted.
+            population: of concrete parameters, one or one for each row, for its mean and standard
+                deviation; those that the measurements tell, less their errors, if omitted.
 
         Returns:
             Numbers, shape (n,): x where it is known, the mean of the population where nothing was
