@@ -24,6 +24,9 @@ def test_calibrated_inputs_are_conditional_means(x64):
     precision = weight.sum(axis=1) + 1.2**-2.0
     expected = ((weight * np.nan_to_num(W)).sum(axis=1) + 1.5 / 1.2**2) / precision
     np.testing.assert_allclose(found, [*expected[:2], 1.5, 2.7], rtol=1e-12)
+    by_row = data.calibrated(dist.Normal(np.array([0.0, 1.5, 2.0, 1.5]), 1.2))
+    expected[0] -= 1.5 / 1.2**2 / precision[0]
+    np.testing.assert_allclose(by_row, [*expected[:2], 2.0, 2.7], rtol=1e-12)
     assert ns.latent.Missing([1.0, np.nan, 3.0]).calibrated().tolist() == [1.0, 2.0, 3.0]
     coarse = ns.latent.Coarse([0.0, 2.0, 5.0], [1.0, np.inf, 5.0])
     above = scipy.stats.truncnorm(1 / 3, np.inf, 1.0, 3.0).mean()

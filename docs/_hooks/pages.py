@@ -40,6 +40,8 @@ ORDER = [
     "changing_season",
     "from_mgcv_and_brms",
     "measurement_error",
+    "validation_data",
+    "two_noisy_inputs",
     "tools_not_terms",
     "knots_bases_priors",
     "free_knots",
