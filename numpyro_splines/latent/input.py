@@ -230,7 +230,8 @@ class AbstractInput(abc.ABC):
         third derivative of a cubic one jumps at its knots, which leaves some 1e-6.
 
         Args:
-            curve: about the curve of the response, such as one of a fit to `calibrated()`.
+            curve: about the curve of the response, such as one of a fit to `calibrated()`; one that
+                is too flat gives too few nodes, of which `draw_inputs` warns.
             noise: about the standard deviation of the response.
             population: as in `calibrated`.
 
