@@ -48,7 +48,7 @@ def test_integrated_density_is_the_exact_one_of_heteroscedastic_gaussians():
         value, (slope, _) = jax.jit(jax.value_and_grad(log_prob, (0, 1)))(log_sigma, scale)
     deviations = np.full(MEAN.num_coefficients, 0.7)
     deviations[: MEAN.num_fixed] = MEAN.scale
-    half = np.asarray(regression.rows) * deviations
+    half = MEAN.sparse.dense(float) * deviations
     covariance = half @ half.T + np.diag(SIGMA**2)
     exact = scipy.stats.multivariate_normal(np.zeros(X.size), covariance)
     np.testing.assert_allclose(value, exact.logpdf(Y), rtol=1e-11)

@@ -13,6 +13,7 @@ from cases import (
     TRANSFORMS,
     distribution_case,
     integrated_response,
+    measured_together,
     prior_case,
     transform_case,
 )
@@ -89,7 +90,7 @@ def first_member(case):
 
 def test_every_distribution_is_registered():
     found = {type(first_member(distribution_case(name))) for name in DISTRIBUTIONS}
-    found.add(type(integrated_response()))
+    found |= {type(integrated_response()), type(measured_together(0.0))}
     assert {c.__name__ for c in descendants(dist.Distribution)} <= {c.__name__ for c in found}
 
 

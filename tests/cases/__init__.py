@@ -16,6 +16,7 @@ from cases.distributions import MEMBERS as MEMBERS
 from cases.distributions import TRANSFORMS as TRANSFORMS
 from cases.distributions import distribution_case as distribution_case
 from cases.distributions import integrated_response as integrated_response
+from cases.distributions import measured_together as measured_together
 from cases.distributions import transform_case as transform_case
 from cases.extrapolations import EXTRAPOLATIONS as EXTRAPOLATIONS
 from cases.noise import affine_map as affine_map

@@ -6,6 +6,7 @@ from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 
 import numpyro_splines as ns
@@ -258,3 +259,13 @@ def integrated_response():
     return ns.latent.Berkson([1.0, 2.0], 0.5).integrate(
         "x", quadrature=quadrature, response=lambda x: dist.Normal(jnp.sin(x), 0.3)
     )
+
+
+def measured_together(mean):
+    """Two measurements with their inputs, Normal(mean, 1), integrated out."""
+    rule, data = ns.latent.Quadrature(num_nodes=16), ns.latent.Measured([1.0, 2.0], 0.5)
+
+    def model():
+        data.integrate("x", dist.Normal(mean, 1.0), rule, response=dist.Normal)
+
+    return numpyro.handlers.trace(model).get_trace()["x.observed"]["fn"]

@@ -11,7 +11,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from cases import DISTRIBUTIONS, MEMBERS, distribution_case
+from cases import DISTRIBUTIONS, MEMBERS, distribution_case, measured_together
 from numpyro.contrib.control_flow import scan
 from numpyro.infer.util import log_density
 
@@ -125,19 +125,11 @@ def test_a_design_that_came_through_jit_is_not_stacked(x64):
 
 
 def test_measurements_integrated_together_are_right_or_refused(x64):
-    rule, data = ns.latent.Quadrature(num_nodes=16), ns.latent.Measured([1.0, 2.0], 0.5)
-
-    def law(mean):
-        def model():
-            data.integrate("x", dist.Normal(mean, 1.0), rule, response=dist.Normal)
-
-        return numpyro.handlers.trace(model).get_trace()["x.observed"]["fn"]
-
     value, means = jnp.array([1.0, 2.5]), jnp.array([0.0, 1.5])
     right = dist.Normal(means[:, None], 1.25**0.5).log_prob(value).sum(axis=-1)
-    found = jax.vmap(lambda mean: law(mean).log_prob(value))(means)
+    found = jax.vmap(lambda mean: measured_together(mean).log_prob(value))(means)
     np.testing.assert_allclose(found, right, rtol=1e-6)
     with pytest.raises(TypeError, match="holds a function"):
-        jax.jit(lambda d: d.log_prob(value))(law(0.0))
+        jax.jit(lambda d: d.log_prob(value))(measured_together(0.0))
     with pytest.raises(NotImplementedError):
-        type(law(0.0)).infer_shapes((3,), (4,))
+        type(measured_together(0.0)).infer_shapes((3,), (4,))
