@@ -39,13 +39,15 @@ DATA = {
 }
 
 
-def model(data, integrated):
+def response_of(data, integrated):
     population = () if isinstance(data, ns.latent.Berkson) else (POPULATION,)
     if integrated:
-        y_given = data.integrate("x", *population, response=given)
-    else:
-        y_given = given(data.sample("x", *population))
-    numpyro.sample("y", y_given, obs=Y)
+        return data.integrate("x", *population, response=given)
+    return given(data.sample("x", *population))
+
+
+def model(data, integrated):
+    numpyro.sample("y", response_of(data, integrated), obs=Y)
 
 
 def in_plate(data, integrated):
@@ -55,12 +57,8 @@ def in_plate(data, integrated):
 
 def in_outer_plate(data, integrated):
     """A plate of another size, at the place where the rows would be: around the input alone."""
-    population = () if isinstance(data, ns.latent.Berkson) else (POPULATION,)
     with numpyro.plate("studies", 7):
-        if integrated:
-            y_given = data.integrate("x", *population, response=given)
-        else:
-            y_given = given(data.sample("x", *population))
+        y_given = response_of(data, integrated)
     numpyro.sample("y", y_given, obs=Y)
 
 

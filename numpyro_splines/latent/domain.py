@@ -64,9 +64,8 @@ def population_moments(data: Measurements, population: Any) -> tuple[np.ndarray,
         data: what was measured.
         population: of concrete parameters, or None.
     """
-    means, count = data.means(), data.num_measured
-    seen = count > 0
-    error = np.bincount(data.row, data.error**2, data.num_rows)[seen] / count[seen] ** 2
+    means, seen = data.means(), data.num_measured > 0
+    error = data.mean_variances()[seen]
     # What is left of the spread without the errors, and at least a twentieth of it.
     total = float(means[seen].var())
     own = float(means[seen].mean()), max(total - float(error.mean()), 0.05 * total) ** 0.5 or 1.0
@@ -100,11 +99,9 @@ def check_covered(data: Measurements, domain: tuple[float, float]) -> float:
 
 
 def _plausible_range(data: Measurements) -> tuple[float, float]:
-    count = data.num_measured
-    seen = count > 0
+    seen = data.num_measured > 0
     mean = data.means()[seen]
-    variance = np.bincount(data.row, data.error**2, data.num_rows)[seen] / count[seen] ** 2
-    reach = _MARGIN * np.sqrt(variance)
+    reach = _MARGIN * np.sqrt(data.mean_variances()[seen])
     # A row much less certain than the others does not set the range alone.
     most = max(_MARGIN * float(np.std(mean)), float(np.median(reach)))
     lower = max(float((mean - reach).min()), float(mean.min()) - most)

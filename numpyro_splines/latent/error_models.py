@@ -49,10 +49,6 @@ class AbstractErrorModel(abc.ABC):
     def largest(self) -> Any:
         """The largest standard deviation of an error, or its likely size."""
 
-    @abc.abstractmethod
-    def placement(self, rows: np.ndarray, mean: Any = None, spread: Any = None) -> Any:
-        """`Measurements.placement` of some of the rows."""
-
 
 class NormalErrors(AbstractErrorModel):
     """w_ij ~ Normal(x_i, sd_ij), through the means of the rows where they suffice.
@@ -88,10 +84,6 @@ class NormalErrors(AbstractErrorModel):
     @property
     def largest(self) -> Any:
         return jax.lax.stop_gradient(jnp.max(jnp.asarray(self.sd, jnp.result_type(float))))
-
-    def placement(self, rows: np.ndarray, mean: Any = None, spread: Any = None) -> Any:
-        part, kept = self.part(rows)
-        return part.placement(self.sd[kept] if mean is not None else part.error, mean, spread)
 
     def posterior(
         self, rows: np.ndarray, value: Any, mean: Any, spread: Any
@@ -174,7 +166,3 @@ class AnyErrors(AbstractErrorModel):
     @property
     def largest(self) -> Any:
         return self.data.error.max()
-
-    def placement(self, rows: np.ndarray, mean: Any = None, spread: Any = None) -> Any:
-        part = self.data.only(np.isin(np.arange(self.data.num_rows), rows))
-        return part.placement(part.error, mean, spread)

@@ -156,7 +156,7 @@ class Measured(AbstractInput):
             A distribution with batch shape (n,).
         """
         rule, errors = checked_quadrature(quadrature), self.errors(error_sd, measurement)
-        pieces = self._pieces_of(name, population, rule, errors)
+        pieces = self._pieces(name, population, rule, errors)
         return self._integrated(name, pieces, rule, response)
 
     def measurements(self) -> Measurements:
@@ -220,17 +220,17 @@ class Measured(AbstractInput):
         if not rows.size:
             return []
         part = self._data.only(np.isnan(self.known))
-        return [
-            Unknown("standardized", rows, rows_of(population, rows), *part.placement(part.error))
-        ]
+        return [Unknown("standardized", rows, rows_of(population, rows), *part.placement())]
 
-    def _pieces(self, name: str, population: Any, quadrature: Quadrature) -> list[Piece]:
-        return self._pieces_of(name, population, quadrature, self.errors(None, None))
-
-    def _pieces_of(
-        self, name: str, population: Any, quadrature: Quadrature, errors: AbstractErrorModel
+    def _pieces(
+        self,
+        name: str,
+        population: Any,
+        quadrature: Quadrature,
+        errors: AbstractErrorModel | None = None,
     ) -> list[Piece]:
         """Rows that are known, with measurements, without any; and the site of the measurements."""
+        errors = self.errors(None) if errors is None else errors
         pieces, ends = self._known_pieces(name, population, quadrature), support_ends(population)
         measured = self._data.num_measured > 0
         rows = np.flatnonzero(np.isnan(self.known) & measured)

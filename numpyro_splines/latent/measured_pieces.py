@@ -115,7 +115,7 @@ def measured_piece(
         return population.log_prob(x) + errors.log_density(x, rows, value)
 
     if isinstance(errors, NormalErrors):
-        center, spread = errors.placement(rows, mean, sd)
+        _, center, spread = errors.posterior(rows, value, mean, sd)
     else:
         center, spread = _found(log_density, mean, sd, rows.size, ends)
     if not any(map(is_end, ends)):

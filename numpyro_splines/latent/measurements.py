@@ -32,19 +32,16 @@ class Measurements(NamedTuple):
         """How many measurements each input has."""
         return np.bincount(self.row, minlength=self.num_rows)
 
-    @property
-    def column(self) -> Int[np.ndarray, " m"]:
-        """Which of the measurements of its row each is, from 0."""
-        order = np.argsort(self.row, kind="stable")
-        first = np.concatenate([[0], np.cumsum(self.num_measured)])[self.row[order]]
-        column = np.empty(self.row.size, int)
-        column[order] = np.arange(self.row.size) - first
-        return column
-
     def means(self) -> Float[np.ndarray, " n"]:
         """Mean of the measurements of each input; NaN where there are none."""
         count, total = self.num_measured, np.bincount(self.row, self.value, self.num_rows)
         return np.divide(total, count, out=np.full(self.num_rows, np.nan), where=count > 0)
+
+    def mean_variances(self) -> Float[np.ndarray, " n"]:
+        """Variance of the error of each mean; NaN where there are no measurements."""
+        count, total = self.num_measured, np.bincount(self.row, self.error**2, self.num_rows)
+        out = np.full(self.num_rows, np.nan)
+        return np.divide(total, count**2, out=out, where=count > 0)
 
     def of_rows(self, chosen: np.ndarray) -> Int[np.ndarray, " k"]:
         """Which measurements belong to some of the inputs.
@@ -73,21 +70,13 @@ class Measurements(NamedTuple):
             return 0.0, 1.0
         return float(mean.mean()), float(np.hypot(mean.std(), self.error.mean()) or 1.0)
 
-    def placement(self, error: Any, mean: Any = None, spread: Any = None) -> tuple[Array, Array]:
+    def placement(self) -> tuple[Array, Array]:
         """Where measurements put each input, and how exactly: center and spread, shape (n,).
 
-        Mean and standard deviation of x given its measurements under a normal population.
-
-        Args:
-            error: standard deviations, shape (m,).
-            mean: of the population; with its spread as measured if omitted.
-            spread: its standard deviation.
+        Mean and standard deviation of x given its measurements in a normal population of the mean
+        and the spread that they tell.
         """
-        if mean is None or spread is None:
-            mean, spread = self.overall()
-        precision, measured, _ = self._statistics(self.value, error)
-        share = precision * spread**2
-        return mean + share / (1.0 + share) * (measured - mean), spread * (1.0 + share) ** -0.5
+        return self.posterior(self.value, self.error, *self.overall())[1:]
 
     def log_density(self, x: Float[Array, "... n"], value: Any, error: Any) -> Array:
         """log p(values of a row | x) = sum_j log N(value_j; x, error_j), through the row's mean.

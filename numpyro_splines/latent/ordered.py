@@ -108,7 +108,7 @@ def _coordinates(population: dist.Distribution, data: Measurements) -> ComposeTr
         )
     # Concrete numbers also while a model is traced.
     with jax.ensure_compile_time_eval():
-        center, spread = (np.asarray(part, float) for part in data.placement(data.error))
+        center, spread = (np.asarray(part, float) for part in data.placement())
     bijection: Any = biject_to(support)
     placed = _inside(jnp.asarray(_in_order(center, spread)), 0.3 * spread.min(), lower, upper)
     free = bijection.inv(placed)

@@ -35,9 +35,7 @@ def sample_rows(site: str, plate: str, law: dist.Distribution, obs: Any = None) 
     if not message["cond_indep_stack"]:
         with rows:
             return jnp.asarray(numpyro.sample(site, law, obs=obs))
-    together = law.expand((size,)).to_event(1)
-    infer = {"block_plates": _AllPlates()}
-    return jnp.asarray(numpyro.sample(site, together, obs=obs, infer=infer))
+    return sample_together(site, law.expand((size,)).to_event(1), obs)
 
 
 def sample_together(site: str, law: dist.Distribution, obs: Any = None) -> Array:
