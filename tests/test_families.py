@@ -19,7 +19,6 @@ from numpyro_splines.regression import (
     OrderedCategorical,
     Poisson,
     StudentT,
-    likelihoods,
     links,
     penalized_fit,
     reml,
@@ -149,7 +148,7 @@ def predictor_of(family):
 def test_the_gradient_of_the_criterion_and_its_maximum(case):
     family, y, _ = case
     predictor = predictor_of(family)
-    likelihood = likelihoods.NewtonLikelihood(predictor, family, y)
+    likelihood = newton_likelihood.likelihood_of(predictor, family, y)
     criterion = reml.Criterion(likelihood, Theta(predictor))
     point, step = np.append(-1.0, likelihood.start), 1e-4
     shifts = step * np.eye(point.size)

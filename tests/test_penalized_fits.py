@@ -114,10 +114,7 @@ FAMILIES = {
 
 
 def criterion_of(predictor, y, family):
-    if isinstance(family, Gaussian):
-        likelihood = likelihoods.GaussianLikelihood(predictor, family, y)
-    else:
-        likelihood = likelihoods.NewtonLikelihood(predictor, family, y)
+    likelihood = newton_likelihood.likelihood_of(predictor, family, np.asarray(y, float))
     return reml.Criterion(likelihood, Theta(predictor))
 
 

@@ -32,14 +32,10 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
             f"`{name}` must be labels in a sequence or a column, or a number of levels; got "
             f"{labels!r}."
         )
-    values, categories = _values(labels, name)
-    found = set(values)
-    if categories is not None:
-        # Of what is declared only what occurs: an empty level has no data.
-        found = tuple(c for c in categories if c in found)
-    else:
+    found, _ = _coded(labels, name)
+    if _categories(labels) is None:
         try:
-            found = tuple(sorted(found))
+            found = sorted(found)
         except TypeError:
             kinds = sorted({type(v).__name__ for v in found})
             raise TypeError(
@@ -47,7 +43,7 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
             ) from None
     if not found:
         raise ValueError(f"`{name}` must hold at least one label; got none.")
-    return found
+    return tuple(found)
 
 
 def distinct(labels: Any, name: str) -> tuple[Any, ...]:
@@ -61,11 +57,13 @@ def distinct(labels: Any, name: str) -> tuple[Any, ...]:
         ValueError: if one occurs twice, or is missing.
     """
     known = levels_of(labels, name)
-    values, _ = _values(range(len(known)) if np.ndim(labels) == 0 else labels, name)
-    if len(known) < len(values):
-        twice = next(v for v in known if values.count(v) > 1)
+    if np.ndim(labels) == 0:
+        return known
+    values, code = _coded(labels, name)
+    if len(values) < code.size:
+        twice = values[int(np.argmax(np.bincount(code)))]
         raise ValueError(f"`{name}` must all be different; got {twice!r} twice. Name each once.")
-    return tuple(values)
+    return tuple(values[i] for i in code)
 
 
 def positions(
@@ -82,9 +80,9 @@ def positions(
     Raises:
         ValueError: if a label is none of the levels.
     """
-    values, _ = _values(labels, name)
+    values, code = _coded(labels, name)
     known = {level: i for i, level in enumerate(levels)}
-    unknown = sorted({v for v in values if v not in known}, key=str)
+    unknown = sorted((v for v in values if v not in known), key=str)
     if unknown:
         shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         first = ", ".join(map(repr, levels[:5])) + (", ..." if len(levels) > 5 else "")
@@ -92,14 +90,28 @@ def positions(
             f"`{name}` must hold levels that are known, {first}; got {shown}. {advice}"
         )
     index = np.array([known[v] for v in values], dtype=np.int32)
-    return index.reshape(np.shape(labels))
+    return index[code].reshape(np.shape(labels))
 
 
-def _values(labels: Any, name: str) -> tuple[list[Any], list[Any] | None]:
-    """Labels as Python objects, and the categories where they have any."""
-    dtype = getattr(labels, "dtype", None)
-    categories = getattr(dtype, "categories", None)
-    array = np.asarray(labels, dtype=object if categories is not None else None)
+def _categories(labels: Any) -> Any:
+    """What pandas declares, or None."""
+    return getattr(getattr(labels, "dtype", None), "categories", None)
+
+
+def _coded(labels: Any, name: str) -> tuple[list[Any], np.ndarray]:
+    """The labels that occur as Python objects, and which of them each one is, shape (n,).
+
+    Categories in their order: of what is declared only what occurs, as an empty level has no data.
+    """
+    categories = _categories(labels)
+    if categories is not None:
+        code = np.asarray(getattr(labels, "cat", labels).codes)
+        _check_complete(bool((code < 0).any()), name)
+        seen, code = np.unique(code, return_inverse=True)
+        return [categories.tolist()[i] for i in seen], code.reshape(-1)
+    array = np.asarray(labels)
+    masked = isinstance(labels, np.ma.MaskedArray)
+    _check_complete(masked and bool(np.ma.getmaskarray(labels).any()), name)
     if array.dtype.kind == "f" and not np.isnan(array).any():
         if not np.all(array == np.round(array)):
             raise TypeError(
@@ -108,8 +120,15 @@ def _values(labels: Any, name: str) -> tuple[list[Any], list[Any] | None]:
                 "takes a CurveMargin; missing labels must be dropped first."
             )
         array = array.astype(np.int64)
-    values = array.ravel().tolist()
-    masked = isinstance(labels, np.ma.MaskedArray) and np.ma.getmaskarray(labels).any()
-    if masked or any(v is None or v != v or type(v).__name__ == "NAType" for v in values):
+    places: dict[Any, int] = {}
+    if array.dtype.kind in "iub":
+        numbers, code = np.unique(array, return_inverse=True)
+        return numbers.tolist(), code.reshape(-1)
+    code = np.array([places.setdefault(v, len(places)) for v in array.ravel().tolist()], np.intp)
+    _check_complete(any(v is None or v != v or type(v).__name__ == "NAType" for v in places), name)
+    return list(places), code
+
+
+def _check_complete(missing: bool, name: str) -> None:
+    if missing:
         raise ValueError(f"`{name}` must not have missing labels. Drop these rows, or name them.")
-    return values, None if categories is None else list(categories)

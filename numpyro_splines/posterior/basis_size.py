@@ -219,7 +219,7 @@ def _indices(
             replicated = _replicated(own, family, eta, parameters)
         for which, values in enumerate((normal_scores(below, upto), replicated)):
             for position, near in pairs.items():
-                factor = model.predictor.rows.multipliers[position]
+                factor = model.predictor.in_memory.multipliers[position]
                 index = _index(near, values if factor is None else values * factor[chosen])
                 found[position][which].append(index)
     joined = {

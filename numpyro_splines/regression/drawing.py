@@ -11,7 +11,7 @@ import numpy as np
 import numpyro
 from jaxtyping import Array
 
-from numpyro_splines.regression.layout import gaussian
+from numpyro_splines.regression.layout import gaussian, section_values
 from numpyro_splines.regression.predictor import AdditivePredictor
 
 
@@ -110,7 +110,7 @@ def draw_sites(
     )
     sites = predictor.sites(coefficients)
     for j, effect in enumerate(predictor.effects):
-        short = {**hyper[j], **predictor.section_values(j, coefficients)}
+        short = {**hyper[j], **section_values(predictor.owned, j, coefficients)}
         seen = gaussian(effect).sampled(short)
         sites.update({effect.site(name): value for name, value in seen.items()})
     return sites, more

@@ -23,13 +23,10 @@ from numpyro_splines.regression.layout import (
     standardizes,
     terms_of,
 )
-from numpyro_splines.regression.likelihoods import (
-    AbstractLikelihood,
-    GaussianLikelihood,
-    NewtonLikelihood,
-    freedom_of,
-)
+from numpyro_splines.regression.likelihoods import AbstractLikelihood, freedom_of
+from numpyro_splines.regression.newton_likelihood import likelihood_of
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
+from numpyro_splines.regression.streams import StreamedResponse
 from numpyro_splines.regression.theta import Theta
 
 # Squared posterior standard deviations from the mode that a fit may be; one of other responses is
@@ -47,7 +44,6 @@ class PenalizedFit(eqx.Module):
             (`<effect>.coefficients` too, so that `effect.curve(fit.values)` is the estimated
             curve), scales in the units of eta, and sigma for Gaussian responses.
         covariance: of the coefficients in the predictor's order, given the scales, shape (p, p).
-        linear_predictor: eta at the observations, shape (n,).
         edf: effective degrees of freedom of each effect, by name, and of each component of effects
             of several inputs, "<effect>.<component>"; one number each.
         edf_total: those of the whole model, all terms; one number.
@@ -71,7 +67,6 @@ class PenalizedFit(eqx.Module):
 
     values: dict[str, np.ndarray]
     covariance: np.ndarray
-    linear_predictor: np.ndarray
     edf: dict[str, np.ndarray]
     edf_total: np.ndarray
     log_marginal: np.ndarray
@@ -82,6 +77,12 @@ class PenalizedFit(eqx.Module):
     def coefficients(self) -> np.ndarray:
         """Estimates of all coefficients in the predictor's order, shape (p,)."""
         return np.concatenate([np.ravel(self.values[b.site]) for b in self.predictor.blocks])
+
+    @property
+    def linear_predictor(self) -> np.ndarray:
+        """eta at the observations, shape (n,)."""
+        rows = self.predictor.in_memory
+        return rows.known + rows.sparse.values(self.coefficients)
 
     def initial_values(self, predictor: AdditivePredictor | None = None) -> dict[str, jax.Array]:
         """Values of all sample sites for `numpyro.infer.init_to_value(values=...)`.
@@ -242,10 +243,10 @@ class PenalizedFit(eqx.Module):
     def _adapted_predictor(self, predictor: AdditivePredictor) -> AdditivePredictor:
         check_same_terms(self, predictor, "effect")
         effects = tuple(self.adapted(effect) for effect in predictor.effects)
-        terms = [b for b in predictor.blocks if b.stop <= predictor.columns.shape[1]]
         moments = [normal_moments(prior) for prior in predictor.priors]
         coordinates = tuple(
-            self._coordinates(block.site, *own) for block, own in zip(terms, moments, strict=True)
+            self._coordinates(block.site, *own)
+            for block, own in zip(predictor.terms, moments, strict=True)
         )
         return eqx.tree_at(lambda p: [p.effects, p.coordinates], predictor, [effects, coordinates])
 
@@ -318,8 +319,10 @@ def penalized_fit(
         Wood (2011), Fast stable restricted maximum likelihood; Wood, Generalized Additive Models
         (2017), section 6.2.
     """
-    family = Gaussian() if family is None else family
-    predictor, family = checked_predictor(predictor), checked_family(family)
+    checked_predictor(predictor).rows.check(y)
+    if isinstance(y, StreamedResponse):
+        return _fitted(predictor, y.likelihood(family))
+    family = checked_family(Gaussian() if family is None else family)
     if family.pooled is not family:
         raise TypeError(
             "`family` must have parameters without predictors of their own; got one with those of "
@@ -327,12 +330,12 @@ def penalized_fit(
             "family, or sample the model."
         )
     check_names(predictor.blocks, family)
-    predictor.rows.check(y)
     y = family.check(y, predictor.num_observations)
-    if isinstance(family, Gaussian):
-        likelihood: AbstractLikelihood = GaussianLikelihood(predictor, family, y)
-    else:
-        likelihood = NewtonLikelihood(predictor, family, y)
+    return _fitted(predictor, likelihood_of(predictor, family, y))
+
+
+def _fitted(predictor: AdditivePredictor, likelihood: AbstractLikelihood) -> PenalizedFit:
+    """The fit by the criterion of a likelihood."""
     theta = Theta(predictor)
     criterion = reml.Criterion(likelihood, theta)
     shifts = (0.0, -4.0, 4.0)
@@ -355,7 +358,6 @@ def penalized_fit(
     return PenalizedFit(
         values,
         mode.inverse,
-        predictor.offset + predictor.design() @ (predictor.local_matrix @ mode.coefficients),
         _freedoms(predictor, freedom),
         freedom.sum(),
         np.asarray(-criterion(point)[0]),
@@ -386,14 +388,13 @@ def check_same_terms(fit: PenalizedFit, predictor: AdditivePredictor, name: str)
         name: of the argument, for the message.
     """
     own, terms = fit.predictor, [block.site for block in predictor.blocks]
-    same = predictor.blocks == own.blocks
+    same, rows = predictor.blocks == own.blocks, [p.rows.template for p in (predictor, own)]
     if same and all(
         np.array_equal(a, b)
-        for left, right in zip(predictor.inputs, own.inputs, strict=True)
+        for left, right in zip(*(r.inputs for r in rows), strict=True)
         for a, b in zip(left, right, strict=True)
     ):
-        local = [p.local_matrix @ fit.coefficients for p in (predictor, own)]
-        eta = [p.design() @ c for p, c in zip((predictor, own), local, strict=True)]
+        eta = [r.sparse.values(fit.coefficients) for r in rows]
         same = len(eta[0]) != len(eta[1]) or np.allclose(*eta, rtol=1e-6, atol=1e-9)
     if not same:
         raise ValueError(

@@ -23,6 +23,7 @@ from numpyro_splines.regression.drawing import (
 )
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
 from numpyro_splines.regression.reduction import Reduction, Statistics, reduce
+from numpyro_splines.regression.streams import StreamedResponse, StreamedRows
 from numpyro_splines.validation import float64_array, float_input, is_traced
 
 
@@ -76,20 +77,28 @@ class IntegratedGaussian(eqx.Module):
     """
 
     predictor: AdditivePredictor
-    weights: np.ndarray
+    weights: np.ndarray | None
     reduction: Reduction
 
     def __init__(self, predictor: AdditivePredictor, weights: ArrayLike | None = None):
         self.predictor = checked_predictor(predictor)
-        self.weights = predictor.observation_weights(weights)
+        self.weights = predictor.rows.observation_weights(weights)
         self.reduction = reduce(
-            predictor.gram(self.weights),
+            predictor.rows.weighted_gram(self.weights),
             predictor.location,
             predictor.scale,
             predictor.random_blocks(),
             predictor.num_observations,
-            lambda directions: predictor.sparse.inner(directions, self.weights),
+            lambda directions: predictor.rows.inner(directions, self.weights),
         )
+
+    @property
+    def log_weights(self) -> Any:
+        """Sum of the logarithms of the weights."""
+        if isinstance(rows := self.predictor.rows, StreamedRows):
+            return rows.log_weights
+        assert self.weights is not None
+        return array_module(self.weights).log(self.weights).sum()
 
     def distribution(self, sigma: ArrayLike, scales: ArrayLike | None = None) -> MarginalGaussian:
         """Draw the scales of the effects (their usual sites) and return the distribution of y.
@@ -122,6 +131,8 @@ class IntegratedGaussian(eqx.Module):
         """
         n = self.predictor.num_observations
         self.predictor.rows.check(y)
+        if isinstance(y, StreamedResponse):
+            return self.reduction.statistics_of_sums(y.sums)
         if isinstance(y, np.ma.MaskedArray):
             raise TypeError(
                 "`y` must be an array without a mask: its rows are those of the predictor. Make "
@@ -281,16 +292,14 @@ class MarginalGaussian(dist.Distribution):
     def log_prob(self, value: ArrayLike, intermediates: Any = None) -> Array:
         """Logarithm of the density; the statistics of a known value are no part of the graph."""
         statistics = self.cast(self.regression.statistics(value))
-        reduction, weights = self.regression.reduction, self.regression.weights
+        reduction = self.regression.reduction
 
         def one(sigma: Array, scales: Array, *parts: Array) -> Array:
             return log_density(reduction, sigma, scales, Statistics(*parts))
 
         density = jnp.vectorize(one, signature="(),(e),(r),(f),(),(q)->()")
-        constant = 0.5 * array_module(weights).log(weights).sum()
-        return density(self.sigma, self.scales, *statistics) + jnp.asarray(
-            constant, self.sigma.dtype
-        )
+        constant = jnp.asarray(0.5 * self.regression.log_weights, self.sigma.dtype)
+        return density(self.sigma, self.scales, *statistics) + constant
 
     @property
     def mean(self) -> Array:

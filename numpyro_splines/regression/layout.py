@@ -15,7 +15,7 @@ from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.sections import AbstractGaussianSmooth, component_of
 from numpyro_splines.regression.contrasts import AbstractContrasts
-from numpyro_splines.validation import float64_array, is_traced
+from numpyro_splines.validation import float64_array, float_input, is_traced
 
 # What the offset is called among the terms.
 OFFSET = "offset"
@@ -133,6 +133,23 @@ def section_values(owned: tuple[Own, ...], effect: int, coefficients: Any) -> di
     }
 
 
+def site_values(
+    effects: tuple[AbstractEffect, ...],
+    owned: tuple[Own, ...],
+    blocks: tuple[Block, ...],
+    coefficients: Any,
+) -> dict[str, Any]:
+    """Values of all sites from c, shape (..., p); see `AdditivePredictor.sites`."""
+    result = {}
+    for block in blocks:
+        values = coefficients[..., block.start : block.stop]
+        result[block.site] = values[..., 0] if block.scalar else values
+    for j, effect in enumerate(effects):
+        own = section_values(owned, j, coefficients)
+        result[effect.site("coefficients")] = gaussian(effect).combined(own)
+    return result
+
+
 def num_dimensions(values: Any) -> int:
     """Of the values of a linear term: none of a constant, one of one coefficient, else two."""
     return 2 if isinstance(values, AbstractContrasts) else np.ndim(values)
@@ -210,6 +227,22 @@ def num_observations_of(inputs: list[np.ndarray], named: dict[str, np.ndarray]) 
             f"{sorted(counts)}."
         )
     return counts.pop()
+
+
+def given_scales(
+    effects: tuple[AbstractEffect, ...], sites: tuple[str, ...], scales: Any
+) -> list[dict[str, Any]]:
+    """Given scales of each effect by short names; see `AdditivePredictor.sample`."""
+    if scales is None:
+        return [{} for _ in effects]
+    scales = float_input(scales, "scales")
+    if scales.shape[-1:] != (len(sites),):
+        raise ValueError(
+            f"`scales` must hold one scale for each of {list(sites)} on its last axis; got shape "
+            f"{scales.shape}."
+        )
+    columns = iter(jnp.moveaxis(scales, -1, 0))
+    return [{name: next(columns) for name in gaussian(e).scale_priors} for e in effects]
 
 
 def deviations_of(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.polynomial.legendre import legvander, poly2leg
+from numpy.polynomial.polynomial import polypow
 
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.functions import BasisAxis, PolynomialAxis, local_table, located
@@ -15,6 +18,7 @@ from numpyro_splines.margins.levels import AbstractLevelMargin
 from numpyro_splines.validation import float64_array, kinds_of
 
 _COLUMNS = 128  # of the local matrix that are worked out at once
+_COUNTED = 16  # cells for each row up to which counting is quicker than sorting
 
 
 class Axis(NamedTuple):
@@ -22,7 +26,7 @@ class Axis(NamedTuple):
 
     Attributes:
         cell: of each observation, shape (n,).
-        values: of the w local functions, powers of the coordinate, shape (n, w).
+        values: of the w local functions, Legendre polynomials of the coordinate, shape (n, w).
         table: each function of the basis in terms of those of each cell, shape (K, cells, w).
     """
 
@@ -89,19 +93,28 @@ def local_rows(
     Raises:
         ValueError: if f must be, and is not defined at an input.
     """
-    own = _axes_of(effect)
+    own = axes_of(effect)
     axes = tuple(_axis(axis, x, effect.name, defined) for axis, x in zip(own, inputs, strict=True))
     sizes = tuple(axis.table.shape[1] for axis in axes)
     flat = np.ravel_multi_index(tuple(axis.cell for axis in axes), sizes)
-    visited, index = np.unique(flat, return_inverse=True)
+    visited, index = _distinct(flat, int(np.prod(sizes)))
     values = np.ones((flat.size, 1))
     for axis in axes:
         values = (values[:, :, None] * axis.values[:, None, :]).reshape(flat.size, -1)
     cells = np.stack(np.unravel_index(visited, sizes), axis=1)
-    return LocalRows(index.reshape(-1), values, axes, cells)
+    return LocalRows(index, values, axes, cells)
 
 
-def _axes_of(effect: AbstractEffect) -> Sequence[AbstractAxis]:
+def _distinct(cells: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Those of num cells that occur, and which of them each one is."""
+    if num > _COUNTED * max(cells.size, 1):
+        visited, index = np.unique(cells, return_inverse=True)
+        return visited, index.reshape(-1)
+    seen = np.bincount(cells, minlength=num) > 0
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[cells]
+
+
+def axes_of(effect: AbstractEffect) -> Sequence[AbstractAxis]:
     """The inputs of an effect."""
     if not isinstance(effect, SplineEffect):
         assert isinstance(effect, TensorEffect)
@@ -130,7 +143,19 @@ def _axis(axis: AbstractAxis, x: np.ndarray, effect: str, defined: bool) -> Axis
             f"{x[broken[0]]:.17g} at index {broken[0]}, outside the domain ({lower}, {upper}). Use "
             "another extrapolation or a wider domain."
         )
-    return Axis(cell, u[:, None] ** np.arange(table.shape[-1]), table)
+    # Sums of products of powers of u would lose digits when they are combined: those of Legendre
+    # polynomials of 2 u - 1 are nearly diagonal.
+    degree = table.shape[-1] - 1
+    return Axis(cell, legvander(2.0 * u - 1.0, degree), table @ _powers(degree))
+
+
+@functools.cache
+def _powers(degree: int) -> np.ndarray:
+    """u^0, ..., u^degree, one each row, in Legendre polynomials of 2 u - 1."""
+    result = np.zeros((degree + 1, degree + 1))
+    for k in range(degree + 1):
+        result[k, : k + 1] = poly2leg(polypow([0.5, 0.5], k))
+    return result
 
 
 def known_inputs(effect: AbstractEffect, values: Sequence[Any]) -> tuple[np.ndarray, ...]:

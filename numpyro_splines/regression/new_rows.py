@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numpyro_splines.regression.layout import linear_columns
+from numpyro_splines.regression.rows import Rows, rows_of
 
 
 class NewData(NamedTuple):
@@ -26,6 +27,28 @@ class NewData(NamedTuple):
     offset: Any
 
 
+def rows_at(
+    predictor: Any, rows: Any, by: Any = None, offset: Any = None, *, points: bool = True
+) -> Rows:
+    """The terms of a predictor at new rows; see `AdditivePredictor.at`.
+
+    Args:
+        predictor: the predictor.
+        rows: a data frame, or data by name of the term.
+        by: what multiplies effects there.
+        offset: the offset there.
+        points: whether to prepare the inputs for the evaluation of functions.
+    """
+    sources = predictor.rows.template.sources
+    read = data_by_name if sources is None else data_of_frame
+    new = read(predictor, rows, by, offset)
+    columns = new_columns(predictor, new.linear)
+    return rows_of(
+        predictor.effects, predictor.owned, new.inputs, columns, new.by, new.offset,
+        sources=sources, defined=False, points=points,
+    )  # fmt: skip
+
+
 def data_of_frame(predictor: Any, frame: Any, by: Any, offset: Any) -> NewData:
     """The columns of a frame that has those which the predictor was made of."""
     if by is not None or offset is not None:
@@ -33,7 +56,7 @@ def data_of_frame(predictor: Any, frame: Any, by: Any, offset: Any) -> NewData:
             "`by` and `offset` must be left out where the predictor is made of a frame, which has "
             "their columns. Put them into the new frame under the same names."
         )
-    sources = predictor.rows.sources
+    sources = predictor.rows.template.sources
     columns = sources.read(frame)
     return NewData(
         tuple(tuple(columns[name] for name in own) for own in sources.inputs),
@@ -59,14 +82,14 @@ def data_by_name(predictor: Any, rows: Any, by: Any, offset: Any) -> NewData:
     if unknown := [name for name in rows if name not in names and name not in linear]:
         raise ValueError(f"`rows` must name terms of the predictor, {needed}; got {unknown}.")
     multiplied = {
-        n for n, v in zip(names, predictor.rows.multipliers, strict=True) if v is not None
+        n for n, v in zip(names, predictor.rows.template.multipliers, strict=True) if v is not None
     }
     if set(by or {}) != multiplied:
         raise ValueError(
             f"`by` must have the numbers that multiply {sorted(multiplied)} at the new rows, and "
             f"no others; got {sorted(by or {})}."
         )
-    if (offset is None) != (predictor.rows.offset is None):
+    if (offset is None) != (predictor.rows.template.offset is None):
         has = "none" if offset is None else "one"
         raise ValueError(
             f"`offset` must be given at new rows where the predictor has one, and only there; got "
@@ -87,7 +110,7 @@ def new_columns(predictor: Any, given: Mapping[str, Any]) -> dict[str, np.ndarra
     for block, contrasts in zip(predictor.terms, predictor.contrasts, strict=True):
         name, size = block.site, block.stop - block.start
         if name not in given:
-            result[name] = predictor.columns[0, block.start : block.stop]
+            result[name] = predictor.rows.template.columns[0, block.start : block.stop]
             continue
         values = given[name]
         values = values if contrasts is None else contrasts.of(values, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
+from numpyro_splines.regression.batches import Batches
 from numpyro_splines.regression.checks import check_parts, check_smooths, linear_terms
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
@@ -31,6 +32,7 @@ from numpyro_splines.regression.layout import (
     Own,
     deviations_of,
     gaussian,
+    given_scales,
     layout,
     linear_columns,
     normal_moments,
@@ -38,12 +40,12 @@ from numpyro_splines.regression.layout import (
     sample_linear,
     section_values,
     sections_of,
-    weights_of,
+    site_values,
 )
-from numpyro_splines.regression.new_rows import data_by_name, data_of_frame, new_columns
+from numpyro_splines.regression.new_rows import rows_at
 from numpyro_splines.regression.rows import Rows, labels_of, rows_of
 from numpyro_splines.regression.sparse import SparseDesign
-from numpyro_splines.validation import float_input
+from numpyro_splines.regression.streams import StreamedResponse, StreamedRows, streamed
 
 
 class AdditivePredictor(eqx.Module):
@@ -96,7 +98,7 @@ class AdditivePredictor(eqx.Module):
     """
 
     effects: tuple[AbstractEffect, ...]
-    rows: Rows
+    rows: Rows | StreamedRows
     priors: tuple[dist.Distribution, ...]
     contrasts: tuple[AbstractContrasts | None, ...]
     location: np.ndarray
@@ -189,6 +191,100 @@ class AdditivePredictor(eqx.Module):
         rows = replace(made.rows, sources=new.sources, labels=labels_of([("frame", frame)]))
         return eqx.tree_at(lambda p: p.rows, made, rows)
 
+    @classmethod
+    def from_batches(
+        cls,
+        batches: Any,
+        *smooths: Any,
+        response: str,
+        intercept: dist.Distribution | None,
+        linear: Mapping[str, Any] | None = None,
+        by: Mapping[str, str] | None = None,
+        offset: str | None = None,
+        family: AbstractFamily | Callable[[Any], AbstractFamily] | None = None,
+        sample: Any = None,
+        file: Any = None,
+        progress_bar: bool = True,
+    ) -> tuple[AdditivePredictor, StreamedResponse]:
+        """A predictor of rows that come in batches, any number of them, and the responses.
+
+            eta, y = ns.AdditivePredictor.from_batches(
+                lambda: pyarrow.parquet.ParquetFile("trips.parquet").iter_batches(),
+                "hour", ("longitude", "latitude"), response="log_duration",
+                intercept=dist.Normal(0.0, 10.0),
+            )
+            fit = ns.regression.penalized_fit(eta, y)
+            regression = ns.regression.IntegratedGaussian(eta)  # y where a model has y
+            later = eta.at(new_frame)
+
+        One pass, in memory of the size of a batch. Of Gaussian responses it keeps sums of
+        products, in float64 and compensated, so that afterwards nothing depends on n: models that
+        integrate the coefficients out sample as fast as at a few rows, with the same posterior as
+        of all rows in memory. Fits of other families visit the batches again for each iteration.
+        What needs single rows asks for `at(frame)`.
+
+        In directions in which the design has less than 1e-6 of its largest variance sums of
+        products know it to 1e-16 over that share, rows in memory to rounding.
+
+        Args:
+            batches: an iterable of data frames, of arrays by name, or of Arrow, Polars or Dask
+                frames (a partition each), or a function without arguments that returns one. Of an
+                iterator, which is over after one pass, Gaussian responses only.
+            *smooths: as in `from_frame`. Effects that are not given take knots, levels and measure
+                from `sample`.
+            response: the column of the responses.
+            intercept: as in `from_frame`.
+            linear: as in `from_frame`.
+            by: as in `from_frame`.
+            offset: as in `from_frame`.
+            family: of the responses, `Gaussian()` if omitted; where it knows something of each
+                row, a function that makes it of a batch, such as
+                `lambda batch: Poisson(exposure=batch["days"])`.
+            sample: a data frame of rows from all over, some thousands; the first rows if omitted.
+            file: where to keep the sums, written every ten seconds and whole or not at all. If the
+                process is killed, the same call goes on where the file ends; if the file is
+                complete, only the first batch is read. Delete it when the data change.
+            progress_bar: whether to show how many rows are done.
+
+        Returns:
+            The predictor, and what takes the place of y: in `penalized_fit` (without `family`),
+            as `obs` of `IntegratedGaussian.distribution`, and in `IntegratedGaussian.draw`.
+
+        Raises:
+            TypeError: if `batches` is one frame, or an iterator where there must be several passes;
+                or as `from_frame`.
+            ValueError: if a batch lacks values, has unknown labels or impossible responses (the
+                message has its number), `file` is damaged or of other data, or as `from_frame`.
+
+        Example:
+            >>> rng = np.random.default_rng(1)
+            >>> def batch():
+            ...     x = rng.uniform(size=1000)
+            ...     return {"x": x, "y": np.sin(6.0 * x) + rng.normal(0.0, 0.1, 1000)}
+            >>> eta, y = AdditivePredictor.from_batches(
+            ...     (batch() for _ in range(20)),
+            ...     "x",
+            ...     response="y",
+            ...     intercept=dist.Normal(),
+            ...     progress_bar=False,
+            ... )
+            >>> import numpyro_splines as ns
+            >>> fit = ns.regression.penalized_fit(eta, y)
+            >>> print(eta.num_observations, fit.values["sigma"].round(2))
+            20000 0.1
+        """
+        batches = Batches(batches)
+        made = cls.from_frame(
+            batches.head() if sample is None else sample,
+            *smooths,
+            intercept=intercept,
+            linear=linear,
+            by=by,
+            offset=offset,
+        )
+        rows, y = streamed(made, batches, response, family, file=file, progress_bar=progress_bar)
+        return eqx.tree_at(lambda p: p.rows, made, rows), y
+
     def at(
         self, rows: Any, *, by: Mapping[str, Any] | None = None, offset: Any = None
     ) -> AdditivePredictor:
@@ -215,15 +311,16 @@ class AdditivePredictor(eqx.Module):
             ValueError: if a row lacks what a term needs, a label is unknown, or numbers of rows
                 differ.
         """
-        sources = self.rows.sources
-        read = data_by_name if sources is None else data_of_frame
-        new = read(self, rows, by, offset)
-        columns = new_columns(self, new.linear)
-        made = rows_of(
-            self.effects, self.owned, new.inputs, columns, new.by, new.offset,
-            sources=sources, defined=False,
-        )  # fmt: skip
-        return eqx.tree_at(lambda p: p.rows, self, made)
+        return eqx.tree_at(lambda p: p.rows, self, rows_at(self, rows, by, offset))
+
+    @property
+    def in_memory(self) -> Rows:
+        """The rows.
+
+        Raises:
+            TypeError: if they came in batches.
+        """
+        return self.rows.in_memory
 
     @property
     def terms(self) -> tuple[Block, ...]:
@@ -233,41 +330,27 @@ class AdditivePredictor(eqx.Module):
     @property
     def inputs(self) -> tuple[tuple[np.ndarray, ...], ...]:
         """Inputs of each effect: numbers and positions of levels, arrays of shape (n,)."""
-        return self.rows.inputs
+        return self.in_memory.inputs
 
     @property
     def offset(self) -> np.ndarray:
         """What is known of eta in advance: the offset, and curves that effects vary about (n,)."""
-        return self.rows.known
+        return self.in_memory.known
 
     @property
     def columns(self) -> np.ndarray:
         """Columns of the linear terms, shape (n, k)."""
-        return self.rows.columns
+        return self.in_memory.columns
 
     @property
     def sparse(self) -> SparseDesign:
         """The design."""
-        return self.rows.sparse
+        return self.in_memory.sparse
 
     @property
     def num_observations(self) -> int:
         """The number n of observations."""
-        return self.columns.shape[0]
-
-    def observation_weights(self, weights: ArrayLike | None) -> np.ndarray:
-        """Checked weights of the observations in float64, ones if None.
-
-        Args:
-            weights: one per observation, shape (n,), positive; None for ones.
-
-        Returns:
-            Shape (n,), float64.
-
-        Raises:
-            ValueError: if they are not n positive numbers.
-        """
-        return weights_of(weights, self.num_observations)
+        return self.rows.num_observations
 
     @property
     def num_fixed(self) -> int:
@@ -329,8 +412,9 @@ class AdditivePredictor(eqx.Module):
         linear = sample_linear(self.terms, self.priors, self.coordinates)
         pairs = zip(self.effects, self._given(scales), strict=True)
         functions = tuple(effect.sample(**own) for effect, own in pairs)
-        eta = total(self.rows, linear, functions)
-        return eta if self.rows.offset is None else eta + jnp.asarray(self.rows.offset, eta.dtype)
+        rows = self.in_memory
+        eta = total(rows, linear, functions)
+        return eta if rows.offset is None else eta + jnp.asarray(rows.offset, eta.dtype)
 
     def sample_hyperparameters(self, scales: ArrayLike | None = None) -> list[dict[str, Any]]:
         """Draw (or, where fixed, take) the hyperparameters of all effects inside a model.
@@ -363,16 +447,7 @@ class AdditivePredictor(eqx.Module):
 
     def _given(self, scales: ArrayLike | None) -> list[dict[str, Any]]:
         """Given scales of each effect by short names."""
-        if scales is None:
-            return [{} for _ in self.effects]
-        scales = float_input(scales, "scales")
-        if scales.shape[-1:] != (len(self.scale_sites),):
-            raise ValueError(
-                f"`scales` must hold one scale for each of {list(self.scale_sites)} on its last "
-                f"axis; got shape {scales.shape}."
-            )
-        columns = iter(jnp.moveaxis(scales, -1, 0))
-        return [{name: next(columns) for name in gaussian(e).scale_priors} for e in self.effects]
+        return given_scales(self.effects, self.scale_sites, scales)
 
     def evaluate(self, coefficients: Float[Array, "..."]) -> Float[Array, "..."]:
         """Phi c in JAX, through the spline engine: cost O(n degree).
@@ -388,7 +463,7 @@ class AdditivePredictor(eqx.Module):
         for j, effect in enumerate(self.effects):
             own = gaussian(effect).varying(section_values(self.owned, j, coefficients))
             functions.append(effect.function(own))
-        return total(self.rows, coefficients[:num], tuple(functions))
+        return total(self.in_memory, coefficients[:num], tuple(functions))
 
     def linear_predictor(
         self, draws: Mapping[str, Any], *, prefix: str = ""
@@ -408,7 +483,7 @@ class AdditivePredictor(eqx.Module):
             ValueError: if shapes do not fit.
         """
         drawn = drawn_of(self, draws, prefix)
-        return terms_of_draws(self.rows, self.terms, drawn, together=True)
+        return terms_of_draws(self.in_memory, self.terms, drawn, together=True)
 
     def partial(
         self, draws: Mapping[str, Any], *, prefix: str = ""
@@ -427,10 +502,10 @@ class AdditivePredictor(eqx.Module):
             KeyError: as `linear_predictor`.
             ValueError: as `linear_predictor`.
         """
-        parts = terms_of_draws(self.rows, self.terms, drawn_of(self, draws, prefix))
+        parts = terms_of_draws(self.in_memory, self.terms, drawn_of(self, draws, prefix))
         names = [*(block.site for block in self.terms), *(e.name for e in self.effects)]
         result = dict(zip(names, parts, strict=True))
-        if (offset := self.rows.offset) is not None:
+        if (offset := self.in_memory.offset) is not None:
             result[OFFSET] = jnp.broadcast_to(jnp.asarray(offset, parts[0].dtype), parts[0].shape)
         return result
 
@@ -506,12 +581,7 @@ class AdditivePredictor(eqx.Module):
         Raises:
             ValueError: if an effect is not defined at all rows.
         """
-        if not np.all(np.isfinite(self.local_matrix)):
-            raise ValueError(
-                "`predictor` must be defined at all rows to be fitted; an effect is NaN beyond its "
-                "domain. Use another extrapolation or a wider domain."
-            )
-        return self.sparse.gram(weights)
+        return self.rows.weighted_gram(weights)
 
     def sites(self, coefficients: Any) -> dict[str, Any]:
         """Values by site name of coefficients c, `<effect>.coefficients` too.
@@ -522,26 +592,7 @@ class AdditivePredictor(eqx.Module):
         Returns:
             Arrays with the same leading axes; scalars of the model have no further one.
         """
-        result = {}
-        for block in self.blocks:
-            values = coefficients[..., block.start : block.stop]
-            result[block.site] = values[..., 0] if block.scalar else values
-        for j, effect in enumerate(self.effects):
-            own = section_values(self.owned, j, coefficients)
-            result[effect.site("coefficients")] = gaussian(effect).combined(own)
-        return result
-
-    def section_values(self, effect: int, coefficients: Any) -> dict[str, Any]:
-        """Coefficients of one effect by short site name.
-
-        Args:
-            effect: position of the effect in the predictor.
-            coefficients: c with any leading axes, shape (..., p), NumPy or JAX.
-
-        Returns:
-            Arrays with the same leading axes, such as that of "x:z.modes".
-        """
-        return section_values(self.owned, effect, coefficients)
+        return site_values(self.effects, self.owned, self.blocks, coefficients)
 
 
 def checked_predictor(predictor: Any) -> AdditivePredictor:

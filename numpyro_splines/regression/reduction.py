@@ -24,6 +24,7 @@ import scipy.linalg
 from jaxtyping import Array, Float
 
 from numpyro_splines.ops.piecewise import array_module
+from numpyro_splines.regression.sums import LeastSquares
 
 # Relative strength of a direction below which a Gram matrix does not resolve it.
 _RESOLVED = 1e-6
@@ -110,10 +111,7 @@ class Reduction(eqx.Module):
             transpose: v -> Phi' v.
         """
         xp, dtype = array_module(y), y.dtype
-        # Directions that drown in the rounding of this dtype are left to the residual, which is
-        # right where the coefficients move y by less than the noise.
-        seen = self.strength > (100.0 * float(np.finfo(dtype).eps)) ** 2
-        whitening = xp.asarray(self.directions * seen, dtype=dtype)
+        whitening = xp.asarray(self.directions * self._seen(dtype), dtype=dtype)
 
         def project(v: Any) -> Any:
             return whitening.T @ transpose(weights * v)
@@ -122,13 +120,36 @@ class Reduction(eqx.Module):
         # Once more on the residual: takes off the rounding of the first projection.
         along = along + project(y - evaluate(whitening @ along))
         residual = y - evaluate(whitening @ along)
+        return self._turned(along, (weights * residual**2).sum())
+
+    def statistics_of_sums(self, sums: LeastSquares) -> Statistics:
+        """The same of sums over the rows of y; NumPy or JAX.
+
+        Args:
+            sums: of the design of which this is the reduction.
+        """
+        pull = array_module(sums.pull).asarray(sums.pull)
+        directions = array_module(pull).asarray(self.directions * self._seen(pull.dtype))
+        return self._turned(*sums.along(directions.astype(pull.dtype)))
+
+    def _seen(self, dtype: Any) -> Any:
+        """Directions that do not drown in the rounding of a dtype.
+
+        The others are left to the residual, which is right where the coefficients move y by less
+        than the noise.
+        """
+        return self.strength > (100.0 * float(np.finfo(dtype).eps)) ** 2
+
+    def _turned(self, along: Any, residual: Any) -> Statistics:
+        """Statistics from coordinates of y along the directions, and what these leave."""
+        xp, dtype = array_module(along), along.dtype
         reference = xp.asarray(self.reference, dtype=dtype) @ along
         known = np.array([j not in self.flat for j in range(reference.shape[0])], dtype=bool)
         taken = xp.where(known, reference, xp.zeros_like(reference))
         turned = xp.asarray(self.turn, dtype=dtype) @ along
         flat, rotated = turned[: len(self.flat)], turned[len(self.flat) :]
         rotated = rotated - xp.asarray(self.fixed, dtype=dtype) @ taken
-        return Statistics(rotated, flat, (weights * residual**2).sum(), taken)
+        return Statistics(rotated, flat, residual, taken)
 
 
 def reduce(

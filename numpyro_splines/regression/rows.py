@@ -17,6 +17,7 @@ from numpyro_splines.regression.layout import (
     num_observations_of,
     offset_of,
     section_values,
+    weights_of,
 )
 from numpyro_splines.regression.local import LocalRows, known_inputs, local_rows
 from numpyro_splines.regression.sparse import SparseDesign, sparse_design
@@ -106,6 +107,50 @@ class Rows(eqx.Module):
     sources: Sources | None = eqx.field(static=True, default=None)
     labels: RowLabels | None = eqx.field(static=True, default=None, repr=False)
 
+    @property
+    def template(self) -> Rows:
+        """Rows in memory that new ones are like: these."""
+        return self
+
+    @property
+    def in_memory(self) -> Rows:
+        """These."""
+        return self
+
+    @property
+    def num_observations(self) -> int:
+        """The number n of observations."""
+        return self.columns.shape[0]
+
+    def observation_weights(self, weights: Any) -> np.ndarray:
+        """Checked weights of the observations in float64, ones if None."""
+        return weights_of(weights, self.num_observations)
+
+    def weighted_gram(self, weights: np.ndarray | None) -> np.ndarray:
+        """Phi' diag(weights) Phi in one pass over the data.
+
+        Args:
+            weights: one per observation, shape (n,); None for ones.
+
+        Raises:
+            ValueError: if an effect is not defined at all rows.
+        """
+        if not np.all(np.isfinite(self.sparse.matrix)):
+            raise ValueError(
+                "`predictor` must be defined at all rows to be fitted; an effect is NaN beyond its "
+                "domain. Use another extrapolation or a wider domain."
+            )
+        return self.sparse.gram(self._ones(weights))
+
+    def inner(
+        self, directions: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """D' Phi' W Phi D and D' Phi' W Phi; see `SparseDesign.inner`."""
+        return self.sparse.inner(directions, self._ones(weights))
+
+    def _ones(self, weights: np.ndarray | None) -> np.ndarray:
+        return np.ones(self.num_observations) if weights is None else weights
+
     def check(self, y: Any) -> None:
         """Refuse responses that are a pandas Series of other rows.
 
@@ -129,6 +174,7 @@ def rows_of(
     *,
     sources: Sources | None = None,
     defined: bool = True,
+    points: bool = True,
 ) -> Rows:
     """The data of a predictor, checked.
 
@@ -141,6 +187,7 @@ def rows_of(
         offset: as it was given.
         sources: columns of a frame.
         defined: whether to refuse rows where an effect is not defined, rather than have NaN there.
+        points: whether to prepare the inputs for the evaluation of functions.
     """
     raw = [(e.name, x) for e, own in zip(effects, values, strict=True) for x in own]
     labels = labels_of([*raw, *by.items(), ("offset", offset)])
@@ -160,9 +207,10 @@ def rows_of(
         if (mean := gaussian(effect).known_mean) is not None:
             curve = local.values_of(np.asarray(mean))
             known = known + (curve if factors[j] is None else curve * factors[j])
-    points = tuple(effect.at(*own) for effect, own in zip(effects, inputs, strict=True))
+    prepared = zip(effects, inputs, strict=True) if points else ()
+    at = tuple(effect.at(*own) for effect, own in prepared)
     sparse = sparse_design(every, blocks)
-    return Rows(inputs, factors, given, points, every, known, sparse, sources, labels)
+    return Rows(inputs, factors, given, at, every, known, sparse, sources, labels)
 
 
 def _matrix(

@@ -63,6 +63,14 @@ class SparseDesign(eqx.Module):
             result[start : start + _ROWS] = rows[start : start + _ROWS] @ self.matrix
         return result
 
+    def values(self, coefficients: np.ndarray) -> np.ndarray:
+        """Phi c, shape (n,), for c of shape (p,)."""
+        return self.rows() @ (self.matrix @ coefficients)
+
+    def transposed(self, residual: np.ndarray) -> np.ndarray:
+        """Phi' v, shape (p,), for v of shape (n,)."""
+        return self.matrix.T @ (self.rows().T @ residual)
+
     def gram(self, weights: np.ndarray) -> np.ndarray:
         """Phi' diag(weights) Phi in one pass over the data, shape (p, p).
 
