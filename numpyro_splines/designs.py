@@ -39,6 +39,17 @@ class AbstractPoints(eqx.Module):
             Shape (*batch_shape, *x.shape), in the units of f, dtype of the curve.
         """
 
+    @abc.abstractmethod
+    def rows(self, index: Any) -> AbstractPoints:
+        """Some of the points, by their positions, such as those of a subsampled plate.
+
+        Args:
+            index: integers, any shape; may be traced. For points along one axis.
+
+        Returns:
+            Points of the shape of the index.
+        """
+
 
 class PlainPoints(AbstractPoints):
     """Points for curves that are not piecewise polynomials.
@@ -47,11 +58,15 @@ class PlainPoints(AbstractPoints):
         x: the points.
     """
 
-    x: np.ndarray
+    x: np.ndarray | Array
 
     def __call__(self, curve: Any) -> Float[Array, "..."]:
         """See `AbstractPoints.__call__`."""
         return curve(self.x)
+
+    def rows(self, index: Any) -> PlainPoints:
+        """See `AbstractPoints.rows`."""
+        return PlainPoints(jnp.asarray(self.x)[index])
 
 
 class LocatedPoints(AbstractPoints):
@@ -83,52 +98,34 @@ class LocatedPoints(AbstractPoints):
     """
 
     breakpoints: np.ndarray
-    row: np.ndarray
-    coordinate: np.ndarray
-    turns: np.ndarray | None
+    row: np.ndarray | Array
+    coordinate: np.ndarray | Array
+    turns: np.ndarray | Array | None
     order: np.ndarray | None
     runs: tuple[tuple[int, int], ...] | None = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
 
-    def __init__(self, x: ArrayLike, breakpoints: Any, *, periodic: bool):
-        points = known(x)
-        self.breakpoints = float64_array(breakpoints, "breakpoints")
-        self.shape = points.shape
-        start = origin(self.breakpoints)
-        points, cells = points.ravel() - start, self.breakpoints - start
-        self.turns = None
+    @classmethod
+    def of(cls, x: ArrayLike, breakpoints: Any, *, periodic: bool) -> LocatedPoints:
+        """Locate points.
+
+        Args:
+            x: the points.
+            breakpoints: of the curves.
+            periodic: whether points are moved into the domain by whole periods.
+        """
+        points, breakpoints = known(x), float64_array(breakpoints, "breakpoints")
+        shape, start = points.shape, origin(breakpoints)
+        points, cells, turns = points.ravel() - start, breakpoints - start, None
         if periodic:
-            points, self.turns = wrap(points, cells)
+            points, turns = wrap(points, cells)
         row, u = locate(points, cells)
-        self.row, self.coordinate = row.astype(np.int32), u[:, None]
-        self.order = self.runs = None
         increasing = bool(np.all(row[1:] >= row[:-1]))
         enough = _FROM["increasing" if increasing else "any"]
+        row, coordinate, order, runs = row.astype(np.int32), u[:, None], None, None
         if row.size >= max(enough, _BLOCK * cells.size):
-            self._pack(row, u, increasing)
-
-    def _pack(self, row: np.ndarray, u: np.ndarray, increasing: bool) -> None:
-        """Sort the points into padded blocks of one interval each."""
-        counts = np.bincount(row, minlength=self.breakpoints.size + 1)
-        blocks = -(-counts // _BLOCK)
-        padding = blocks * _BLOCK - counts
-        by_row = np.argsort(row, kind="stable")
-        # Slots that lie before those of the interval, less points that do.
-        shift = np.cumsum(padding) - padding
-        slot = np.empty(row.size, np.int32)
-        slot[by_row] = np.arange(row.size) + np.repeat(shift, counts)
-        coordinate = np.zeros(int(blocks.sum()) * _BLOCK)
-        coordinate[slot] = u
-        self.row = np.repeat(np.arange(counts.size, dtype=np.int32), blocks)
-        self.coordinate = coordinate.reshape(-1, _BLOCK)
-        used = np.zeros(coordinate.size, bool)
-        used[slot] = True
-        if increasing:
-            pairs = zip(counts.tolist(), padding.tolist(), strict=True)
-            self.runs = tuple(pair for pair in pairs if pair[0])
-        else:
-            forward = np.concatenate([slot, np.flatnonzero(~used).astype(np.int32)])
-            self.order = np.stack([forward, np.argsort(forward).astype(np.int32)])
+            row, coordinate, order, runs = _packed(row, u, cells.size + 1, increasing)
+        return cls(breakpoints, row, coordinate, turns, order, runs, shape)
 
     def __call__(self, curve: Any) -> Float[Array, "..."]:
         """See `AbstractPoints.__call__`.
@@ -160,6 +157,44 @@ class LocatedPoints(AbstractPoints):
                 f"only then; got periodic={curve.periodic}. Prepare x by the basis of this curve."
             )
         return _evaluate(self, curve.table, curve.increment)
+
+    def rows(self, index: Any) -> LocatedPoints:
+        """See `AbstractPoints.rows`; each point by itself."""
+        slot = jnp.asarray(index)
+        turns = None if self.turns is None else jnp.asarray(self.turns)[slot.ravel()]
+        shape, slot = slot.shape, slot.ravel()
+        if self.order is not None:
+            slot = jnp.asarray(self.order[0])[slot]
+        elif self.runs is not None:
+            points, padding = np.array(self.runs).T
+            shift = jnp.asarray(np.cumsum(padding) - padding)
+            slot = slot + shift[jnp.searchsorted(np.cumsum(points), slot, "right")]
+        row = jnp.asarray(self.row)[slot // self.coordinate.shape[1]]
+        coordinate = jnp.asarray(self.coordinate.ravel())[slot][:, None]
+        return LocatedPoints(self.breakpoints, row, coordinate, turns, None, None, shape)
+
+
+def _packed(row: np.ndarray, u: np.ndarray, num_rows: int, increasing: bool) -> tuple[Any, ...]:
+    """Points sorted into padded blocks of one interval each: rows, coordinates, order, runs."""
+    counts = np.bincount(row, minlength=num_rows)
+    blocks = -(-counts // _BLOCK)
+    padding = blocks * _BLOCK - counts
+    by_row = np.argsort(row, kind="stable")
+    # Slots that lie before those of the interval, less points that do.
+    shift = np.cumsum(padding) - padding
+    slot = np.empty(row.size, np.int32)
+    slot[by_row] = np.arange(row.size) + np.repeat(shift, counts)
+    coordinate = np.zeros(int(blocks.sum()) * _BLOCK)
+    coordinate[slot] = u
+    block_rows = np.repeat(np.arange(counts.size, dtype=np.int32), blocks)
+    coordinate = coordinate.reshape(-1, _BLOCK)
+    if increasing:
+        pairs = zip(counts.tolist(), padding.tolist(), strict=True)
+        return block_rows, coordinate, None, tuple(pair for pair in pairs if pair[0])
+    used = np.zeros(coordinate.size, bool)
+    used[slot] = True
+    forward = np.concatenate([slot, np.flatnonzero(~used).astype(np.int32)])
+    return block_rows, coordinate, np.stack([forward, np.argsort(forward).astype(np.int32)]), None
 
 
 @one_program()

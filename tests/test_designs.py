@@ -58,6 +58,16 @@ def test_blocks_give_values_derivatives_and_integrals(rule, order, form, x64):
 
 
 @pytest.mark.parametrize("order", ["any", "increasing"])
+@pytest.mark.parametrize("rule", ["linear", "periodic"])
+def test_some_of_the_points(rule, order, form):
+    basis, x = cubic(rule), np.sort(X) if order == "increasing" else X
+    at, index = basis.at(x), RNG.integers(0, x.size, (3, 40))
+    curve = basis.curve(RNG.normal(size=basis.num_coefficients)).antiderivative()
+    some = jax.jit(lambda i: at.rows(i)(curve))(index)
+    np.testing.assert_allclose(some, np.asarray(at(curve))[index], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ["any", "increasing"])
 def test_derivatives_of_any_order_in_every_mode(order, form, x64):
     basis = cubic()
     x = X[~np.isnan(X)]

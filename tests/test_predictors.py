@@ -464,3 +464,45 @@ def test_bad_input_is_refused_clearly(name):
     call, error, match = REFUSED[name]
     with pytest.raises(error, match=match):
         call()
+
+
+def test_terms_at_some_rows():
+    """The same draw, rows by an index that is traced, as in a minibatch."""
+    index = np.array([3, 0, 39, 3])
+    with numpyro.handlers.seed(rng_seed=1):
+        whole = ETA.sample()
+    with numpyro.handlers.seed(rng_seed=1):
+        terms = ETA.sample_terms()
+    some = jax.jit(lambda i: terms(i))(index)
+    np.testing.assert_allclose(some, whole[index], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(terms(), whole)
+
+
+def test_minibatches_scale_the_likelihood():
+    """The mean of the subsampled log density over all rows in turn is that of the whole."""
+
+    def subsampled(size):
+        terms = ETA.sample_terms()
+        with numpyro.plate("rows", N, subsample_size=size) as i:
+            numpyro.sample("y", dist.Normal(terms(i), 0.3), obs=jnp.asarray(Y)[i])
+
+    def density(rows):
+        own = numpyro.handlers.substitute(subsampled, {"rows": rows})
+        return log_density(own, (len(rows),), {}, sites)[0]
+
+    with numpyro.handlers.seed(rng_seed=0):
+        trace = numpyro.handlers.trace(subsampled).get_trace(N)
+    sites = {k: v["value"] for k, v in trace.items() if v["type"] == "sample" and k != "y"}
+    whole, *parts = map(jax.jit(density), (jnp.arange(N), *jnp.arange(N).reshape(4, 10)))
+    np.testing.assert_allclose(np.mean(parts), whole, rtol=1e-5)
+
+
+def test_sums_of_products_keep_their_digits():
+    """A surface whose margins have wide and narrow cells: powers in place of Legendre's polynomials
+    lose five digits."""
+    rng = np.random.default_rng(3)
+    data = {"east": rng.normal(size=500), "north": rng.standard_t(3.0, 500)}
+    eta = ns.AdditivePredictor.from_frame(data, ("east", "north"), intercept=dist.Normal())
+    dense = eta.design() @ eta.local_matrix
+    exact = dense.T @ dense
+    np.testing.assert_allclose(eta.gram(np.ones(500)), exact, atol=1e-13 * np.abs(exact).max())

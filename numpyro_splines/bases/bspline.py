@@ -146,7 +146,7 @@ class BSplineBasis(AbstractBasis):
     def at(self, x: ArrayLike) -> LocatedPoints:
         """See `AbstractBasis.at`."""
         local = bspline.local_basis(self._concrete_knots(), self.degree)
-        return LocatedPoints(x, local.breakpoints, periodic=self._periodic)
+        return LocatedPoints.of(x, local.breakpoints, periodic=self._periodic)
 
     def collocation(self, x: Any, derivative: int = 0) -> np.ndarray:
         """See `AbstractBasis.collocation`."""

@@ -142,7 +142,7 @@ class TensorEffect(AbstractEffect):
             return margins[0].basis.at(*inputs)
         if any(isinstance(axis, BasisAxis) for axis in self.axes):
             return jax.tree_util.Partial(_evaluated, inputs)
-        return SurfacePoints(self.axes, *inputs)
+        return SurfacePoints.of(self.axes, *inputs)
 
     def __call__(self, *inputs: ArrayLike, **named: ArrayLike) -> Any:
         """Short for `effect.sample()(...)`: draw the one surface of the model, evaluate it.

@@ -51,10 +51,6 @@ class SurfacePoints(eqx.Module):
 
     Where they lie among breakpoints and groups is worked out once, on the host in float64.
 
-    Args:
-        axes: of the surfaces, piecewise polynomials and groups.
-        *inputs: known values of each, of shapes that broadcast; NaN gives NaN.
-
     Attributes:
         cell: row-major number of the cell of each point, among rows of tables and groups of all
             axes, shape (n,).
@@ -68,19 +64,26 @@ class SurfacePoints(eqx.Module):
         >>> import numpyro_splines as ns
         >>> line = ns.BSplineBasis([0.0, 1.0], degree=1).pieces()
         >>> axes = PolynomialAxis("x", *line), IndexAxis("g", 2)
-        >>> at = SurfacePoints(axes, [0.5, 0.5], [0, 1])
+        >>> at = SurfacePoints.of(axes, [0.5, 0.5], [0, 1])
         >>> print(at(ns.functions.Surface([[0.0, 1.0], [2.0, 7.0]], axes)))
         [1. 4.]
     """
 
-    cell: np.ndarray
-    coordinates: tuple[np.ndarray, ...]
+    cell: np.ndarray | Array
+    coordinates: tuple[np.ndarray | Array, ...]
     breakpoints: tuple[np.ndarray | None, ...]
     num_rows: tuple[int, ...] = eqx.field(static=True)
     columns: tuple[int, ...] = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
 
-    def __init__(self, axes: Sequence[AbstractAxis], *inputs: ArrayLike):
+    @classmethod
+    def of(cls, axes: Sequence[AbstractAxis], *inputs: ArrayLike) -> SurfacePoints:
+        """Locate points.
+
+        Args:
+            axes: of the surfaces, piecewise polynomials and groups.
+            *inputs: known values of each, of shapes that broadcast; NaN gives NaN.
+        """
         if len(axes) != len(inputs):
             raise TypeError(
                 f"`inputs` must be one for each of the {len(axes)} axes; got {len(inputs)}."
@@ -99,12 +102,29 @@ class SurfacePoints(eqx.Module):
             breakpoints.append(cells)
             num_rows.append(cells.size + 1)
             columns.append(axis.functions.shape[-1])
-        self.shape = np.broadcast_shapes(*(row.shape for row in rows))
+        shape = np.broadcast_shapes(*(row.shape for row in rows))
         cell = tensor.flat_cell([np.asarray(row) for row in rows], num_rows)
-        self.cell = np.broadcast_to(cell, self.shape).ravel()
-        self.coordinates = tuple(np.broadcast_to(u, self.shape).ravel() for u in coordinates)
-        self.breakpoints = tuple(breakpoints)
-        self.num_rows, self.columns = tuple(num_rows), tuple(columns)
+        return cls(
+            np.broadcast_to(cell, shape).ravel(),
+            tuple(np.broadcast_to(u, shape).ravel() for u in coordinates),
+            tuple(breakpoints),
+            tuple(num_rows),
+            tuple(columns),
+            shape,
+        )
+
+    def rows(self, index: Any) -> SurfacePoints:
+        """Some of the points; see `AbstractPoints.rows`."""
+        index = jnp.asarray(index)
+        flat = index.ravel()
+        return SurfacePoints(
+            jnp.asarray(self.cell)[flat],
+            tuple(jnp.asarray(u)[flat] for u in self.coordinates),
+            self.breakpoints,
+            self.num_rows,
+            self.columns,
+            index.shape,
+        )
 
     @property
     def num_cells(self) -> int:

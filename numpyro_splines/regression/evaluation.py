@@ -16,7 +16,7 @@ from numpyro_splines.functions import Curve, SurfacePoints
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.regression.families import AbstractFamily
 from numpyro_splines.regression.layout import Block
-from numpyro_splines.regression.rows import Rows
+from numpyro_splines.regression.rows import Rows, SomeRows
 from numpyro_splines.validation import real_array
 
 # Rows times draws that are evaluated together: what is gathered on the way is a multiple of them.
@@ -40,7 +40,7 @@ class Drawn(NamedTuple):
     functions: tuple[Any, ...]
 
 
-def total(rows: Rows, linear: Any, functions: tuple[Any, ...]) -> Float[Array, "..."]:
+def total(rows: SomeRows, linear: Any, functions: tuple[Any, ...]) -> Float[Array, "..."]:
     """What coefficients of all linear terms, shape (..., k), and functions add to eta.
 
     Args:
@@ -52,6 +52,36 @@ def total(rows: Rows, linear: Any, functions: tuple[Any, ...]) -> Float[Array, "
     for value in _values(rows.points, rows.multipliers, functions):
         eta = eta + value
     return eta
+
+
+class SampledTerms(eqx.Module):
+    """The terms of a predictor, drawn inside a model: a function of rows.
+
+    Made by `AdditivePredictor.sample_terms`.
+
+    Attributes:
+        rows: of the predictor.
+        linear: coefficients of all linear terms, shape (..., k).
+        functions: of each effect.
+    """
+
+    rows: Rows
+    linear: Any
+    functions: tuple[Any, ...]
+
+    def __call__(self, index: Any = None) -> Float[Array, "..."]:
+        """eta at the rows.
+
+        Args:
+            index: positions of rows, shape (m,), such as a plate with `subsample_size` gives; all
+                rows if omitted. May be traced.
+
+        Returns:
+            Shape (..., m), in the units of the predictor.
+        """
+        rows = self.rows.some(index)
+        eta = total(rows, self.linear, self.functions)
+        return eta if rows.offset is None else eta + jnp.asarray(rows.offset, eta.dtype)
 
 
 def terms_of_draws(

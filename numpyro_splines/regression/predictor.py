@@ -19,6 +19,7 @@ from numpyro_splines.regression.batches import Batches
 from numpyro_splines.regression.checks import check_parts, check_smooths, linear_terms
 from numpyro_splines.regression.contrasts import AbstractContrasts, contrasts_of
 from numpyro_splines.regression.evaluation import (
+    SampledTerms,
     drawn_of,
     response_draws,
     terms_of_draws,
@@ -274,13 +275,9 @@ class AdditivePredictor(eqx.Module):
             20000 0.1
         """
         batches = Batches(batches)
+        sample = batches.head() if sample is None else sample
         made = cls.from_frame(
-            batches.head() if sample is None else sample,
-            *smooths,
-            intercept=intercept,
-            linear=linear,
-            by=by,
-            offset=offset,
+            sample, *smooths, intercept=intercept, linear=linear, by=by, offset=offset
         )
         rows, y = streamed(made, batches, response, family, file=file, progress_bar=progress_bar)
         return eqx.tree_at(lambda p: p.rows, made, rows), y
@@ -409,12 +406,28 @@ class AdditivePredictor(eqx.Module):
         Returns:
             eta, shape (..., n), in the units of the predictor.
         """
+        return self.sample_terms(scales)()
+
+    def sample_terms(self, scales: ArrayLike | None = None) -> SampledTerms:
+        """Draw all coefficients inside a model and return eta as a function of rows.
+
+        For minibatches: a step evaluates its rows only, prepared as all are.
+
+            def model(y):
+                terms = predictor.sample_terms()
+                with numpyro.plate("rows", y.size, subsample_size=1000) as i:
+                    numpyro.sample("y", dist.Poisson(jnp.exp(terms(i))), obs=y[i])
+
+        Args:
+            scales: as in `sample`.
+
+        Returns:
+            A function: `terms()` is what `sample` returns, `terms(index)` at some rows.
+        """
+        rows = self.in_memory
         linear = sample_linear(self.terms, self.priors, self.coordinates)
         pairs = zip(self.effects, self._given(scales), strict=True)
-        functions = tuple(effect.sample(**own) for effect, own in pairs)
-        rows = self.in_memory
-        eta = total(rows, linear, functions)
-        return eta if rows.offset is None else eta + jnp.asarray(rows.offset, eta.dtype)
+        return SampledTerms(rows, linear, tuple(effect.sample(**own) for effect, own in pairs))
 
     def sample_hyperparameters(self, scales: ArrayLike | None = None) -> list[dict[str, Any]]:
         """Draw (or, where fixed, take) the hyperparameters of all effects inside a model.
@@ -463,7 +476,7 @@ class AdditivePredictor(eqx.Module):
         for j, effect in enumerate(self.effects):
             own = gaussian(effect).varying(section_values(self.owned, j, coefficients))
             functions.append(effect.function(own))
-        return total(self.in_memory, coefficients[:num], tuple(functions))
+        return total(self.in_memory.some(), coefficients[:num], tuple(functions))
 
     def linear_predictor(
         self, draws: Mapping[str, Any], *, prefix: str = ""

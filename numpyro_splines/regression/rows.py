@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from numpyro_splines.effects import AbstractEffect
@@ -82,6 +83,15 @@ def labels_of(named: Iterable[tuple[str, Any]]) -> RowLabels | None:
     return result
 
 
+class SomeRows(NamedTuple):
+    """What evaluation needs of rows; see `Rows`."""
+
+    columns: Any
+    points: tuple[Any, ...]
+    multipliers: tuple[Any, ...]
+    offset: Any
+
+
 class Rows(eqx.Module):
     """The data of a predictor.
 
@@ -150,6 +160,22 @@ class Rows(eqx.Module):
 
     def _ones(self, weights: np.ndarray | None) -> np.ndarray:
         return np.ones(self.num_observations) if weights is None else weights
+
+    def some(self, index: Any = None) -> SomeRows:
+        """What evaluation needs of some rows.
+
+        Args:
+            index: positions, shape (m,), which may be traced; all rows if omitted.
+        """
+        if index is None:
+            return SomeRows(self.columns, self.points, self.multipliers, self.offset)
+
+        def chosen(values: Any) -> Any:
+            return None if values is None else jnp.asarray(values)[index]
+
+        points = tuple(own.rows(index) for own in self.points)
+        factors = tuple(map(chosen, self.multipliers))
+        return SomeRows(chosen(self.columns), points, factors, chosen(self.offset))
 
     def check(self, y: Any) -> None:
         """Refuse responses that are a pandas Series of other rows.

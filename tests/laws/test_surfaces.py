@@ -157,7 +157,7 @@ def test_both_ways_are_the_same(name, x64):
 
     for values in ways(surface.coefficients, tuple(places)):
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
-    at = SurfacePoints(surface.axes, *points.values())
+    at = SurfacePoints.of(surface.axes, *points.values())
     np.testing.assert_allclose(at(surface), expected, rtol=0, atol=1e-13)
     assert at.num_cells == surface_cells(surface)
     table = tensor.cells(
@@ -383,7 +383,7 @@ def test_nan(x64):
         )(c, x, z)
         np.testing.assert_array_equal(np.isnan(values)[:4], [False, True, True, True])
         assert np.all(np.isfinite(gradient))
-        at = SurfacePoints(axes, x, z)(Surface(c, axes))
+        at = SurfacePoints.of(axes, x, z)(Surface(c, axes))
         np.testing.assert_allclose(at, values, rtol=0, atol=1e-14)
     assert np.isnan(Surface(c, axes).slice(z=1.0)(9.0))
 
@@ -457,19 +457,19 @@ def test_an_eager_surface_is_one_program():
         (lambda f: f + f.slice(x=0.0), ValueError, "the same inputs in the same order"),
         (lambda f: Surface(np.zeros((2, 2)), f.axes), ValueError, r"trailing axes \(8, 3\)"),
         (lambda f: Surface(np.zeros((8, 8)), f.axes[:1] * 2), ValueError, "names of their own"),
-        (lambda f: SurfacePoints(f.axes, 0.0), TypeError, "one for each of the 2 axes; got 1"),
+        (lambda f: SurfacePoints.of(f.axes, 0.0), TypeError, "one for each of the 2 axes; got 1"),
         (
-            lambda f: SurfacePoints(f.axes, 0.0, 1)(example("cubic_lines").surface),
+            lambda f: SurfacePoints.of(f.axes, 0.0, 1)(example("cubic_lines").surface),
             ValueError,
             "must have the breakpoints and groups that the points were prepared for",
         ),
         (
-            lambda f: SurfacePoints(example("own").surface.axes, 0.0, 1.0),
+            lambda f: SurfacePoints.of(example("own").surface.axes, 0.0, 1.0),
             TypeError,
             "must be piecewise polynomials or groups; got BasisAxis",
         ),
         (
-            lambda f: jax.jit(lambda g: SurfacePoints(f.axes, 0.0, g).cell)(1),
+            lambda f: jax.jit(lambda g: SurfacePoints.of(f.axes, 0.0, g).cell)(1),
             TypeError,
             "`z` must be known to be prepared",
         ),
