@@ -17,8 +17,8 @@ from numpyro_splines.ops import piecewise
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.validation import (
     float_dtype,
-    integer_at_least,
     is_traced,
+    order_at_least,
     real_array,
 )
 
@@ -64,7 +64,7 @@ def each(curve: Pieces, x: ArrayLike) -> Float[Array, "..."]:
 
 def differentiate(curve: AnyPieces, order: int) -> AnyPieces:
     """The derivative of that order."""
-    order = integer_at_least(order, 0, "order")
+    order = order_at_least(order, 0, "order")
     table = piecewise.differentiate(curve.table, curve.breakpoints, order)
     # The slope of a curve that gains a constant per period is periodic.
     return replace(curve, table=table, increment=curve.increment if order == 0 else None)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from numpyro_splines.validation import integer_at_least
+
 _NEW_LEVELS = (
     "For new levels draw new_levels() of the effect; for other labels make the margin of these."
 )
@@ -26,8 +28,8 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
     if isinstance(labels, int | np.integer) and not isinstance(labels, bool):
         if labels < 1:
             raise ValueError(f"`{name}` must be at least one level; got {labels}.")
-        return tuple(range(int(labels)))
-    if isinstance(labels, str | bytes) or np.ndim(labels) == 0:
+        return tuple(range(integer_at_least(labels, 1, name)))
+    if isinstance(labels, str | bytes) or not (_has_axes(labels, name)):
         raise TypeError(
             f"`{name}` must be labels in a sequence or a column, or a number of levels; got "
             f"{labels!r}."
@@ -48,6 +50,13 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
     if not found:
         raise ValueError(f"`{name}` must hold at least one label; got none.")
     return found
+
+
+def _has_axes(labels: Any, name: str) -> bool:
+    try:
+        return np.ndim(labels) > 0
+    except ValueError as error:
+        raise TypeError(f"`{name}` must be labels, such as strings: {error}.") from error
 
 
 def distinct(labels: Any, name: str) -> tuple[Any, ...]:
@@ -99,7 +108,11 @@ def _values(labels: Any, name: str) -> tuple[list[Any], list[Any] | None]:
     """Labels as Python objects, and the categories where they have any."""
     dtype = getattr(labels, "dtype", None)
     categories = getattr(dtype, "categories", None)
-    array = np.asarray(labels, dtype=object if categories is not None else None)
+    try:
+        array = np.asarray(labels, dtype=object if categories is not None else None)
+        frozenset(array.ravel().tolist())  # unhashable entries are no labels
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TypeError(f"`{name}` must be labels, such as strings: {error}.") from error
     if array.dtype.kind == "f" and not np.isnan(array).any():
         if not np.all(array == np.round(array)):
             raise TypeError(

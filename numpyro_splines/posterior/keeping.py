@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.posterior.description import described, restored
 from numpyro_splines.posterior.draws import dataset
@@ -113,6 +115,7 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
         The effects by name and the draws.
 
     Raises:
+        TypeError: if `path` is none, or `classes` are none.
         FileNotFoundError: if there is no such file.
         ValueError: if it was not written by `save`, is damaged, was written by a version of
             numpyro_splines with another format, or names a class that is not given.
@@ -126,9 +129,11 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
         >>> list(effects), dict(draws.sizes)
         (['f'], {'chain': 4, 'draw': 100, 'f.coefficients_dim_0': 4})
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`path` must be that of a file; got {type(path).__name__}.")
     if not Path(path).is_file():
         raise FileNotFoundError(f"`path` must be a file written by save(); {path} is none.")
-    known = {path_of(cls): cls for cls in classes}
+    known = {path_of(instance_of(cls, type, "classes")): cls for cls in classes}
     check_seal(path)
     # Whatever the libraries of formats raise when bytes make no sense to them, it is the file.
     try:
