@@ -222,7 +222,7 @@ class AbstractBasis(eqx.Module):
         """
         edges = clipped(self.panels[0], lower, upper)
         if isinstance(order, Sequence | np.ndarray):
-            if not len(order):
+            if getattr(order, "ndim", 1) != 1 or not len(order):
                 raise ValueError("`order` must be one order or several; got none.")
             return np.stack([self._penalty(m, edges) for m in order])
         return self._penalty(order, edges)

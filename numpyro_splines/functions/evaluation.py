@@ -95,8 +95,13 @@ def integrate(curve: Pieces, lower: ArrayLike, upper: ArrayLike) -> Float[Array,
 
 def _check_index(index: ArrayLike, batch_shape: tuple[int, ...]) -> np.ndarray | Int[Array, "..."]:
     # On the host unless it is traced, so that it is looked at also while a model is traced.
-    index = index if is_traced(index) else np.asarray(index)
-    if index.size and not jnp.issubdtype(index.dtype, jnp.integer):
+    if not is_traced(index):
+        try:
+            index = np.asarray(index)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise TypeError(f"`index` must hold integers: {error}.") from error
+    # To NumPy durations are integers.
+    if index.size and np.dtype(index.dtype).kind not in "iu":
         raise TypeError(
             f"`index` must hold integers, the position of each curve along the last batch "
             f"axis; got dtype {index.dtype}. pandas.factorize makes them from labels."
