@@ -2,14 +2,16 @@
 #
 #   PYTHON       the interpreter that makes the environment  make test PYTHON=python3.13 VENV=.venv-3.13
 #   VENV         the environment, one for each interpreter
-#   ARGS         options of the demo and of bench-nuts       make demo ARGS="--draws 500 --seed 1"
+#   ARGS         options of demo, bench-nuts, release-test   make demo ARGS="--draws 500 --seed 1"
 #   PYTEST_ARGS  further options of pytest                   make test PYTEST_ARGS="tests/laws -k grad"
+#   INTERPRETERS where the wheel is tried                    make release-test INTERPRETERS="python3.11 python3.13"
 #   WORKERS      processes that share the tests, at most 4   make test WORKERS=0
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 PYTEST_ARGS ?=
+INTERPRETERS ?= $(PYTHON)
 WORKERS ?= auto
 
 RUN := $(VENV)/bin/python -m
@@ -30,7 +32,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 slow bench: export JAX_DISABLE_MOST_OPTIMIZATIONS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint docs pictures bench bench-nuts notebooks notebooks-test clean
+.PHONY: help demo test slow lint docs pictures bench bench-nuts notebooks notebooks-test \
+  build release-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +76,13 @@ notebooks: $(READY) ## execute the notebooks in place
 
 notebooks-test: $(READY) ## execute the notebooks on fewer data and draws, and keep nothing
 	$(RUN) pytest $(PARALLEL) -m notebook $(PYTEST_ARGS) tests/test_notebooks.py
+
+build: $(READY) ## build the source archive, and from it the wheel, into dist/
+	rm -rf dist
+	$(RUN) build
+
+release-test: build ## try the wheel in bare environments, with newest and lowest dependencies
+	$(VENV)/bin/python .ci/release_test.py $(ARGS) dist/*.whl $(INTERPRETERS)
 
 # $(call set_up,ENVIRONMENT,WHAT PIP INSTALLS)
 define set_up

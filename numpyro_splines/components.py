@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 
+from numpyro_splines.arguments import instance_of, kinds_of
 from numpyro_splines.margins import AbstractMargin
-from numpyro_splines.validation import kinds_of, positive_number
+from numpyro_splines.validation import positive_number
 
 Parts = tuple[str, ...]
 
@@ -340,6 +341,8 @@ def _tuples(margins: Mapping[str, AbstractMargin]) -> list[Parts]:
 def _anova(
     margins: Mapping[str, AbstractMargin], sets: Sequence[Sequence[str]], rule: AbstractRule | None
 ) -> Partition:
+    if rule is not None:
+        instance_of(rule, AbstractRule, "rule")
     components: dict[str, list[Parts]] = {}
     rules: dict[str, AbstractRule] = {}
     linear: list[Parts] = []

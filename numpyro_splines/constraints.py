@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numpyro_splines.validation import float64_array, integer_at_least
+from numpyro_splines.validation import float64_array, order_at_least
 
 # Rows of unit length whose singular values are below this say the same thing twice.
 _RANK_TOLERANCE = 1e-10
@@ -121,7 +121,7 @@ class ZeroAt(AbstractConstraint):
 
     def __init__(self, point: Any, derivative: int = 0):
         self.point = float64_array(point, "point").ravel()
-        self.derivative = integer_at_least(derivative, 0, "derivative")
+        self.derivative = order_at_least(derivative, 0, "derivative")
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
@@ -205,7 +205,7 @@ class Periodic(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
-        orders = range(integer_at_least(self.derivatives, 0, "derivatives") + 1)
+        orders = range(order_at_least(self.derivatives, 0, "derivatives") + 1)
         start, end = (
             np.concatenate([ZeroAt(_end(basis, side), order).rows(basis) for order in orders])
             for side in (0, 1)
@@ -263,6 +263,8 @@ class Functional(AbstractConstraint):
 
     def rows(self, basis: Any) -> np.ndarray:
         """See `AbstractConstraint.rows`."""
+        if not callable(self.function):
+            raise TypeError(f"`function` must be callable; got {type(self.function).__name__}.")
         return basis.functional(self.function)
 
 

@@ -20,6 +20,7 @@ from numpyro_splines.bases import BSplineBasis
 from numpyro_splines.datasets import load_geyser
 from numpyro_splines.effects import SplineEffect
 from numpyro_splines.priors import SmoothnessPrior
+from numpyro_splines.writing import replacing
 
 # What the words can mean, in minutes: between the clusters of the timed eruptions (0.83 to 5.45)
 # hardly any lasted 2.5 to 3.5 minutes, so the borders of "medium" matter little.
@@ -164,7 +165,8 @@ def fit(problem: Problem, *, draws: int, warmup: int, chains: int, seed: int) ->
 def save(problem: Problem, mcmc: MCMC, out: Path) -> tuple[pd.DataFrame, float]:
     """Write draws.nc, summary.csv and curve.png into `out`, in this order.
 
-    The draws come first, so that a failure of anything else loses nothing.
+    The draws come first, so that a failure of anything else loses nothing. Each is whole or not
+    there, also when the process is killed.
 
     Returns:
         The summary table, and the share of latent draws outside the knot range.
@@ -172,11 +174,14 @@ def save(problem: Problem, mcmc: MCMC, out: Path) -> tuple[pd.DataFrame, float]:
     out.mkdir(parents=True, exist_ok=True)
     coords = {"slope_at": number_labels(problem.slope_at)}
     data = az.from_numpyro(mcmc, coords=coords, dims={"slope": ["slope_at"]})
-    data.to_netcdf(str(out / "draws.nc"))
+    with replacing(out / "draws.nc") as part:
+        data.to_netcdf(str(part))
     draws = mcmc.get_samples(group_by_chain=True)
     summary: Any = az.summary(data, var_names=problem.parameters)
-    summary.to_csv(out / "summary.csv")
-    _picture(problem, draws).savefig(out / "curve.png", dpi=150)
+    with replacing(out / "summary.csv") as part:
+        summary.to_csv(part)
+    with replacing(out / "curve.png") as part:
+        _picture(problem, draws).savefig(part, format="png", dpi=150)
     x = np.asarray(draws["x"])[..., ~problem.known]
     lower, upper = problem.effect.basis.domain
     return summary, float(np.mean((x < lower) | (x > upper)))

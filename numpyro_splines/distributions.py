@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.util import validate_sample
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.ops.constants import Constant, parameter
-from numpyro_splines.validation import float64_array, integer_at_least
+from numpyro_splines.validation import float64_array, integer_at_least, order_at_least
 
 # Eigenvalues below this share of the largest one belong to the null space.
 _NULL = 1e-10
@@ -64,7 +65,7 @@ class IntrinsicGaussian(dist.Distribution):
             rank = int(np.sum(values > _NULL * values[-1]))
         rank = integer_at_least(rank, 1, "rank")
         self._range = Constant((values[-rank:], vectors[:, -rank:]))
-        self.scale = parameter(scale)
+        self.scale = parameter(scale, "scale")
         super().__init__(jnp.shape(self.scale), (len(values),), validate_args=validate_args)
 
     @property
@@ -143,7 +144,7 @@ class RandomWalk(dist.Distribution):
     def __init__(
         self, order: int = 2, scale: Any = 1.0, num: int = 10, *, validate_args: Any = None
     ):
-        self.order = integer_at_least(order, 1, "order")
+        self.order = order_at_least(order, 1, "order")
         self.num = integer_at_least(num, self.order + 1, "num")
         index = np.linspace(-1.0, 1.0, self.num)
         powers = np.vander(index, self.order, increasing=True)
@@ -151,7 +152,7 @@ class RandomWalk(dist.Distribution):
         # |D D'|, banded; its Cholesky factor in float64, once.
         difference = np.diff(np.eye(self.num), n=self.order, axis=0)
         self.log_determinant = float(np.linalg.slogdet(difference @ difference.T).logabsdet)
-        self.scale = parameter(scale)
+        self.scale = parameter(scale, "scale")
         super().__init__(jnp.shape(self.scale), (self.num,), validate_args=validate_args)
 
     @property
@@ -195,6 +196,9 @@ class KroneckerGaussian(dist.Distribution):
         scale2: the same along the columns' direction, broadcast against `scale1`.
         validate_args: as in every NumPyro distribution.
 
+    Raises:
+        TypeError: if `penalties` are not two.
+
     Example:
         >>> import numpy as np
         >>> S = np.array([[1.0, -1.0], [-1.0, 1.0]])
@@ -216,13 +220,16 @@ class KroneckerGaussian(dist.Distribution):
     def __init__(
         self, penalties: Any, scale1: Any = 1.0, scale2: Any = 1.0, *, validate_args: Any = None
     ):
+        if not isinstance(penalties, tuple | list) or len(penalties) != 2:
+            raise TypeError(f"`penalties` must be two matrices; got {kinds_of(penalties)}.")
         first, second = penalties
         parts = _decomposed(first, "penalties[0]"), _decomposed(second, "penalties[1]")
         eigenvalues = tuple(np.where(v > _NULL * v[-1], v, 0.0) for v, _ in parts)
         self._parts = Constant((eigenvalues, tuple(u for _, u in parts)))
+        scale1, scale2 = parameter(scale1, "scale1"), parameter(scale2, "scale2")
         batch = jnp.broadcast_shapes(jnp.shape(scale1), jnp.shape(scale2))
         # Of one rank, so that they stay beside each other when both are stacked.
-        self.scale1, self.scale2 = parameter(scale1, batch), parameter(scale2, batch)
+        self.scale1, self.scale2 = jnp.broadcast_to(scale1, batch), jnp.broadcast_to(scale2, batch)
         shape = (len(self.eigenvalues[0]), len(self.eigenvalues[1]))
         super().__init__(batch, shape, validate_args=validate_args)
 
@@ -289,7 +296,11 @@ def _decomposed(penalty: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, increasing, and eigenvectors of a checked penalty, in float64."""
     penalty = float64_array(penalty, name, ndim=2)
     size = np.abs(penalty).max(initial=0.0)
-    if penalty.shape[0] != penalty.shape[1] or np.abs(penalty - penalty.T).max() > 1e-8 * size:
+    if (
+        penalty.size == 0
+        or penalty.shape[0] != penalty.shape[1]
+        or np.abs(penalty - penalty.T).max() > 1e-8 * size
+    ):
         raise ValueError(f"`{name}` must be a symmetric matrix; got shape {penalty.shape}.")
     values, vectors = np.linalg.eigh((penalty + penalty.T) / 2)
     if values[-1] <= 0 or values[0] < -1e-8 * values[-1]:

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numpyro_splines.arguments import number
 from numpyro_splines.validation import (
     breakpoint_array,
     float64_array,
     integer_at_least,
     is_traced,
+    order_at_least,
 )
 
 # Draws that stand in for a prior without a quantile function; the Monte Carlo error of the 0.05 %
@@ -47,7 +49,7 @@ def uniform(lower: float, upper: float, num: int) -> np.ndarray:
     ends = float64_array([lower, upper], "lower, upper")
     if not ends[0] < ends[1]:
         raise ValueError(f"`upper` must be greater than `lower`; got {ends[1]} and {ends[0]}.")
-    return breakpoint_array(np.linspace(ends[0], ends[1], num))
+    return breakpoint_array(np.linspace(ends[0], ends[1], num), "lower, upper")
 
 
 def quantile(x: Any, num: int, weights: Any = None) -> np.ndarray:
@@ -121,6 +123,7 @@ def from_distribution(distribution: Any, num: int, coverage: float = 0.999) -> n
         >>> from_distribution(dist.Uniform(2.0, 4.0), 3, coverage=1.0)
         array([2., 3., 4.])
     """
+    coverage = number(coverage, "coverage")
     if not 0.0 < coverage <= 1.0:
         raise ValueError(f"`coverage` must lie in (0, 1]; got {coverage}.")
     if not hasattr(distribution, "sample") or getattr(distribution, "event_shape", None) != ():
@@ -129,12 +132,19 @@ def from_distribution(distribution: Any, num: int, coverage: float = 0.999) -> n
             f"{type(distribution).__name__} with event shape "
             f"{getattr(distribution, 'event_shape', None)}."
         )
-    lower, upper = _central_interval(distribution, coverage)
+    try:
+        lower, upper = _central_interval(distribution, coverage)
+    except NotImplementedError:
+        raise TypeError(
+            f"`distribution` must be one that can be drawn; got {type(distribution).__name__}."
+        ) from None
     if not (np.isfinite(lower) and np.isfinite(upper)):
         raise ValueError(
             f"`coverage` must give a bounded domain; got [{lower}, {upper}] at coverage "
             f"{coverage}. Use a coverage below 1 for a distribution with unbounded support."
         )
+    if not lower < upper:
+        raise ValueError(f"`coverage` must give an interval; got {lower} to {upper}.")
     return uniform(lower, upper, num)
 
 
@@ -165,7 +175,7 @@ def clamped(breakpoints: Any, degree: int) -> Any:
         >>> clamped([0.0, 0.5, 1.0], 2)
         array([0. , 0. , 0. , 0.5, 1. , 1. , 1. ])
     """
-    degree = integer_at_least(degree, 0, "degree")
+    degree = order_at_least(degree, 0, "degree")
     if is_traced(breakpoints):
         ends = jnp.repeat(breakpoints[:1], degree), jnp.repeat(breakpoints[-1:], degree)
         return jnp.concatenate([ends[0], breakpoints, ends[1]])
@@ -190,7 +200,7 @@ def extended(breakpoints: Any, degree: int) -> np.ndarray:
         >>> extended([0.0, 0.5, 1.0], 2)
         array([-1. , -0.5,  0. ,  0.5,  1. ,  1.5,  2. ])
     """
-    degree = integer_at_least(degree, 0, "degree")
+    degree = order_at_least(degree, 0, "degree")
     points = breakpoint_array(breakpoints)
     steps = np.arange(1, degree + 1)
     left = points[0] - steps[::-1] * (points[1] - points[0])
@@ -212,7 +222,7 @@ def periodic(breakpoints: Any, degree: int) -> np.ndarray:
         >>> periodic([0.0, 1.0, 3.0], 2)
         array([-3., -2.,  0.,  1.,  3.,  4.,  6.])
     """
-    degree = integer_at_least(degree, 0, "degree")
+    degree = order_at_least(degree, 0, "degree")
     points = breakpoint_array(breakpoints)
     num_intervals = points.size - 1
     index = np.arange(-degree, num_intervals + degree + 1)

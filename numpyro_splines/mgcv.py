@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from numpyro_splines import knots
-from numpyro_splines.validation import breakpoint_array, float64_array, integer_at_least
+from numpyro_splines.validation import (
+    breakpoint_array,
+    float64_array,
+    integer_at_least,
+    order_at_least,
+)
 
 
 def ps_knots(
@@ -46,16 +51,18 @@ def ps_knots(
     References:
         mgcv's `smooth.construct.ps.smooth.spec` and `smooth.construct.bs.smooth.spec`.
     """
-    degree = integer_at_least(degree, 0, "degree")
+    degree = order_at_least(degree, 0, "degree")
     num_intervals = integer_at_least(num_coefficients, degree + 1, "num_coefficients") - degree
-    x = float64_array(x, "x")
-    lower, upper = x.min(), x.max()
+    lower, upper = _range(x)
     if base is None:
         margin = 0.001 * (upper - lower)
         inner = knots.uniform(lower - margin, upper + margin, num_intervals + 1)
     else:
         num_inner = integer_at_least(num_intervals - 1, 2, "num_coefficients - degree - 1")
-        inner = np.concatenate([[base[0]], knots.uniform(lower, upper, num_inner), [base[1]]])
+        ends = float64_array(base, "base", ndim=1)
+        if ends.size != 2:
+            raise ValueError(f"`base` must be the two ends of an interval; got {ends.size} values.")
+        inner = np.concatenate([ends[:1], knots.uniform(lower, upper, num_inner), ends[1:]])
         inner = breakpoint_array(inner, "base, x")
     step = (inner[-1] - inner[0]) / num_intervals
     beyond = step * np.arange(1, degree + 1)
@@ -78,9 +85,16 @@ def cp_knots(x: Any, num_coefficients: int = 10) -> np.ndarray:
         >>> cp_knots([0.0, 12.0], 4)
         array([ 0.,  3.,  6.,  9., 12.])
     """
-    x = float64_array(x, "x")
     num = integer_at_least(num_coefficients, 1, "num_coefficients")
-    return knots.uniform(x.min(), x.max(), num + 1)
+    return knots.uniform(*_range(x), num + 1)
+
+
+def _range(x: Any) -> tuple[float, float]:
+    """The ends of the data, if they are two numbers with a finite distance."""
+    values = float64_array(x, "x")
+    if values.size == 0 or not 0.0 < np.max(values) / 2.0 - np.min(values) / 2.0 < 1e307:
+        raise ValueError(f"`x` must hold two different numbers or more; got shape {values.shape}.")
+    return float(np.min(values)), float(np.max(values))
 
 
 def penalty_scale(design: np.ndarray, penalty: np.ndarray) -> float:
@@ -93,6 +107,9 @@ def penalty_scale(design: np.ndarray, penalty: np.ndarray) -> float:
     Returns:
         s: smoothing parameters of mgcv divided by it multiply S.
 
+    Raises:
+        ValueError: if X or S are no matrices of finite numbers, or empty, or X is zero.
+
     Example:
         >>> import numpy as np
         >>> penalty_scale(np.eye(2), np.array([[2.0, -2.0], [-2.0, 2.0]]))
@@ -101,4 +118,13 @@ def penalty_scale(design: np.ndarray, penalty: np.ndarray) -> float:
     References:
         `smoothCon(scale.penalty = TRUE)` of mgcv.
     """
-    return float(np.linalg.norm(penalty, 1) / np.linalg.norm(design, np.inf) ** 2)
+    rows, square = (
+        float64_array(value, name, ndim=2)
+        for value, name in ((design, "design"), (penalty, "penalty"))
+    )
+    if not rows.any() or square.size == 0:
+        raise ValueError(
+            f"`design` and `penalty` must not be zero or empty; got shapes {rows.shape} and "
+            f"{square.shape}."
+        )
+    return float(np.linalg.norm(square, 1) / np.linalg.norm(rows, np.inf) ** 2)

@@ -9,8 +9,9 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import flag
 from numpyro_splines.ops.penalties import shrink
-from numpyro_splines.validation import integer_at_least, positive_number
+from numpyro_splines.validation import order_at_least, positive_number
 
 
 class AbstractPenalty(eqx.Module):
@@ -70,7 +71,7 @@ class Derivative(AbstractPenalty):
     order: int = eqx.field(static=True)
 
     def __init__(self, order: int = 2):
-        self.order = integer_at_least(order, 1, "order")
+        self.order = order_at_least(order, 1, "order")
 
     def matrix(self, basis: Any) -> np.ndarray:
         return basis.penalty(self.order)
@@ -106,7 +107,7 @@ class Differences(AbstractPenalty):
     plain: bool = eqx.field(static=True)
 
     def __init__(self, order: int = 2, *, plain: bool = False):
-        self.order, self.plain = integer_at_least(order, 1, "order"), bool(plain)
+        self.order, self.plain = order_at_least(order, 1, "order"), flag(plain, "plain")
 
     def matrix(self, basis: Any) -> np.ndarray:
         return basis.difference_penalty(self.order, plain=self.plain)

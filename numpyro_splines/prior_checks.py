@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 from numpyro.infer import Predictive
@@ -82,6 +83,8 @@ def check_prior(
             f"`effect` must be a SplineEffect; got {type(effect).__name__}. component_sizes(...) "
             "tells the sizes of effects of several inputs."
         )
+    if not (isinstance(key, jax.Array | np.ndarray) and _is_key(key.dtype)):
+        raise TypeError(f"`key` must be made by jax.random.key; got {type(key).__name__}.")
     num_draws = integer_at_least(num_draws, 1, "num_draws")
     grid = np.linspace(*effect.basis.domain, integer_at_least(num_points, 3, "num_points"))
     draws = jax.jit(Predictive(effect.sample, num_samples=num_draws))(key)
@@ -143,6 +146,11 @@ def degrees_of_freedom(
     n = float(positive_number(num_observations, "num_observations"))
     spread = None if linear_scale is None else _positive(linear_scale, "linear_scale")
     return smooth.degrees_of_freedom(tau, noise, n, spread)
+
+
+def _is_key(dtype: Any) -> bool:
+    """A key, or the numbers of one as older code has them."""
+    return jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32
 
 
 def component_sizes(

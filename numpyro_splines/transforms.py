@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform
 
+from numpyro_splines.arguments import flag
 from numpyro_splines.functions import Curve
 from numpyro_splines.validation import is_traced
 
@@ -63,7 +64,7 @@ class SplineTransform(Transform):
             )
         if bounded is None:
             bounded = concrete and not _goes_on(np.asarray(curve.table))
-        self.curve, self.bounded = curve, bool(bounded)
+        self.curve, self.bounded = curve, flag(bounded, "bounded")
 
     @property
     def domain(self) -> constraints.Constraint:

@@ -22,6 +22,11 @@ from jaxtyping import Array, Float
 # How many floats there must be in a length that is to be resolved: noise of 1 % of it.
 _RESOLVED = 100.0
 
+# Counts and orders above these are slips, and nothing of that size could be made.
+_LARGEST, _HIGHEST = 10_000_000, 100
+# Penalties divide by powers of the gaps between breakpoints, which must not leave float64.
+_NARROWEST = 1e-30
+
 
 def is_traced(value: Any) -> TypeGuard[Tracer]:
     """Whether `value` is a JAX tracer, so that its numbers cannot be looked at."""
@@ -79,7 +84,7 @@ def _unveiled(value: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
             "name, data['name'], not data[['name']]."
         )
     if isinstance(value, list | tuple) and any(isinstance(v, np.ma.MaskedArray) for v in value):
-        value = np.ma.stack([np.ma.asarray(v) for v in value])
+        value = np.ma.stack([np.ma.asarray(v) for v in _like_shaped(value, name)])
     if isinstance(value, np.ma.MaskedArray):
         gaps, array = np.ma.getmaskarray(value), np.ma.getdata(value)
         if array.dtype == object:
@@ -96,10 +101,21 @@ def _unveiled(value: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
             raise _not_numbers(name, f"dtype {dtype}", dtype.kind)
     if value is None:
         raise _not_numbers(name, "None", "O")
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"`{name}` must be an array, or lists of one length: {error}.") from error
     if array.dtype == object:
         return _from_objects(array, name)
     return _plain(array, name), None
+
+
+def _like_shaped(items: Any, name: str) -> Any:
+    """Arrays that can be stacked."""
+    shapes = [np.shape(item) for item in items]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"`{name}` must hold entries of one shape; got {shapes}.")
+    return items
 
 
 def _plain(array: Any, name: str) -> Any:
@@ -126,7 +142,7 @@ def _from_objects(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]
         if entry is None or entry is np.ma.masked or type(entry).__name__ == "NAType":
             gaps[index] = True
         elif isinstance(entry, Real | Decimal | np.bool_):
-            values[index] = float(entry)
+            values[index] = _float(entry, name)
         else:
             kind = type(entry).__name__
             day = isinstance(entry, datetime.date) or kind == "Period"
@@ -134,6 +150,13 @@ def _from_objects(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]
             got = f"{reprlib.repr(entry)} of type {kind}"
             raise _not_numbers(name, got, "M" if day else "m" if span else "O")
     return values, gaps
+
+
+def _float(entry: Any, name: str) -> float:
+    try:
+        return float(entry)
+    except OverflowError:
+        raise ValueError(f"`{name}` must be finite in float64; got a larger integer.") from None
 
 
 def _not_numbers(name: str, got: str, kind: str) -> TypeError:
@@ -213,30 +236,35 @@ def float64_rows(value: Any, name: str) -> np.ndarray:
     return rows
 
 
-def kinds_of(value: Any) -> str:
-    """For messages: the class of a value; of a tuple or list those of its items."""
-    if not isinstance(value, tuple | list):
-        return type(value).__name__
-    items = [type(item).__name__ for item in value[:4]] + ["..."] * (len(value) > 4)
-    return f"a {type(value).__name__} of {len(value)} ({', '.join(items)})"
-
-
-def integer_at_least(value: Any, minimum: int, name: str) -> int:
-    """`value` as a Python int of at least `minimum`.
+def integer_at_least(value: Any, minimum: int, name: str, maximum: int = _LARGEST) -> int:
+    """`value` as a Python int of at least `minimum`, and not so large that it must be a slip.
 
     Raises:
         TypeError: if it is not an integer (booleans are not).
-        ValueError: if it is too small.
+        ValueError: if it is too small or too large.
     """
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` must be an integer; got {value!r}.")
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"`{name}` must be an integer; got {value!r}.") from None
+        got = reprlib.repr(value)
+        raise TypeError(f"`{name}` must be an integer; got {got}.") from None
     if number < minimum:
-        raise ValueError(f"`{name}` must be at least {minimum}; got {number}.")
+        raise ValueError(f"`{name}` must be at least {minimum}; got {reprlib.repr(number)}.")
+    if number > maximum:
+        raise ValueError(f"`{name}` must be at most {maximum}; got {reprlib.repr(number)}.")
     return number
+
+
+def order_at_least(value: Any, minimum: int, name: str) -> int:
+    """As `integer_at_least`, for degrees and orders of derivatives: beyond 100 nothing is left.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is too small or too large.
+    """
+    return integer_at_least(value, minimum, name, _HIGHEST)
 
 
 def positive_number(value: Any, name: str) -> np.ndarray:
@@ -275,6 +303,12 @@ def breakpoint_array(value: Any, name: str = "breakpoints") -> np.ndarray:
     if points.size < 2:
         raise ValueError(
             f"`{name}` must hold at least 2 values, both ends of the domain; got {points.size}."
+        )
+    gaps = np.diff(points / 2.0)
+    if gaps.min() < _NARROWEST or gaps.max() > 1.0 / _NARROWEST:
+        raise ValueError(
+            f"`{name}` must be between {_NARROWEST:g} and {1.0 / _NARROWEST:g} apart; got gaps "
+            f"from {2.0 * gaps.min():g}. Use other units of x."
         )
     return points
 

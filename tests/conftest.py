@@ -6,6 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+# For the type checker: nothing in it is to run.
+collect_ignore = ["typed_user_program.py"]
+
 
 class Precision(NamedTuple):
     """A float dtype, and how much larger its rounding errors are than those of float64."""

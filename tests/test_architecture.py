@@ -39,7 +39,7 @@ LAYERS = [
     ("ops",),
     ("measure", "mgcv"),
     ("knots",),
-    ("validation", "writing"),
+    ("arguments", "validation", "writing"),
     ("datasets",),
 ]
 RANK = {layer: rank for rank, row in enumerate(LAYERS) for layer in row}

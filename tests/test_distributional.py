@@ -138,7 +138,7 @@ def test_bad_input_is_refused():
         Distributional(Gaussian())
     with pytest.raises(ValueError, match=r"\[\]; got \['cutpoints'\]"):
         Distributional(OrderedCategorical(3), cutpoints=SPREAD)
-    with pytest.raises(TypeError, match="`predictor` must be an AdditivePredictor; got float"):
+    with pytest.raises(TypeError, match="`sigma` must be an AdditivePredictor; got float"):
         Distributional(Gaussian(), sigma=1.0)
     with pytest.raises(TypeError, match=r"with those of \['sigma'\]. Fit its `pooled` family"):
         ns.regression.penalized_fit(MEAN, Y, FAMILY)

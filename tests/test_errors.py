@@ -61,6 +61,71 @@ def linear(**terms):
 
 
 BAD = {
+    # Found by tests/test_fuzz.py: a crash of the process, and messages of other packages.
+    "degree_huge": (lambda: CURVE.elevate(10**18), ValueError, "`degree` must be at most 100; got"),
+    "num_huge": (
+        lambda: ns.knots.uniform(0.0, 1.0, 10**18),
+        ValueError,
+        "`num` must be at most 10000000",
+    ),
+    "x_ragged": (
+        lambda: CURVE([[1.0], [1.0, 2.0]]),
+        ValueError,
+        "`x` must be an array, or lists of one length",
+    ),
+    "x_beyond_floats": (lambda: CURVE(10**400), ValueError, "`x` must be finite in float64"),
+    "breakpoints_too_near": (
+        lambda: ns.CubicRegressionBasis([0.0, 5e-324, 1.0]),
+        ValueError,
+        "`knots` must be between 1e-30 and 1e.30 apart",
+    ),
+    "labels_nested": (
+        lambda: ns.GroupMargin([["a"], ["b", "c"]]),
+        TypeError,
+        "`labels` must be labels, such as strings",
+    ),
+    "prefix": (
+        lambda: F.curve(DRAWS, prefix=1),  # pyright: ignore
+        TypeError,
+        "`prefix` must be a string; got int",
+    ),
+    "draws_no_mapping": (
+        lambda: F.curve([1.0]),  # pyright: ignore
+        TypeError,
+        "`draws` must be a mapping from names; got a list of 1",
+    ),
+    "scale_text": (
+        lambda: ns.distributions.RandomWalk(1, "a"),
+        TypeError,
+        "`scale` must hold real numbers",
+    ),
+    "no_constraint": (
+        lambda: BASIS.constrained(BASIS),  # pyright: ignore
+        TypeError,
+        "`constraints` must be a Constraint; got BSplineBasis",
+    ),
+    "flag": (
+        lambda: ns.penalties.Differences(2, plain=X),  # pyright: ignore
+        TypeError,
+        "`plain` must be True or False; got ndarray",
+    ),
+    "rule": (
+        lambda: ns.TensorEffect(
+            "f", x=ns.CurveMargin(BASIS), components=ns.components.FunctionalAnova("sum")
+        ),
+        TypeError,
+        "`rule` must be a Rule; got str",
+    ),
+    "noise_tiny": (
+        lambda: ns.SplineEffect("f", BASIS, measure=X, noise=5e-324),
+        ValueError,
+        "`noise` must be a positive number",
+    ),
+    "base_of_one": (
+        lambda: ns.mgcv.ps_knots(X, 8, base=(0.0,)),  # pyright: ignore
+        ValueError,
+        "`base` must be the two ends of an interval; got 1 values",
+    ),
     "x_strings": (lambda: ns.bspline_basis(["a"], KNOTS), TypeError, "`x` must hold real numbers"),
     "x_masked": (
         lambda: CURVE(np.ma.array([0.1, -999.0], mask=[False, True])),
@@ -572,7 +637,7 @@ BAD = {
     "linear_prior": (
         lambda: linear(b=(X, dist.Cauchy())),
         TypeError,
-        "Priors of fixed coefficients must be Normal.*got Cauchy",
+        "Priors of fixed coefficients, `intercept` and `linear`, must be Normal.*got Cauchy",
     ),
     "sites_repeat": (
         lambda: ns.AdditivePredictor((F, X), (F, X), intercept=None),

@@ -290,7 +290,7 @@ def test_weights_around_a_fit_and_around_the_mode_agree(x64):
 
 
 def test_what_an_expansion_needs_is_asked_for():
-    with pytest.raises(ValueError, match="`around` must be 'mode' or 'fit'; got 'prior'"):
+    with pytest.raises(ValueError, match='`around` must be "mode" or "fit"; got \'prior\''):
         IntegratedLaplace(predictor(), Poisson(), around="prior")
     with pytest.raises(ValueError, match=r"must be 'mode' for a family.*'fit' with \['conc"):
         IntegratedLaplace(predictor(), NegativeBinomial(), around="fit")

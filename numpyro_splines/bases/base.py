@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.constraints import (
     AbstractConstraint,
     ZeroIntegral,
@@ -26,7 +27,7 @@ from numpyro_splines.ops import penalties
 from numpyro_splines.ops.arrays import array_module
 from numpyro_splines.ops.bspline import check_coefficients
 from numpyro_splines.ops.sums import weighted_sum
-from numpyro_splines.validation import float_dtype, float_input, integer_at_least, real_array
+from numpyro_splines.validation import float_dtype, float_input, order_at_least, real_array
 
 # Gauss-Legendre panels per function, and the degree integrated exactly on each, for bases that are
 # not piecewise polynomials: near machine precision for functions as wiggly as their number allows.
@@ -221,12 +222,14 @@ class AbstractBasis(eqx.Module):
         """
         edges = clipped(self.panels[0], lower, upper)
         if isinstance(order, Sequence | np.ndarray):
+            if getattr(order, "ndim", 1) != 1 or not len(order):
+                raise ValueError("`order` must be one order or several; got none.")
             return np.stack([self._penalty(m, edges) for m in order])
         return self._penalty(order, edges)
 
     def _penalty(self, order: int, edges: np.ndarray) -> np.ndarray:
         """The integral over the panels with these edges: the hook behind `penalty`."""
-        order = integer_at_least(order, 0, "order")
+        order = order_at_least(order, 0, "order")
         nodes, weights = quadrature(edges, self.panels[1])
         design = self.collocation(nodes, order)
         return design.T @ (weights[:, None] * design)
@@ -306,7 +309,10 @@ class AbstractBasis(eqx.Module):
             >>> basis.num_coefficients, abs(curve.integrate(0.0, 1.0)) < 1e-6
             (4, Array(True, dtype=bool))
         """
-        rows = [constraint.rows(self) for constraint in constraints or (ZeroIntegral(),)]
+        rows = [
+            instance_of(constraint, AbstractConstraint, "constraints").rows(self)
+            for constraint in constraints or (ZeroIntegral(),)
+        ]
         return ConstrainedBasis(self, null_space(np.concatenate(rows)))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines import knots as knot_rules
+from numpyro_splines.arguments import flag
 from numpyro_splines.bases.base import AbstractBasis
 from numpyro_splines.designs import LocatedPoints
 from numpyro_splines.extrapolation import (
@@ -26,8 +27,8 @@ from numpyro_splines.validation import (
     check_knots,
     float64_array,
     float_dtype,
-    integer_at_least,
     is_traced,
+    order_at_least,
     real_array,
 )
 
@@ -104,7 +105,7 @@ class BSplineBasis(AbstractBasis):
                 "`breakpoints` or the keyword `knots` (a full knot vector) must be given, and not "
                 f"both; got {'neither' if knots is None else 'both'}."
             )
-        self.degree = integer_at_least(degree, 0, "degree")
+        self.degree = order_at_least(degree, 0, "degree")
         if knots is None:
             knots = knot_rules.clamped(breakpoints, self.degree)
         self.knots = check_knots(knots, self.degree)
@@ -153,7 +154,7 @@ class BSplineBasis(AbstractBasis):
         points = np.asarray(real_array(x, "x"), dtype=np.float64)
         local = bspline.local_basis(self._concrete_knots(), self.degree)
         table = extend(bspline.function_table(local), self.extrapolation)
-        order = integer_at_least(derivative, 0, "derivative")
+        order = order_at_least(derivative, 0, "derivative")
         table = piecewise.differentiate(table, local.breakpoints, order)
         if self._periodic:
             points, _ = piecewise.wrap(points, local.breakpoints)
@@ -193,20 +194,20 @@ class BSplineBasis(AbstractBasis):
         on any knots. Plain differences have polynomials in the index of the coefficient there:
         polynomials in x on even (extended) knots only.
         """
-        if plain:
+        if flag(plain, "plain"):
             return penalties.plain_difference_penalty(self.num_coefficients, order)
         order = self._check_order(order, self.degree + 1, "degree + 1")
         return penalties.difference_penalty(self._concrete_knots(), self.degree, order)
 
     def difference_null_space(self, order: int, *, plain: bool = False) -> np.ndarray:
         """See `AbstractBasis.difference_null_space`; polynomials in the index if plain."""
-        if not plain:
+        if not flag(plain, "plain"):
             return self.null_space(order)
         return np.vander(np.linspace(-1.0, 1.0, self.num_coefficients), order, increasing=True)
 
     def polynomials(self, order: int) -> np.ndarray:
         """See `AbstractBasis.polynomials`; those of degree above the basis' are not contained."""
-        order = min(integer_at_least(order, 0, "order"), self.degree + 1)
+        order = min(order_at_least(order, 0, "order"), self.degree + 1)
         return penalties.monomial_coefficients(self._concrete_knots(), self.degree, order)
 
     def _local(self) -> bspline.LocalBasis:
@@ -216,7 +217,7 @@ class BSplineBasis(AbstractBasis):
         return float64_array(self.knots, "knots")
 
     def _check_order(self, order: int, largest: int, meaning: str) -> int:
-        order = integer_at_least(order, 0, "order")
+        order = order_at_least(order, 0, "order")
         if order > largest:
             raise ValueError(
                 f"`order` must be at most {meaning} = {largest}; got {order}. "

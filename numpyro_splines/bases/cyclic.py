@@ -10,7 +10,7 @@ from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
 from numpyro_splines.extrapolation import Periodic
 from numpyro_splines.ops.penalties import plain_difference_penalty
-from numpyro_splines.validation import breakpoint_array, integer_at_least
+from numpyro_splines.validation import breakpoint_array, order_at_least
 
 
 class CyclicBasis(AbstractCombinedBasis):
@@ -52,7 +52,7 @@ class CyclicBasis(AbstractCombinedBasis):
     matrix: Float[Array, "..."] | np.ndarray
 
     def __init__(self, breakpoints: ArrayLike, *, degree: int = 3):
-        degree = integer_at_least(degree, 0, "degree")
+        degree = order_at_least(degree, 0, "degree")
         points = breakpoint_array(breakpoints)
         knots = knot_rules.periodic(points, degree)
         self.spline = BSplineBasis(knots=knots, degree=degree, extrapolation=Periodic())

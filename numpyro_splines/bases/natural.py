@@ -7,7 +7,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
-from numpyro_splines.validation import breakpoint_array, integer_at_least
+from numpyro_splines.validation import breakpoint_array, order_at_least
 
 
 class NaturalBasis(AbstractCombinedBasis):
@@ -56,7 +56,7 @@ class NaturalBasis(AbstractCombinedBasis):
     matrix: Float[Array, "..."] | np.ndarray
 
     def __init__(self, breakpoints: ArrayLike, *, degree: int = 3):
-        degree = integer_at_least(degree, 1, "degree")
+        degree = order_at_least(degree, 1, "degree")
         if degree % 2 == 0:
             raise ValueError(
                 f"`degree` of a natural spline must be odd, 3 for cubic; got {degree}."

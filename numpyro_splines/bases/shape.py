@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from numpyro_splines import knots as knot_rules
+from numpyro_splines.arguments import flag
 from numpyro_splines.bases.base import AbstractCombinedBasis
 from numpyro_splines.bases.bspline import BSplineBasis
 from numpyro_splines.bases.cyclic import CyclicBasis
 from numpyro_splines.extrapolation import Constant, Linear, Zero
 from numpyro_splines.ops.penalties import bspline_integrals
-from numpyro_splines.validation import breakpoint_array, integer_at_least
+from numpyro_splines.validation import breakpoint_array, order_at_least
 
 
 class MSplineBasis(AbstractCombinedBasis):
@@ -138,6 +139,7 @@ class ISplineBasis(AbstractCombinedBasis):
     matrix: Float[Array, "..."] | np.ndarray
 
     def __init__(self, breakpoints: ArrayLike, *, degree: int = 3, extrapolation: Any = Constant()):
+        degree = order_at_least(degree, 0, "degree")
         knots = _clamped(breakpoints, degree + 1)
         self.spline = BSplineBasis(knots=knots, degree=degree + 1, extrapolation=extrapolation)
         num = len(knots) - degree - 2
@@ -185,6 +187,7 @@ class CSplineBasis(AbstractCombinedBasis):
         scaled: bool = True,
         extrapolation: Any = Linear(),
     ):
+        degree, scaled = order_at_least(degree, 0, "degree"), flag(scaled, "scaled")
         rising = ISplineBasis(breakpoints, degree=degree)
         knots = _clamped(breakpoints, degree + 2)
         self.spline = BSplineBasis(knots=knots, degree=degree + 2, extrapolation=extrapolation)
@@ -196,5 +199,5 @@ class CSplineBasis(AbstractCombinedBasis):
 
 
 def _clamped(breakpoints: ArrayLike, degree: int) -> np.ndarray:
-    degree = integer_at_least(degree, 0, "degree")
+    degree = order_at_least(degree, 0, "degree")
     return knot_rules.clamped(breakpoint_array(breakpoints), degree)

@@ -56,7 +56,8 @@ def load_mcycle() -> pd.DataFrame:
 
     References:
         Silverman, Some aspects of the spline smoothing approach to non-parametric regression curve
-        fitting, J. R. Statist. Soc. B 47 (1985), 1-52. As `mcycle` in the R package MASS.
+        fitting, J. R. Statist. Soc. B 47 (1985), 1-52. As `mcycle` in the R package MASS
+        (GPL-2 | GPL-3).
     """
     return _read("mcycle")
 
@@ -74,7 +75,7 @@ def load_nottem() -> pd.DataFrame:
         49.04
 
     References:
-        Anderson, Time Series Analysis and Forecasting (1976). As `nottem` in R.
+        Anderson, Time Series Analysis and Forecasting (1976). As `nottem` in R (GPL >= 2).
     """
     return _read("nottem")
 
@@ -94,7 +95,7 @@ def load_menarche() -> pd.DataFrame:
 
     References:
         Milicer and Szczotka, Age at menarche in Warsaw girls in 1965, Human Biology 38 (1966),
-        199-203. As `menarche` in the R package MASS.
+        199-203. As `menarche` in the R package MASS (GPL-2 | GPL-3).
     """
     return _read("menarche")
 
@@ -112,7 +113,7 @@ def load_discoveries() -> pd.DataFrame:
         310
 
     References:
-        The World Almanac and Book of Facts (1975), 315-318. As `discoveries` in R.
+        The World Almanac and Book of Facts (1975), 315-318. As `discoveries` in R (GPL >= 2).
     """
     return _read("discoveries")
 
@@ -132,7 +133,8 @@ def load_airquality() -> pd.DataFrame:
         111
 
     References:
-        Chambers et al., Graphical Methods for Data Analysis (1983). As `airquality` in R.
+        Chambers et al., Graphical Methods for Data Analysis (1983). As `airquality` in R
+        (GPL >= 2).
     """
     return _read("airquality")
 

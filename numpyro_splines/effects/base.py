@@ -14,6 +14,7 @@ import numpyro
 from jaxtyping import Array, ArrayLike, Float
 from numpyro.infer.reparam import Reparam
 
+from numpyro_splines.arguments import mapping, text
 from numpyro_splines.priors import AbstractSmooth
 from numpyro_splines.validation import float_input
 
@@ -144,6 +145,7 @@ class AbstractEffect(eqx.Module):
         Returns:
             Functions with the leading axes of the draws as batch shape.
         """
+        prefix, draws = text(prefix, "prefix"), mapping(draws, "draws")
         draws = {k.removeprefix(prefix): v for k, v in draws.items() if k.startswith(prefix)}
         site = self.site("coefficients")
         if site in draws:

@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.components import AbstractComponents, FunctionalAnova
 from numpyro_splines.effects.base import AbstractEffect, check_name
 from numpyro_splines.effects.levels import levels_apart, new_level
@@ -21,7 +22,6 @@ from numpyro_splines.priors.pilot import check_known, fitted_to, noise_size
 from numpyro_splines.priors.rows import information
 from numpyro_splines.priors.sizes import typical_size
 from numpyro_splines.priors.tensor import TensorSmooth, raw_of_products
-from numpyro_splines.validation import kinds_of
 
 
 class TensorEffect(AbstractEffect):

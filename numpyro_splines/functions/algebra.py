@@ -16,8 +16,8 @@ from numpyro_splines.validation import (
     breakpoint_array,
     float64_array,
     float_input,
-    integer_at_least,
     is_traced,
+    order_at_least,
 )
 
 
@@ -58,7 +58,7 @@ def numbers(value: Any, dtype: Any) -> Any:
 
 def elevate(curve: AnyPieces, degree: int) -> AnyPieces:
     """The same curve with pieces of a higher degree."""
-    degree = integer_at_least(degree, curve.degree, "degree")
+    degree = order_at_least(degree, curve.degree, "degree")
     return replace(curve, table=elevated(curve.table, degree))
 
 

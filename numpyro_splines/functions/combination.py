@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from numpyro_splines.validation import float_input, integer_at_least
+from numpyro_splines.validation import float_input, order_at_least
 
 
 class Combination(eqx.Module):
@@ -71,7 +71,7 @@ class Combination(eqx.Module):
 
     def derivative(self, order: int = 1) -> Combination:
         """The derivative d^order f / dx^order, by automatic differentiation."""
-        order = integer_at_least(order, 0, "order")
+        order = order_at_least(order, 0, "order")
         return Combination(self.basis, self.coefficients, self.order + order)
 
     def _design(self, x: ArrayLike) -> Float[Array, "..."]:

@@ -17,8 +17,8 @@ from numpyro_splines.ops import piecewise
 from numpyro_splines.ops.arrays import one_program
 from numpyro_splines.validation import (
     float_dtype,
-    integer_at_least,
     is_traced,
+    order_at_least,
     real_array,
 )
 
@@ -64,7 +64,7 @@ def each(curve: Pieces, x: ArrayLike) -> Float[Array, "..."]:
 
 def differentiate(curve: AnyPieces, order: int) -> AnyPieces:
     """The derivative of that order."""
-    order = integer_at_least(order, 0, "order")
+    order = order_at_least(order, 0, "order")
     table = piecewise.differentiate(curve.table, curve.breakpoints, order)
     # The slope of a curve that gains a constant per period is periodic.
     return replace(curve, table=table, increment=curve.increment if order == 0 else None)
@@ -95,8 +95,13 @@ def integrate(curve: Pieces, lower: ArrayLike, upper: ArrayLike) -> Float[Array,
 
 def _check_index(index: ArrayLike, batch_shape: tuple[int, ...]) -> np.ndarray | Int[Array, "..."]:
     # On the host unless it is traced, so that it is looked at also while a model is traced.
-    index = index if is_traced(index) else np.asarray(index)
-    if index.size and not jnp.issubdtype(index.dtype, jnp.integer):
+    if not is_traced(index):
+        try:
+            index = np.asarray(index)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise TypeError(f"`index` must hold integers: {error}.") from error
+    # To NumPy durations are integers.
+    if index.size and np.dtype(index.dtype).kind not in "iu":
         raise TypeError(
             f"`index` must hold integers, the position of each curve along the last batch "
             f"axis; got dtype {index.dtype}. pandas.factorize makes them from labels."

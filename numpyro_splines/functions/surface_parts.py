@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import jax.numpy as jnp
 import numpy as np
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.functions import tensor
 from numpyro_splines.functions.axes import AbstractAxis, PolynomialAxis
 from numpyro_splines.ops.arrays import array_module
-from numpyro_splines.validation import float_dtype, integer_at_least, kinds_of, real_array
+from numpyro_splines.validation import float_dtype, order_at_least, real_array
 
 
 class Tensor(Protocol):
@@ -93,7 +94,7 @@ def differentiate(surface: AnyTensor, orders: Mapping[str, int]) -> AnyTensor:
     _check_keywords(surface, orders)
     axes = list(surface.axes)
     for d, axis in enumerate(axes):
-        if order := integer_at_least(orders.get(axis.name, 0), 0, axis.name):
+        if order := order_at_least(orders.get(axis.name, 0), 0, axis.name):
             axes[d] = axis.differentiated(order)
     return replace(surface, axes=tuple(axes))
 

@@ -11,6 +11,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro.distributions.transforms import AffineTransform, ComposeTransform, biject_to
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.functions import Curve
 from numpyro_splines.latent.stacking import AbstractStackable
 from numpyro_splines.transforms import SplineTransform
@@ -228,5 +229,6 @@ def spline_density(curve: Curve) -> dist.Distribution:
         >>> print(spline_density(curve).log_prob(1.0).round(4))
         -1.0986
     """
+    instance_of(curve, Curve, "curve")
     cumulative = SplineTransform(curve.antiderivative(), bounded=True)
     return dist.TransformedDistribution(dist.Uniform(0.0, 1.0), cumulative.inv)

@@ -27,7 +27,10 @@ def plausible_knots(data: Measurements, num: int, population: Any) -> np.ndarray
     """
     lower, upper = _plausible_range(data)
     if population is not None:
-        ends = knots.from_distribution(population, 2, coverage=0.999)
+        try:
+            ends = knots.from_distribution(population, 2, coverage=0.999)
+        except TypeError as error:
+            raise TypeError(f"`population` is a distribution of x: {error}") from None
         least, most = support_ends(population)
         lower = max(min(lower, ends[0]), float(least))
         upper = min(max(upper, ends[-1]), float(most))

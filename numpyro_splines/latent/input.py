@@ -178,9 +178,14 @@ class AbstractInput(abc.ABC):
         Returns:
             The share of rows whose mean lies outside the domain.
 
+        Raises:
+            TypeError: if the basis has no domain.
+
         Warns:
             UserWarning: if the mean of the measurements of some row lies outside.
         """
+        if not hasattr(basis, "domain"):
+            raise TypeError(f"`basis` must have a domain; got {type(basis).__name__}.")
         return check_covered(self.measurements(), basis.domain)
 
     def calibrated(self, population: Any = None) -> Float[np.ndarray, " n"]:

@@ -251,7 +251,10 @@ def _rows(values: np.ndarray, group: Any) -> tuple[np.ndarray, int]:
             )
         width = values.size // len(values)
         return np.repeat(np.arange(len(values)), width), len(values)
-    rows = np.asarray(group)
+    try:
+        rows = np.asarray(group)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`group` must hold integers from 0 to n - 1: {error}.") from error
     if not np.issubdtype(rows.dtype, np.integer):
         raise TypeError(
             f"`group` must hold integers from 0 to n - 1; got dtype {rows.dtype}. "

@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro.distributions.transforms import Transform
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.latent.stacking import AbstractStackable
 from numpyro_splines.validation import integer_at_least
 
@@ -41,6 +42,7 @@ class OrderStatistics(AbstractStackable):
     def __init__(
         self, population: dist.Distribution, size: int, *, validate_args: bool | None = None
     ):
+        instance_of(population, dist.Distribution, "population")
         if population.batch_shape != () or population.event_shape != ():
             raise ValueError(
                 "`population` must be one univariate distribution; got batch shape "

@@ -10,6 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.latent.stacking import AbstractStackable
 from numpyro_splines.validation import is_traced, real_array
 
@@ -56,6 +57,7 @@ class Within(AbstractStackable):
     ):
         # Known on the host, as the support depends on it, also while a model is traced.
         self.bounded = (_is_finite(lower, "lower"), _is_finite(upper, "upper"))
+        instance_of(population, dist.Distribution, "population")
         if population.event_shape != ():
             raise ValueError(
                 f"`population` must be univariate; got event shape {population.event_shape}."

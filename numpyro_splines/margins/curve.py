@@ -8,13 +8,14 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.functions import BasisAxis, PolynomialAxis, cell_means
 from numpyro_splines.margins.base import AbstractMargin
 from numpyro_splines.measure import Measure
 from numpyro_splines.penalties import AbstractPenalty, Derivative
 from numpyro_splines.spectrum import Spectrum, karhunen_loeve
-from numpyro_splines.validation import float64_array, kinds_of
+from numpyro_splines.validation import float64_array
 
 
 class CurveMargin(AbstractMargin):

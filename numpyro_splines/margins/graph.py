@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import one_of
 from numpyro_splines.margins.labels import positions
 from numpyro_splines.margins.levels import AbstractLevelMargin, shares
 from numpyro_splines.margins.neighbors import adjacency, components_of
@@ -120,6 +121,8 @@ class GraphMargin(AbstractLevelMargin):
         if observations is not None:
             self.rows = (positions(observations, self.levels, "observations").ravel(),)
             self.num_observations = float(self.rows[0].size)
+            if not self.rows[0].size:
+                raise ValueError("`observations` must hold at least one label; got none.")
             self.observed = shares(self.rows[0], num)
 
 
@@ -177,8 +180,7 @@ def field(
 
 def _checked(mixing: Any, scaling: str, num_modes: Any) -> float | None:
     """The mixing, if the options are ones that go together."""
-    if scaling not in ("arithmetic", "geometric"):
-        raise ValueError(f'`scaling` must be "arithmetic" or "geometric"; got {scaling!r}.')
+    one_of(scaling, ("arithmetic", "geometric"), "scaling")
     if mixing is None:
         return None
     share = float64_array(mixing, "mixing")

@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import one_of
 from numpyro_splines.margins.labels import levels_of
 from numpyro_splines.margins.levels import AbstractLevelMargin, shares
 from numpyro_splines.validation import positive_number
@@ -78,12 +79,9 @@ class GroupMargin(AbstractLevelMargin):
         self.levels, self.kind = levels_of(labels, "labels"), kind
         # True is one: the uniform distribution.
         self.correlated = (
-            0.0 if correlated is False else float(positive_number(float(correlated), "correlated"))
+            0.0 if correlated is False else float(positive_number(correlated, "correlated"))
         )
-        if kind not in ("population", "fixed", "independent"):
-            raise ValueError(
-                f'`kind` must be "population", "fixed" or "independent"; got {kind!r}.'
-            )
+        one_of(kind, ("population", "fixed", "independent"), "kind")
         num, independent = len(self.levels), kind == "independent"
         if num < 2 and not independent:
             raise ValueError(

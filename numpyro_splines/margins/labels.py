@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from numpyro_splines.validation import integer_at_least
+
 _NEW_LEVELS = (
     "For new levels draw new_levels() of the effect; for other labels make the margin of these."
 )
@@ -26,8 +28,8 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
     if isinstance(labels, int | np.integer) and not isinstance(labels, bool):
         if labels < 1:
             raise ValueError(f"`{name}` must be at least one level; got {labels}.")
-        return tuple(range(int(labels)))
-    if isinstance(labels, str | bytes) or np.ndim(labels) == 0:
+        return tuple(range(integer_at_least(labels, 1, name)))
+    if isinstance(labels, str | bytes) or not (_has_axes(labels, name)):
         raise TypeError(
             f"`{name}` must be labels in a sequence or a column, or a number of levels; got "
             f"{labels!r}."
@@ -44,6 +46,13 @@ def levels_of(labels: Any, name: str) -> tuple[Any, ...]:
     if not found:
         raise ValueError(f"`{name}` must hold at least one label; got none.")
     return tuple(found)
+
+
+def _has_axes(labels: Any, name: str) -> bool:
+    try:
+        return np.ndim(labels) > 0
+    except ValueError as error:
+        raise TypeError(f"`{name}` must be labels, such as strings: {error}.") from error
 
 
 def distinct(labels: Any, name: str) -> tuple[Any, ...]:
@@ -109,7 +118,10 @@ def _coded(labels: Any, name: str) -> tuple[list[Any], np.ndarray]:
         _check_complete(bool((code < 0).any()), name)
         seen, code = np.unique(code, return_inverse=True)
         return [categories.tolist()[i] for i in seen], code.reshape(-1)
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TypeError(f"`{name}` must be labels, such as strings: {error}.") from error
     masked = isinstance(labels, np.ma.MaskedArray)
     _check_complete(masked and bool(np.ma.getmaskarray(labels).any()), name)
     if array.dtype.kind == "f" and not np.isnan(array).any():
@@ -124,9 +136,12 @@ def _coded(labels: Any, name: str) -> tuple[list[Any], np.ndarray]:
     if array.dtype.kind in "iub":
         numbers, code = np.unique(array, return_inverse=True)
         return numbers.tolist(), code.reshape(-1)
-    code = np.array([places.setdefault(v, len(places)) for v in array.ravel().tolist()], np.intp)
+    try:
+        code = [places.setdefault(v, len(places)) for v in array.ravel().tolist()]
+    except TypeError as error:  # unhashable entries are no labels
+        raise TypeError(f"`{name}` must be labels, such as strings: {error}.") from error
     _check_complete(any(v is None or v != v or type(v).__name__ == "NAType" for v in places), name)
-    return list(places), code
+    return list(places), np.array(code, np.intp)
 
 
 def _check_complete(missing: bool, name: str) -> None:

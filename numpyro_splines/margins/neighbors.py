@@ -113,12 +113,19 @@ def _from_matrix(matrix: Any, given: tuple[Any, ...] | None):
     return areas, weights
 
 
+def _is_pair(value: Any) -> bool:
+    try:
+        return not isinstance(value, str) and len(value) == 2
+    except TypeError:
+        return False
+
+
 def _from_pairs(pairs: Any, given: tuple[Any, ...] | None):
     if len(getattr(pairs, "columns", ())) == 2:  # a data frame
         first, second = (pairs.iloc[:, i].tolist() for i in range(2))
     else:
         listed = list(pairs) if np.iterable(pairs) and not hasattr(pairs, "columns") else None
-        if listed is None or any(isinstance(p, str) or np.shape(p) != (2,) for p in listed):
+        if listed is None or any(not _is_pair(p) for p in listed):
             raise TypeError(
                 "`neighbours` must be a table (area -> list of its neighbors), a list of pairs of "
                 f"areas, a data frame of two columns, or a square matrix; got {type(pairs)}."

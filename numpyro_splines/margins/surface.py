@@ -8,12 +8,13 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.bases import AbstractBasis
 from numpyro_splines.functions import PolynomialAxis, cell_means
 from numpyro_splines.margins.base import AbstractMargin
 from numpyro_splines.measure import UNIFORM_SHARE, Measure
 from numpyro_splines.spectrum import Spectrum, karhunen_loeve
-from numpyro_splines.validation import float64_rows, integer_at_least, kinds_of
+from numpyro_splines.validation import float64_rows, integer_at_least
 
 # The decomposition is dense: at this many functions it takes seconds, and grows with the cube.
 _MOST_FUNCTIONS = 900

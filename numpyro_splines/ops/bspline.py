@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 from numpyro_splines.ops import piecewise
 from numpyro_splines.ops.arrays import array_module, one_program, safe_reciprocal, take
 from numpyro_splines.ops.sums import weighted_sum
-from numpyro_splines.validation import check_knots, float_dtype, integer_at_least, real_array
+from numpyro_splines.validation import check_knots, float_dtype, order_at_least, real_array
 
 
 class LocalBasis(NamedTuple):
@@ -335,8 +335,8 @@ def check_coefficients(coefficients: Any, num: int) -> None:
 
 
 def _check(knots: Any, degree: int, derivative: int) -> tuple[Any, int, int]:
-    degree = integer_at_least(degree, 0, "degree")
-    derivative = integer_at_least(derivative, 0, "derivative")
+    degree = order_at_least(degree, 0, "degree")
+    derivative = order_at_least(derivative, 0, "derivative")
     return check_knots(knots, degree), degree, derivative
 
 

@@ -15,7 +15,7 @@ from numpyro_splines.validation import (
     check_knots,
     float64_array,
     float_input,
-    integer_at_least,
+    order_at_least,
 )
 
 
@@ -50,8 +50,8 @@ def scipy_bspline_basis(
         >>> print(scipy_bspline_basis(0.5, knots).round(4))
         [0.     0.1667 0.4444 0.3519 0.037 ]
     """
-    degree = integer_at_least(degree, 0, "degree")
-    derivative = integer_at_least(derivative, 0, "derivative")
+    degree = order_at_least(degree, 0, "degree")
+    derivative = order_at_least(derivative, 0, "derivative")
     knots = check_knots(float64_array(knots, "knots"), degree)
     x = float_input(x, "x")
     # Rounded as x is, so that an x on a knot stays on it. A tuple is hashable, which

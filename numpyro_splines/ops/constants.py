@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numpyro_splines.validation import is_traced
+from numpyro_splines.validation import float_input, is_traced
 
 
 @jax.tree_util.register_pytree_node_class
@@ -93,16 +93,18 @@ class Memory:
         return result
 
 
-def parameter(value: Any, shape: tuple[int, ...] | None = None) -> jax.Array:
+def parameter(value: Any, name: str, shape: tuple[int, ...] | None = None) -> jax.Array:
     """A parameter as a JAX array, with its numbers also while a model is compiled.
 
     So that NumPyro can refuse a concrete value that is invalid, as it does for its own.
 
     Args:
         value: a number or an array; may be traced.
+        name: the argument's name, for messages.
         shape: to broadcast it to, if it is not to keep its own.
     """
     if is_traced(value):
         return value if shape is None else jnp.broadcast_to(value, shape)
     with jax.ensure_compile_time_eval():
-        return jnp.asarray(value) if shape is None else jnp.broadcast_to(value, shape)
+        array = float_input(value, name)
+        return array if shape is None else jnp.broadcast_to(array, shape)

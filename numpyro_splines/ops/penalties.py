@@ -14,7 +14,7 @@ from numpyro_splines.ops.bspline import (
     zero_outside,
 )
 from numpyro_splines.ops.piecewise import differentiate
-from numpyro_splines.validation import integer_at_least
+from numpyro_splines.validation import order_at_least
 
 # A function belongs to a basis if what is left of it after projection is below this.
 _CONTAINED = 1e-8
@@ -127,7 +127,7 @@ def plain_difference_penalty(num: int, order: int, *, cyclic: bool = False) -> n
     Raises:
         ValueError: if the order is negative or too large.
     """
-    order = integer_at_least(order, 0, "order")
+    order = order_at_least(order, 0, "order")
     identity = np.eye(num)
     if cyclic:
         step = np.roll(identity, 1, axis=1) - identity

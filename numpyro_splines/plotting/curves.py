@@ -24,7 +24,7 @@ from numpyro_splines.plotting.style import (
 from numpyro_splines.posterior import excludes, values
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed
 from numpyro_splines.posterior.labeled import SAMPLE, LabeledCurve
-from numpyro_splines.validation import float64_array, float64_rows, integer_at_least
+from numpyro_splines.validation import float64_array, float64_rows, integer_at_least, order_at_least
 
 _DOTS: dict[str, Any] = {"marker": "o", "markersize": 4.0, "markeredgewidth": 0.0}
 MOST_GROUPS = 6  # whose curves still compare in one panel
@@ -257,7 +257,7 @@ def derivative(
         >>> axes.get_legend_handles_labels()[1]
         ['rising']
     """
-    order = integer_at_least(order, 1, "order")
+    order = order_at_least(order, 1, "order")
     draws = _draws(curve, at, derivative=order, inverse_link=inverse_link)
     flags = excludes(draws, probability=probability, kind=kind).values
     points, mean = draws[draws.dims[-1]].values, draws.mean(SAMPLE).values

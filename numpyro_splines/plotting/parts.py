@@ -23,7 +23,7 @@ from numpyro_splines.plotting.style import (
     width_with_legend,
 )
 from numpyro_splines.prior_checks import gaussian_smooth
-from numpyro_splines.validation import float64_array, integer_at_least
+from numpyro_splines.validation import float64_array, integer_at_least, order_at_least
 
 
 def basis(
@@ -59,7 +59,7 @@ def basis(
         (12, 12)
     """
     _check_basis(basis)
-    order = integer_at_least(derivative, 0, "derivative")
+    order = order_at_least(derivative, 0, "derivative")
     grid = _grid(basis, num_points)
     functions = basis.collocation(grid, order)
     total = None

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from numpyro_splines.arguments import number
 from numpyro_splines.posterior.kinds import AbstractBand, EqualTailed, moments
 from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.validation import float64_array
@@ -79,7 +80,8 @@ def excludes(
         >>> int(excludes(draws)), int(excludes(draws, 50.0)), int(excludes(draws, 99.0))
         (1, 0, -1)
     """
-    band = bands(draws, float(probability), kind)
+    reference = number(reference, "reference")
+    band = bands(draws, number(probability, "probability"), kind)
     flags = (band["lower"] > reference).astype(np.int8) - (band["upper"] < reference)
     return flags.astype(np.int8).rename("excludes")
 

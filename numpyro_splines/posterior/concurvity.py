@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.linalg
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.regression import AdditivePredictor
 from numpyro_splines.regression.layout import terms_of
 from numpyro_splines.validation import float64_array
@@ -54,6 +55,7 @@ def concurvity(predictor: AdditivePredictor, coefficients: Any = None) -> pd.Dat
     References:
         Wood, Generalized Additive Models (2017), section 5.6.3, and mgcv's `concurvity`.
     """
+    instance_of(predictor, AdditivePredictor, "predictor")
     gram = predictor.gram(np.ones(predictor.num_observations))
     given = None if coefficients is None else float64_array(coefficients, "coefficients")
     if given is not None and given.shape != gram.shape[:1]:

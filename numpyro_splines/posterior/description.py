@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,9 +69,9 @@ def restored(description: Any, arrays: Sequence[np.ndarray], classes: Mapping[st
     match description:
         case None | bool() | int() | float() | str():
             return description
-        case {"array": int(index)}:
+        case {"array": int(index)} if 0 <= index < len(arrays):
             return arrays[index]
-        case {"empty": list(shape), "dtype": str(dtype)}:
+        case {"empty": list(shape), "dtype": str(dtype)} if 0 in shape:
             return np.zeros(shape, dtype)
         case {"tuple": list(items)}:
             return tuple(inner(items))
@@ -81,4 +82,4 @@ def restored(description: Any, arrays: Sequence[np.ndarray], classes: Mapping[st
         case {"kind": str(kind), "fields": dict(fields)}:
             cls = class_of(kind, classes)
             return made_of(cls, dict(zip(fields, inner(list(fields.values())), strict=True)))
-    raise ValueError(f"{description!r} describes nothing")
+    raise ValueError(f"{reprlib.repr(description)} describes nothing")

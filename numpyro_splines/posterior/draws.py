@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from numpyro_splines.arguments import mapping, names, text
 from numpyro_splines.effects import SplineEffect, TensorEffect
 from numpyro_splines.margins import CurveMargin
 from numpyro_splines.margins.levels import AbstractLevelMargin
@@ -36,6 +37,7 @@ def dataset(draws: Any, *, start: str = "") -> xr.Dataset:
         >>> print(dict(dataset({"level": np.zeros((4, 100))}).sizes))
         {'chain': 4, 'draw': 100}
     """
+    text(start, "start")
     group = _group(draws)
     if isinstance(group, xr.Dataset):
         if missing := [dim for dim in SAMPLE if dim not in group.dims]:
@@ -177,7 +179,8 @@ def _functions(
     prefix: str,
 ) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
     """The functions of all draws, the names of their axes and the coordinates along them."""
-    data = dataset(draws, start=prefix + effect.site(""))
+    coords = mapping(coords, "coords")
+    data = dataset(draws, start=text(prefix, "prefix") + effect.site(""))
     if not data.data_vars:
         raise KeyError(
             f"`draws` must hold {prefix + effect.site('coefficients')}, or the sample sites of the "
@@ -191,13 +194,14 @@ def _functions(
         dims = found
     elif dims is None:
         dims = [f"{effect.name}_dim_{i}" for i in range(num)]
-    if stray := [dim for dim in coords or {} if dim not in (*SAMPLE, *dims)]:
+    dims = names(dims, "dims")
+    if stray := [dim for dim in coords if dim not in (*SAMPLE, *dims)]:
         raise ValueError(
             f"`coords` must be of the axes of the {type(made).__name__.lower()}s, "
             f"{(*SAMPLE, *dims)}; got {stray}. Name the plates around the effect by `dims`."
         )
     known = {str(dim): values.values for dim, values in data.coords.items()}
-    return made, (*SAMPLE, *dims), {**known, **(coords or {})}
+    return made, (*SAMPLE, *dims), {**known, **coords}
 
 
 def site_names(draws: Any) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from scipy.special import ndtri
 
+from numpyro_splines.arguments import number, text
 from numpyro_splines.posterior.bimodality import THRESHOLD, deepest_valleys
 from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.validation import float64_array, increasing, is_traced, real_array
@@ -224,9 +225,10 @@ def inputs(
         a   0.0  1.0
         b   0.0  0.0
     """
+    probability = number(probability, "probability")
     if not 0.0 < probability < 1.0:
         raise ValueError(f"`probability` must lie between 0 and 1; got {probability}.")
-    found = dataset(draws, start=name)
+    found = dataset(draws, start=text(name, "name"))
     if name not in found:
         raise KeyError(f"`draws` must hold {name!r}; got {list(map(str, found.data_vars))}.")
     x = found[name].values

@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.posterior.description import described, restored
 from numpyro_splines.posterior.draws import dataset
+from numpyro_splines.posterior.seals import check_seal, check_sizes, seal
 from numpyro_splines.posterior.vocabulary import path_of
+from numpyro_splines.writing import replacing
 
 # Raised when what is written changes. Format 1 named classes by their paths and the parameters of
 # distributions by their order in a set, which is another one in each process.
 FORMAT_VERSION = 2
 
-_GROUP, _ENGINE = "numpyro_splines", "h5netcdf"
+_GROUP, _DRAWS, _ENGINE = "numpyro_splines", "posterior", "h5netcdf"
 
 
 class Kept(NamedTuple):
@@ -47,6 +50,8 @@ def save(path: Any, effects: AbstractEffect | Sequence[AbstractEffect], draws: A
     predictions from `<name>.coefficients` are the same to the last bit too, with any version of
     JAX, where they are evaluated outside compiled functions, as this module does. The draws are
     the group "posterior", as ArviZ has it, the effects the group "numpyro_splines".
+
+    The file is whole or not there, whatever happens meanwhile, and ends with a checksum.
 
     Args:
         path: of the file; replaced if it exists, and only once all is written.
@@ -90,15 +95,12 @@ def save(path: Any, effects: AbstractEffect | Sequence[AbstractEffect], draws: A
         "format_version": FORMAT_VERSION,
         "digest": _digest(text, arrays, group),
     }
-    part = Path(f"{path}.part")
-    try:
-        for data, name, mode in ((group, "posterior", "w"), (description, _GROUP, "a")):
+    with replacing(path) as part:
+        for data, name, mode in ((group, _DRAWS, "w"), (description, _GROUP, "a")):
             plain = {name: {"_FillValue": None} for name in data.variables}
             write: Any = data.drop_encoding().to_netcdf
             write(part, group=name, mode=mode, engine=_ENGINE, encoding=plain)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        seal(part)
 
 
 def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
@@ -113,6 +115,7 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
         The effects by name and the draws.
 
     Raises:
+        TypeError: if `path` is none, or `classes` are none.
         FileNotFoundError: if there is no such file.
         ValueError: if it was not written by `save`, is damaged, was written by a version of
             numpyro_splines with another format, or names a class that is not given.
@@ -126,13 +129,18 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
         >>> list(effects), dict(draws.sizes)
         (['f'], {'chain': 4, 'draw': 100, 'f.coefficients_dim_0': 4})
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`path` must be that of a file; got {type(path).__name__}.")
     if not Path(path).is_file():
         raise FileNotFoundError(f"`path` must be a file written by save(); {path} is none.")
-    known = {path_of(cls): cls for cls in classes}
+    known = {path_of(instance_of(cls, type, "classes")): cls for cls in classes}
+    check_seal(path)
+    # Whatever the libraries of formats raise when bytes make no sense to them, it is the file.
     try:
+        check_sizes(path, (_GROUP, _DRAWS))
         description = xr.load_dataset(path, group=_GROUP, engine=_ENGINE)
         version = int(description.attrs["format_version"])
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:
         raise ValueError(
             f"`path` must be a file written by save(); {path} is not, or is damaged: {error}"
         ) from error
@@ -144,21 +152,34 @@ def load(path: Any, *, classes: Sequence[type] = ()) -> Kept:
             f"{newer if version > FORMAT_VERSION else older}"
         )
     try:
-        draws = xr.load_dataset(path, group="posterior", engine=_ENGINE)
+        draws = xr.load_dataset(path, group=_DRAWS, engine=_ENGINE)
         text = str(description["effects"].values[()])
         arrays = [description[f"array_{i}"].values for i in range(len(description) - 1)]
         intact = _digest(text, arrays, draws) == description.attrs["digest"]
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:
         raise ValueError(f"`path` must not be damaged; reading {path} gave: {error}") from error
     if not intact:
         raise ValueError(
             f"`path` must not be damaged; the contents of {path} are not what was written to it."
         )
     try:
-        effects = [restored(item, arrays, known) for item in json.loads(text)]
-    except ValueError as error:
+        effects = _effects(text, arrays, known)
+    except Exception as error:
         raise ValueError(f"the effects in {path} cannot be made: {error}.") from error
-    return Kept({effect.name: effect for effect in effects}, draws)
+    return Kept(effects, draws)
+
+
+def _effects(
+    text: str, arrays: Sequence[np.ndarray], known: Mapping[str, type]
+) -> dict[str, AbstractEffect]:
+    """The effects of a description, by name."""
+    effects = {}
+    for item in json.loads(text):
+        effect = restored(item, arrays, known)
+        if not isinstance(effect, AbstractEffect):
+            raise ValueError(f"{type(effect).__name__} is no effect")
+        effects[effect.name] = effect
+    return effects
 
 
 def _digest(text: str, arrays: Sequence[np.ndarray], draws: xr.Dataset) -> str:

@@ -9,6 +9,7 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 
+from numpyro_splines.arguments import names
 from numpyro_splines.posterior.labeled import SAMPLE
 
 
@@ -100,7 +101,9 @@ class Simultaneous(AbstractBand):
     over: tuple[str, ...] | None = eqx.field(static=True)
 
     def __init__(self, over: str | Sequence[str] | None = None):
-        self.over = None if over is None else (over,) if isinstance(over, str) else tuple(over)
+        self.over = (
+            None if over is None else names((over,) if isinstance(over, str) else over, "over")
+        )
 
     def critical(self, draws: xr.DataArray, probability: float) -> xr.DataArray:
         """The factor c, with the axes that are neither chain, draw nor in `over`.

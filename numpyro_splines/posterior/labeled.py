@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from numpyro_splines.arguments import mapping, names, text
 from numpyro_splines.functions import Combination, Curve
 from numpyro_splines.validation import real_array
 
@@ -74,7 +75,7 @@ class AbstractLabeled(abc.ABC):
         """The functions with a change of the batch axes of their arrays."""
 
     def _name_axes(self, dims: Sequence[str], coords: Mapping[str, Any] | None, name: str) -> None:
-        self.dims, self.name = tuple(dims), name
+        self.dims, self.name = names(dims, "dims"), text(name, "name")
         shape = self.function.batch_shape
         if self.dims[:2] != SAMPLE or len(self.dims) != len(shape):
             raise ValueError(
@@ -89,7 +90,7 @@ class AbstractLabeled(abc.ABC):
                 f"{which} and `dims` must be different names and none of {sorted(RESERVED)}; "
                 f"got {', '.join(map(repr, self.inputs))} and {self.dims}."
             )
-        given = coords or {}
+        given = mapping(coords, "coords")
         self.coords = {d: np.asarray(given.get(d, np.arange(s))) for d, s in self.sizes.items()}
         for dim, size in self.sizes.items():
             if self.coords[dim].shape != (size,):

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from numpyro_splines.arguments import text
 from numpyro_splines.posterior.draws import dataset
 from numpyro_splines.posterior.labeled import SAMPLE
 from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
@@ -216,7 +217,7 @@ def at_rows(
     """
     predictor = checked_predictor(predictor)
     named = dataset(draws)
-    if dim in named.dims:
+    if text(dim, "dim") in named.dims:
         raise ValueError(f"`dim` must be no axis of the draws; got {dim!r}. Choose another name.")
     if rows is None:
         return predictor, named, np.arange(predictor.num_observations)

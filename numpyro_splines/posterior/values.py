@@ -10,16 +10,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from numpyro_splines.arguments import instance_of, kinds_of, text
 from numpyro_splines.posterior.grids import surface_values
 from numpyro_splines.posterior.labeled import LabeledCurve
 from numpyro_splines.posterior.responses import response
 from numpyro_splines.posterior.surfaces import LabeledSurface
-from numpyro_splines.validation import (
-    float64_array,
-    integer_at_least,
-    kinds_of,
-    real_array,
-)
+from numpyro_splines.validation import float64_array, integer_at_least, order_at_least, real_array
 
 
 def values(
@@ -72,6 +68,8 @@ def values(
     orders = _orders(curve, derivative)
     if isinstance(curve, LabeledSurface):
         return surface_values(curve, given, orders, inverse_link, dim, num_points or 40)
+    if num_points is not None:
+        num_points = integer_at_least(num_points, 2, "num_points")
     points = _points(curve, given.get(curve.input_name), dim, num_points or 100)
     order = orders.get(curve.input_name, 0)
     own = bool(set(map(str, points.dims)) & set(curve.dims))
@@ -114,6 +112,7 @@ def integral(curve: LabeledCurve, lower: Any = None, upper: Any = None) -> xr.Da
         >>> print(integral(f, [0.0, 1.0], 2.0).mean(["chain", "draw"]).values)
         [2. 1.]
     """
+    instance_of(curve, LabeledCurve, "curve", "curve(effect, draws) gives one.")
     exact = curve.exact("integral")
     low = float64_array(exact.domain[0] if lower is None else lower, "lower")
     high = float64_array(exact.domain[1] if upper is None else upper, "upper")
@@ -212,7 +211,7 @@ def _by_name(curve: Any, x: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _orders(curve: LabeledCurve | LabeledSurface, derivative: Any) -> dict[str, int]:
     """Orders of the derivative by input."""
     if not isinstance(derivative, Mapping):
-        order = integer_at_least(derivative, 0, "derivative")
+        order = order_at_least(derivative, 0, "derivative")
         if order and len(curve.inputs) > 1:
             raise TypeError(
                 f"`derivative` must be orders by input, such as {{{curve.inputs[0]!r}: 1}}; got "
@@ -220,8 +219,11 @@ def _orders(curve: LabeledCurve | LabeledSurface, derivative: Any) -> dict[str, 
             )
         return dict.fromkeys(curve.inputs[:1], order)
     if unknown := [name for name in derivative if name not in curve.inputs]:
-        raise TypeError(f"the inputs of {curve.name!r} are {curve.inputs}; got {unknown}.")
-    return {name: integer_at_least(k, 0, "derivative") for name, k in derivative.items()}
+        raise TypeError(
+            f"`derivative` must be orders of the inputs {curve.inputs} of {curve.name!r}; got "
+            f"{unknown}."
+        )
+    return {name: order_at_least(k, 0, "derivative") for name, k in derivative.items()}
 
 
 def _points(curve: LabeledCurve, x: Any, dim: str | None, num_points: int) -> xr.DataArray:
@@ -240,6 +242,8 @@ def _points(curve: LabeledCurve, x: Any, dim: str | None, num_points: int) -> xr
         )
     if points.ndim == 0:
         return xr.DataArray(points, {curve.input_name: points})
+    if dim is not None:
+        text(dim, "dim")
     if dim is None:
         return xr.DataArray(points, {curve.input_name: points}, [curve.input_name])
     coords = {dim: x.index.to_numpy() if _has_labels(x) else np.arange(points.size)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import equinox as eqx
@@ -23,6 +23,7 @@ from numpyro_splines.functions import (
     Surface,
 )
 from numpyro_splines.measure import Measure
+from numpyro_splines.posterior.field_types import check_fields
 from numpyro_splines.priors.adaptive import AdaptiveSmooth, HorseshoeSmooth
 from numpyro_splines.priors.coordinates import Coordinates
 from numpyro_splines.priors.correlated import CorrelatedAverages, CorrelatedLevels
@@ -167,10 +168,8 @@ def class_of(kind: str, classes: Mapping[str, type]) -> type:
         found = getattr(_ROOMS[room], name, None)
         found = type(found) if isinstance(found, Constraint) else found
     elif kind.startswith(_THEIRS):
-        try:
-            found = getattr(import_module(room), name, None)
-        except ImportError:
-            found = None
+        # Only what NumPyro has imported itself: a file has nothing imported.
+        found = getattr(sys.modules.get(room), name, None)
     if isinstance(found, type) and (found in _NAMES or issubclass(found, _NUMPYRO)):
         return found
     raise ValueError(
@@ -205,7 +204,7 @@ def made_of(cls: Any, fields: Mapping[str, Any]) -> Any:
     """The object of that class with these fields; nothing is computed again.
 
     Raises:
-        ValueError: if the class has other fields.
+        ValueError: if the class has other fields, or fields of other types.
     """
     if issubclass(cls, Transform | Constraint):
         known = {name for name in fields if not name.startswith("__")}
@@ -225,6 +224,7 @@ def made_of(cls: Any, fields: Mapping[str, Any]) -> Any:
         return cls.tree_unflatten(rest, data)
     if issubclass(cls, Transform | Constraint):
         return cls.tree_unflatten((tuple(fields), {}), tuple(fields.values()))
+    check_fields(cls, fields)
     if issubclass(cls, Measure):
         return cls(**fields)
     made = object.__new__(cls)

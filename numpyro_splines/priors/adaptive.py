@@ -22,7 +22,7 @@ from numpyro_splines.priors.gaussian import GaussianSmooth
 from numpyro_splines.priors.modes import combine, draw, draw_vector, limited
 from numpyro_splines.priors.smoothness import SmoothnessPrior, check_smooth
 from numpyro_splines.spectrum import split
-from numpyro_splines.validation import float64_array, integer_at_least
+from numpyro_splines.validation import float64_array, integer_at_least, order_at_least
 
 Matrix = Float[Array, "..."] | np.ndarray
 
@@ -133,7 +133,7 @@ class AdaptivePrior(AbstractPrior):
         local: SmoothnessPrior | None = None,
         num_local: int = 8,
     ):
-        self.order = integer_at_least(order, 1, "order")
+        self.order = order_at_least(order, 1, "order")
         self.scale = check_scale(scale)
         self.linear = check_coefficient(linear, "linear")
         self.local = check_smooth(local, "local")
@@ -191,7 +191,7 @@ class HorseshoePrior(AbstractPrior):
         *,
         slab: float = 100.0,
     ):
-        self.order = integer_at_least(order, 1, "order")
+        self.order = order_at_least(order, 1, "order")
         self.scale = check_scale(scale)
         self.linear = check_coefficient(linear, "linear")
         self.slab = check_positive_number(slab, "slab")

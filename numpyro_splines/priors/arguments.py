@@ -41,6 +41,8 @@ def check_coefficient(value: Any, name: str) -> dist.Distribution:
     """A distribution of a coefficient; a number s means Normal(0, s)."""
     if isinstance(value, dist.Distribution):
         check_univariate(value, name)
+        if getattr(value.support, "is_discrete", False):
+            raise TypeError(f"`{name}` must be a continuous distribution; got {value!r}.")
         return value
     return dist.Normal(0.0, float(check_positive_number(value, name)))
 
@@ -58,7 +60,7 @@ def check_univariate(distribution: dist.Distribution, name: str) -> None:
 def check_positive_number(value: Any, name: str) -> np.ndarray:
     """A positive number, where a distribution could have stood."""
     value = float64_array(value, name)
-    if value.shape != () or not value > 0.0:
+    if value.shape != () or not 0.0 < value < 1e100:
         raise ValueError(
             f"`{name}` must be a positive number or a distribution; got {value}. It is a standard "
             "deviation in the units of f."

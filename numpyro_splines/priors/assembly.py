@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpyro.distributions as dist
 
+from numpyro_splines.arguments import mapping
 from numpyro_splines.components import AbstractComponents, Partition, Parts, Precision, Product, Sum
 from numpyro_splines.margins import AbstractMargin, GroupMargin
 from numpyro_splines.priors.arguments import check_coefficient, check_scale
@@ -53,7 +54,7 @@ def assemble(
             deviation = float(np.sqrt(linear_prior.variance))
         profile = Known(np.asarray(deviation))
         blocks.append(_block("linear", entries, np.ones(entries.size), profile))
-    priors = _chosen(priors, scales or {})
+    priors = _chosen(priors, mapping(scales, "scales"))
     blocks = _sharing(margins, blocks, linear_prior)
     num = int(np.prod([m.num_functions for m in margins.values()]))
     position = np.full(num, sum(b.entries.size for b in blocks))

@@ -53,6 +53,10 @@ def informed_by(
     return smooth.informed(mu.num_observations / size**2 * basis.gram(mu.observations))
 
 
+# Squares of deviations beyond leave the range of floats.
+_SMALLEST = 1e-100
+
+
 def check_known(noise: Any, response: Any) -> None:
     """Refuse what says the size of the noise twice."""
     if noise is not None and response is not None:
@@ -67,7 +71,7 @@ def noise_size(noise: Any) -> float:
     if isinstance(noise, float) and noise == np.inf:
         return noise
     size = float64_array(noise, "noise")
-    if size.shape != () or not size > 0.0:
+    if size.shape != () or not _SMALLEST < size < 1.0 / _SMALLEST:
         raise ValueError(
             f"`noise` must be a positive number, the standard deviation of one observation of f; "
             f"got {size}. np.inf stands for not known."

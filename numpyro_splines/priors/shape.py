@@ -18,6 +18,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import one_of
 from numpyro_splines.bases import (
     AbstractBasis,
     AbstractCombinedBasis,
@@ -151,8 +152,8 @@ class MonotonePrior(AbstractPrior):
         smooth: SmoothnessPrior | None = None,
     ):
         if curvature is not None:
-            _check_word(curvature, "curvature", "convex", "concave")
-        self.direction = _check_word(direction, "direction", "increasing", "decreasing")
+            one_of(curvature, ("convex", "concave"), "curvature")
+        self.direction = one_of(direction, ("increasing", "decreasing"), "direction")
         self.curvature = curvature
         self.start, self.finish = _check_value(start, "start"), _check_value(finish, "finish")
         if start is not None and finish is not None:
@@ -233,7 +234,7 @@ class ConvexPrior(AbstractPrior):
         *,
         smooth: SmoothnessPrior | None = None,
     ):
-        self.curvature = _check_word(curvature, "curvature", "convex", "concave")
+        self.curvature = one_of(curvature, ("convex", "concave"), "curvature")
         self.bend = check_scale(bend, "bend")
         self.slope = check_coefficient(slope, "slope")
         self.smooth = check_smooth(smooth, "smooth")
@@ -326,12 +327,6 @@ def _line(basis: AbstractBasis) -> np.ndarray:
             f"{type(basis).__name__}. Use ConvexPrior on a CSplineBasis."
         )
     return polynomials[:, 1:]
-
-
-def _check_word(value: Any, name: str, *words: str) -> str:
-    if value not in words:
-        raise ValueError(f'`{name}` must be "{words[0]}" or "{words[1]}"; got {value!r}.')
-    return value
 
 
 def _check_value(value: Any, name: str) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.priors.sections import AbstractGaussianSmooth
-from numpyro_splines.validation import kinds_of
 
 
 def linear_terms(linear: Any) -> dict[str, tuple[Any, Any]]:

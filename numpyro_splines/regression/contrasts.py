@@ -122,7 +122,7 @@ class Treatment(AbstractContrasts):
     def __init__(self, labels: Any = None, reference: Any = None):
         self.levels, self.rows = _bound(labels)
         self.reference = self.levels[0] if self.levels and reference is None else reference
-        if self.levels and self.reference not in self.levels:
+        if self.levels and not _among(self.reference, self.levels):
             raise ValueError(
                 f"`reference` must be one of the levels {self.levels}; got {reference!r}."
             )
@@ -192,6 +192,13 @@ def contrasts_of(values: Any) -> AbstractContrasts | None:
     if not isinstance(values, AbstractContrasts):
         return None
     return eqx.tree_at(lambda c: c.rows, values, None)
+
+
+def _among(label: Any, levels: tuple[Any, ...]) -> bool:
+    try:
+        return label in frozenset(levels)
+    except TypeError:  # arrays and other things that are no labels
+        return False
 
 
 def _bound(labels: Any) -> tuple[tuple[Any, ...], np.ndarray | None]:

@@ -10,8 +10,9 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from numpyro_splines.arguments import instance_of
 from numpyro_splines.regression.families.base import AbstractFamily, ByRow, checked_family
-from numpyro_splines.regression.predictor import AdditivePredictor, checked_predictor
+from numpyro_splines.regression.predictor import AdditivePredictor
 
 
 class Distributional(AbstractFamily):
@@ -74,7 +75,9 @@ class Distributional(AbstractFamily):
                 f"`predictors` must be given of parameters of {type(family).__name__} that are "
                 f"numbers to be estimated, {numbers}; got {got}."
             )
-        self.predictors = {name: checked_predictor(own) for name, own in predictors.items()}
+        self.predictors = {
+            name: instance_of(own, AdditivePredictor, name) for name, own in predictors.items()
+        }
 
     def at(self, rows: Any) -> Distributional:
         """The same family with the predictors of its parameters at new rows.

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpyro.distributions as dist
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.bases import BSplineBasis
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.knots import quantile
 from numpyro_splines.margins import CurveMargin, GroupMargin
 from numpyro_splines.regression.contrasts import AbstractContrasts, Treatment
 from numpyro_splines.regression.layout import holds_labels
-from numpyro_splines.validation import float64_array, kinds_of
+from numpyro_splines.validation import float64_array
 
 # Breakpoints of a curve, and of each margin of a surface: some more functions than the ten and the
 # five that mgcv takes, as the prior says how much of them is used.

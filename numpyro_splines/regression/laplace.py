@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike
 
+from numpyro_splines.arguments import one_of
 from numpyro_splines.ops.constants import Constant, Memory
 from numpyro_splines.regression import newton
 from numpyro_splines.regression.checks import check_names
@@ -114,8 +115,7 @@ class IntegratedLaplace(eqx.Module):
         check_names(predictor.blocks, family)
         if fit is not None:
             check_fit(fit, predictor, family)
-        if around not in ("mode", "fit"):
-            raise ValueError(f"`around` must be 'mode' or 'fit'; got {around!r}.")
+        one_of(around, ("mode", "fit"), "around")
         parameters = sorted(family.parameter_shapes(predictor.num_observations))
         if around == "fit" and parameters:
             raise ValueError(

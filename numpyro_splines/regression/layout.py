@@ -305,8 +305,14 @@ def normal_moments(prior: Any) -> tuple[float, float]:
         return 0.0, np.inf
     if not isinstance(prior, dist.Normal) or is_traced(prior.loc) or is_traced(prior.scale):
         raise TypeError(
-            "Priors of fixed coefficients must be Normal with known numbers, or ImproperUniform on "
-            f"the real line for a flat one; got {type(prior).__name__}."
+            "Priors of fixed coefficients, `intercept` and `linear`, must be Normal with known "
+            "numbers, or ImproperUniform on the real line for a flat one; got "
+            f"{type(prior).__name__}."
+        )
+    if prior.shape() != ():
+        raise TypeError(
+            "Priors of fixed coefficients, `intercept` and `linear`, must be of one number; got "
+            f"Normal of shape {prior.shape()}."
         )
     mean, deviation = np.asarray(prior.loc), np.asarray(prior.scale)
     return float(mean), float(deviation)

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.polynomial.legendre import legvander, poly2leg
 from numpy.polynomial.polynomial import polypow
 
+from numpyro_splines.arguments import kinds_of
 from numpyro_splines.effects import AbstractEffect, SplineEffect, TensorEffect
 from numpyro_splines.functions import BasisAxis, PolynomialAxis, local_table, located
 from numpyro_splines.functions.axes import AbstractAxis
 from numpyro_splines.margins.labels import positions
 from numpyro_splines.margins.levels import AbstractLevelMargin
-from numpyro_splines.validation import float64_array, kinds_of
+from numpyro_splines.validation import float64_array
 
 _COLUMNS = 128  # of the local matrix that are worked out at once
 _COUNTED = 16  # cells for each row up to which counting is quicker than sorting

@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 import scipy.sparse
 from jaxtyping import Array, ArrayLike, Float
 
+from numpyro_splines.arguments import instance_of, mapping
 from numpyro_splines.effects import AbstractEffect
 from numpyro_splines.priors.coordinates import Coordinates, uninformed
 from numpyro_splines.regression.batches import Batches
@@ -134,8 +135,9 @@ class AdditivePredictor(eqx.Module):
         scalars = tuple(num < 2 for num in dimensions)
         self.blocks = layout(self.effects, self.owned, tuple(terms), sizes, scalars)
         values = [own[1:] for own in smooths]
-        self.rows = rows_of(self.effects, self.owned, values, named, by or {}, offset)
-        check_parts(self.effects, self.rows.inputs, by or {})
+        by = mapping(by, "by")
+        self.rows = rows_of(self.effects, self.owned, values, named, by, offset)
+        check_parts(self.effects, self.rows.inputs, by)
         known = [s for e in self.effects for s in gaussian(e).sections if s.prior is not None]
         every = [own for own, size in zip(moments, sizes, strict=True) for _ in range(size)]
         every += [normal_moments(s.prior) for s in known for _ in range(s.size)]
@@ -185,7 +187,8 @@ class AdditivePredictor(eqx.Module):
             ValueError: if columns are missing, or values in them, or do not vary; or as the
                 constructor.
         """
-        new = terms_of(frame, smooths, linear or {}, by or {}, offset)
+        linear, by = mapping(linear, "linear"), mapping(by, "by")
+        new = terms_of(frame, smooths, linear, by, offset)
         made = cls(
             *new.smooths, intercept=intercept, linear=new.linear, by=new.by, offset=new.offset
         )
@@ -462,7 +465,7 @@ class AdditivePredictor(eqx.Module):
         """Given scales of each effect by short names."""
         return given_scales(self.effects, self.scale_sites, scales)
 
-    def evaluate(self, coefficients: Float[Array, "..."]) -> Float[Array, "..."]:
+    def evaluate(self, coefficients: Float[Array, "..."] | np.ndarray) -> Float[Array, "..."]:
         """Phi c in JAX, through the spline engine: cost O(n degree).
 
         Args:
@@ -610,8 +613,4 @@ class AdditivePredictor(eqx.Module):
 
 def checked_predictor(predictor: Any) -> AdditivePredictor:
     """The predictor, if it is one."""
-    if not isinstance(predictor, AdditivePredictor):
-        raise TypeError(
-            f"`predictor` must be an AdditivePredictor; got {type(predictor).__name__}."
-        )
-    return predictor
+    return instance_of(predictor, AdditivePredictor, "predictor")
