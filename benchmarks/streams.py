@@ -40,6 +40,11 @@ def batches(rows, size):
         yield pd.DataFrame({"x": x, "z": z, "group": group, "y": y})
 
 
+def knots(lower, upper):
+    """So many that the error of approximation is far below the posterior sd at 1e8 rows."""
+    return ns.BSplineBasis(ns.knots.uniform(lower, upper, 30))
+
+
 def megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
@@ -75,8 +80,8 @@ def report(rows, size):
     sample = next(batches(20_000, 20_000))
     eta, y = ns.AdditivePredictor.from_batches(
         watched(batches(rows, size), marks),
-        "x",
-        "z",
+        (ns.SplineEffect("x", knots(0.0, 1.0), measure=sample["x"]), "x"),
+        (ns.SplineEffect("z", knots(-3.0, 3.0), measure=sample["z"]), "z"),
         "group",
         response="y",
         intercept=dist.Normal(0.0, 10.0),

@@ -23,6 +23,7 @@ from numpyro_splines.regression import (
     penalized_fit,
     reml,
 )
+from numpyro_splines.regression.newton_likelihood import likelihood_of
 from numpyro_splines.regression.theta import Theta
 
 N = 120
@@ -148,7 +149,7 @@ def predictor_of(family):
 def test_the_gradient_of_the_criterion_and_its_maximum(case):
     family, y, _ = case
     predictor = predictor_of(family)
-    likelihood = newton_likelihood.likelihood_of(predictor, family, y)
+    likelihood = likelihood_of(predictor, family, y)
     criterion = reml.Criterion(likelihood, Theta(predictor))
     point, step = np.append(-1.0, likelihood.start), 1e-4
     shifts = step * np.eye(point.size)

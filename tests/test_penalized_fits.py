@@ -27,6 +27,7 @@ from numpyro_splines.regression import (
     penalized_fit,
     reml,
 )
+from numpyro_splines.regression.newton_likelihood import likelihood_of
 from numpyro_splines.regression.theta import Theta
 
 FOLDER = Path(__file__).parent / "oracles"
@@ -114,7 +115,7 @@ FAMILIES = {
 
 
 def criterion_of(predictor, y, family):
-    likelihood = newton_likelihood.likelihood_of(predictor, family, np.asarray(y, float))
+    likelihood = likelihood_of(predictor, family, np.asarray(y, float))
     return reml.Criterion(likelihood, Theta(predictor))
 
 

@@ -422,7 +422,7 @@ class AdditivePredictor(eqx.Module):
                     numpyro.sample("y", dist.Poisson(jnp.exp(terms(i))), obs=y[i])
 
         Args:
-            scales: as in `sample`.
+            scales: as in `sample`, shape (..., number of `scale_sites`).
 
         Returns:
             A function: `terms()` is what `sample` returns, `terms(index)` at some rows.

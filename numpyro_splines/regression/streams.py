@@ -28,8 +28,9 @@ from numpyro_splines.writing import replacing
 # Seconds of work that may be lost when a process is killed.
 _SAVED_EVERY = 10.0
 
-# Share of the rows beyond the knots of an effect from which on that is said.
-_BEYOND = 1e-3
+# Share of the rows beyond the knots of an effect from which on that is said: more than chance puts
+# there where knots are from some hundreds of the same.
+_BEYOND = 0.01
 
 _FORMAT = 1
 
