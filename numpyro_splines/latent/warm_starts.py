@@ -119,7 +119,8 @@ def _values(
     for name, held in inside.items():
         if not held:
             raise ValueError(
-                f"`values` must lie in the supports of their sites; got {values[name]} for `{name}`."
+                f"`values` must lie in the supports of their sites; got {values[name]} for "
+                f"`{name}`."
             )
     return found
 
