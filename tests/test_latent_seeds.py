@@ -43,9 +43,10 @@ def demo():
 def test_ten_seeds_have_no_divergence_and_chains_that_agree(made):
     model, f, grid, settings = made()
     mcmc = MCMC(
-        NUTS(model, **settings), num_warmup=400, num_samples=400, num_chains=4,
+        NUTS(model, **settings), num_warmup=400, num_samples=800, num_chains=4,
         chain_method="vectorized", progress_bar=False,
     )  # fmt: skip
+    # With 400 draws the largest of 15 R-hats on ten seeds was 1.0101: chains are short, not apart.
     table = []
     for seed in range(10):
         mcmc.run(jax.random.key(seed), extra_fields=("diverging",))
