@@ -242,9 +242,10 @@ def test_the_density_of_coarse_inputs_is_joint_with_their_intervals(x64):
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("bounded", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 21])
-def test_nested_transform_is_a_bijection_to_increasing_values(size, x64):
-    transform = Nested(size)
+def test_nested_transform_is_a_bijection_to_increasing_values(size, bounded, x64):
+    transform = Nested(size, bounded)
 
     @jax.jit
     def everything(v):
@@ -255,6 +256,7 @@ def test_nested_transform_is_a_bijection_to_increasing_values(size, x64):
     v = np.random.default_rng(size).normal(size=(3, size))
     x, back, log_slope, slopes = everything(v)
     assert np.all(np.diff(x) > 0)
+    assert not bounded or (x.min() > 0.0 and x.max() < 1.0)
     np.testing.assert_allclose(back, v, atol=1e-8)
     np.testing.assert_allclose(log_slope, np.linalg.slogdet(slopes)[1], atol=1e-8)
 
@@ -280,6 +282,45 @@ def test_the_density_of_ordered_inputs_is_that_of_order_statistics(x64):
     expected = np.log(24.0) + scipy.stats.gamma(3.0).logpdf(x).sum() + log_slope
     expected += scipy.stats.norm(x, 0.4).logpdf(observed).sum()
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+def test_shares_of_ordered_uniform_inputs_have_the_prior_that_coordinates_are_made_of(x64):
+    """Its slope is that of the density of uniform order statistics, n! on increasing values."""
+    transform, v = Nested(7, bounded=True), jnp.linspace(-1.0, 1.2, 7)
+
+    def density(v):
+        return transform.log_abs_det_jacobian(v, transform(v))
+
+    slope, curvature = transform.prior(v)
+    np.testing.assert_allclose(slope, jax.jit(jax.grad(density))(v), rtol=1e-9)
+    hessian = jax.jit(jax.hessian(density))(v)
+    np.testing.assert_allclose(-hessian, np.diag(curvature), atol=1e-9)
+
+
+def test_ordered_inputs_may_have_a_random_end(x64):
+    observed = np.array([1.0, 3.0, 2.5, 2.6])
+    actual, x, log_slope = change_of_variables(
+        lambda: ns.latent.Ordered(observed, 0.4).sample("x", dist.Uniform(0.0, jnp.exp(1.5))),
+        {"x.standardized": jnp.array([0.1, -0.4, 0.3, 0.5])},
+    )
+    expected = np.log(24.0) - 4.0 * 1.5 + log_slope
+    expected += scipy.stats.norm(x, 0.4).logpdf(observed).sum()
+    np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+def test_ordered_inputs_are_about_uncorrelated_and_of_size_one_for_the_sampler():
+    """40 inputs a quarter of their error apart."""
+    observed = np.linspace(0.0, 10.0, 40) + np.random.default_rng(0).normal(size=40)
+    data = ns.latent.Ordered(observed, 1.0)
+
+    def potential(u):
+        sites = {"x.standardized": u}
+        model = (lambda: data.sample("x", dist.Uniform(0.0, 10.0)), (), {}, sites)
+        return -log_density(*model)[0]
+
+    size = np.linalg.eigvalsh(jax.jit(jax.hessian(potential))(jnp.zeros(40)))
+    assert size[0] > 0.2
+    assert size[-1] < 5.0
 
 
 def test_a_spline_density_is_its_curve_and_draws_from_itself():

@@ -119,6 +119,40 @@ def test_a_name_that_is_no_site_is_refused():
         ns.latent.warm_start(lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.ones(3), r"shapes of their sites; got shape \(3,\) for `scale`, whose shape is \(2,\)"),
+        (1.0, r"got shape \(\) for `scale`, whose shape is \(2,\)"),
+        (np.array([1.0, -2.0]), r"lie in the supports of their sites; got \[ 1. -2.\] for `scale`"),
+        (np.array([1.0, np.nan]), r"got \[ 1. nan\] for `scale`"),
+    ],
+)
+def test_a_start_where_a_site_cannot_be_is_refused(value, message):
+    def model():
+        with numpyro.plate("pairs", 2):
+            numpyro.sample("scale", dist.LogNormal())
+
+    with pytest.raises(ValueError, match=message):
+        ns.latent.warm_start(model, values={"scale": value})
+
+
+def test_a_plate_that_takes_a_part_of_its_rows_is_refused():
+    def model():
+        with numpyro.plate("rows", 100, subsample_size=10):
+            numpyro.sample("z", dist.Normal())
+
+    with pytest.raises(ValueError, match=r"all rows.*`rows` that takes 10 of 100. Leave out"):
+        ns.latent.warm_start(model, values={"z": np.zeros(100)})
+
+
+def test_a_start_may_come_from_a_fit_in_another_precision(x64):
+    start = ns.latent.warm_start(
+        lambda: numpyro.sample("z", dist.Normal()), values={"z": np.float32(0.5)}
+    )
+    assert start["init_strategy"].keywords["values"]["z"].dtype == jnp.result_type(float)
+
+
 def test_members_of_a_plate_that_depend_on_one_another_are_looked_at_one_by_one(x64):
     design = np.random.default_rng(0).normal(size=(40, 6))
     design -= design.mean(axis=1, keepdims=True)

@@ -42,6 +42,7 @@ ORDER = [
     "measurement_error",
     "validation_data",
     "two_noisy_inputs",
+    "unknown_dynamics",
     "tools_not_terms",
     "knots_bases_priors",
     "free_knots",

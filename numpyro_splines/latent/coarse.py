@@ -92,7 +92,7 @@ class Coarse(AbstractInput):
     def _calibration(self, population: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of a normal population cut to each interval."""
         mean, sd = population_moments(self.measurements(), population)
-        rows = np.flatnonzero(np.isnan(self.known))
+        rows = self.unknown_rows
         mean, sd = mean[rows], sd[rows]
         low, high = (self.lower[rows] - mean) / sd, (self.upper[rows] - mean) / sd
         law = scipy.stats.truncnorm(low, high, mean, sd)

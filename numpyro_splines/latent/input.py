@@ -77,9 +77,19 @@ class AbstractInput(abc.ABC):
         """How many inputs, n."""
         return self.known.size
 
+    @property
+    def known_rows(self) -> np.ndarray:
+        """Which are known, increasing."""
+        return np.flatnonzero(~np.isnan(self.known))
+
+    @property
+    def unknown_rows(self) -> np.ndarray:
+        """Which are not, increasing."""
+        return np.flatnonzero(np.isnan(self.known))
+
     def __repr__(self) -> str:
-        known = int((~np.isnan(self.known)).sum())
-        return f"{type(self).__name__}({self.num_rows} rows, {known} of them known)"
+        rows = f"{self.num_rows} rows, {self.known_rows.size} of them known"
+        return f"{type(self).__name__}({rows})"
 
     def sample(self, name: str, population: Any) -> Array:
         """x as a random variable of the model: x_i ~ population, given what is known of it.
@@ -132,7 +142,10 @@ class AbstractInput(abc.ABC):
             quadrature: the rule, `Quadrature()` if omitted.
             response: x, shape (nodes, n), to the distribution of y given x with that batch shape,
                 without random sites of its own. What else it needs of each row, shape (n,),
-                broadcasts. Several responses of a row are one distribution, with `.to_event`.
+                broadcasts. Several responses of a row are one distribution, with `.to_event`. If it
+                has a second argument named `rows`, integers of shape (m,), it is asked for these
+                rows alone, x of shape (nodes, m): once for rows that are known, at all nodes for
+                the others. What else it needs of each row is then `offset[rows]`.
 
         Returns:
             A distribution with batch shape (n,).
@@ -264,7 +277,7 @@ class AbstractInput(abc.ABC):
     def _kinds_of_rows(self, population: Any) -> dict[str, np.ndarray]:
         """Rows of each site to be sampled."""
         del population
-        rows = np.flatnonzero(np.isnan(self.known))
+        rows = self.unknown_rows
         return {"standardized": rows} if rows.size else {}
 
     def _unknown(self, population: Any) -> list[Unknown]:
@@ -287,13 +300,12 @@ class AbstractInput(abc.ABC):
             ValueError: as `sample`.
         """
         check_population(population, self.num_rows)
-        rows = np.flatnonzero(~np.isnan(self.known))
-        check_support(self.known[rows], rows, population)
+        check_support(self.known[self.known_rows], self.known_rows, population)
 
     def _draw(self, name: str, population: Any) -> Float[Array, " n"]:
         """x, and the sites of what is known and of u."""
         self.check(population)
-        x = self._known_rows(name, population)
+        x = self._place_known(name, population)
         for kind, rows, law, center, spread in self._unknown(population):
             transform = coordinates(law, center, spread)
             base = standardized(law, transform)
@@ -308,9 +320,9 @@ class AbstractInput(abc.ABC):
         inputs = IntegratedInput(name, self.num_rows, pieces, quadrature.chunk)
         return IntegratedResponse(inputs, response)
 
-    def _known_rows(self, name: str, population: Any) -> Float[Array, " n"]:
+    def _place_known(self, name: str, population: Any) -> Float[Array, " n"]:
         """x where it is known, zero elsewhere, and the site of that."""
-        rows = np.flatnonzero(~np.isnan(self.known))
+        rows = self.known_rows
         x = jnp.asarray(np.nan_to_num(self.known), jnp.result_type(float))
         if rows.size:
             sample_rows(f"{name}.known", f"{name}.known_rows", rows_of(population, rows), x[rows])
@@ -319,6 +331,5 @@ class AbstractInput(abc.ABC):
     def _known_pieces(self, name: str, population: Any, quadrature: Quadrature) -> list[Piece]:
         """The rows that are known, as a piece, and their site."""
         self.check(population)
-        rows = np.flatnonzero(~np.isnan(self.known))
-        x = self._known_rows(name, population)
+        rows, x = self.known_rows, self._place_known(name, population)
         return [known_piece(rows, x[rows], quadrature)] if rows.size else []

@@ -160,8 +160,7 @@ class Measured(AbstractInput):
         return self._integrated(name, pieces, rule, response)
 
     def measurements(self) -> Measurements:
-        unknown = np.isnan(self.known)
-        kept, rows = self._data.of_rows(unknown), np.flatnonzero(~unknown)
+        kept, rows = self._data.of_rows(np.isnan(self.known)), self.known_rows
         return Measurements(
             np.concatenate([self._data.row[kept], rows]),
             np.concatenate([self._data.value[kept], self.known[rows]]),
@@ -216,7 +215,7 @@ class Measured(AbstractInput):
         return NormalErrors(self._data, self._layout, sd)
 
     def _unknown(self, population: Any) -> list[Unknown]:
-        rows = np.flatnonzero(np.isnan(self.known))
+        rows = self.unknown_rows
         if not rows.size:
             return []
         part = self._data.only(np.isnan(self.known))
@@ -232,8 +231,8 @@ class Measured(AbstractInput):
         """Rows that are known, with measurements, without any; and the site of the measurements."""
         errors = self.errors(None) if errors is None else errors
         pieces, ends = self._known_pieces(name, population, quadrature), support_ends(population)
-        measured = self._data.num_measured > 0
-        rows = np.flatnonzero(np.isnan(self.known) & measured)
+        measured = self._data.num_measured[self.unknown_rows] > 0
+        rows, unseen = self.unknown_rows[measured], self.unknown_rows[~measured]
 
         def piece(value: Any) -> Piece:
             own = rows_of(population, rows)
@@ -246,7 +245,6 @@ class Measured(AbstractInput):
         if rows.size:
             check_measured(rows, rows_of(population, rows), ends, errors, piece)
             pieces.append(piece(errors.value))
-        unseen = np.flatnonzero(np.isnan(self.known) & ~measured)
         if unseen.size:
             own, place = rows_of(population, unseen), self.measurements().overall()
             pieces.append(unmeasured_piece(unseen, own, ends, place, quadrature))

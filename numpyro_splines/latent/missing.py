@@ -48,7 +48,7 @@ class Missing(AbstractInput):
         self.known[layout.seen] = value
 
     def measurements(self) -> Measurements:
-        rows = np.flatnonzero(~np.isnan(self.known))
+        rows = self.known_rows
         return Measurements(rows, self.known[rows], np.zeros(rows.size), self.num_rows)
 
     def check(self, population: Any) -> None:
@@ -56,19 +56,16 @@ class Missing(AbstractInput):
         check_spread(self.known, population)
 
     def _unknown(self, population: Any) -> list[Unknown]:
-        rows, (center, spread) = self._missing(), self.measurements().overall()
+        rows, (center, spread) = self.unknown_rows, self.measurements().overall()
         if not rows.size:
             return []
         law = rows_of(population, rows)
         return [Unknown("standardized", rows, law, np.full(rows.size, center), spread)]
 
     def _pieces(self, name: str, population: Any, quadrature: Quadrature) -> list[Piece]:
-        pieces, rows = self._known_pieces(name, population, quadrature), self._missing()
+        pieces, rows = self._known_pieces(name, population, quadrature), self.unknown_rows
         if not rows.size:
             return pieces
         own, ends = rows_of(population, rows), support_ends(population)
         place = self.measurements().overall()
         return [*pieces, unmeasured_piece(rows, own, ends, place, quadrature)]
-
-    def _missing(self) -> np.ndarray:
-        return np.flatnonzero(np.isnan(self.known))

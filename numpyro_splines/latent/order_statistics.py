@@ -67,60 +67,91 @@ class Nested(Transform):
     x_1 = v_1, x_n = x_1 + exp(v_n), and each other x_i = x_l + (x_r - x_l) / (1 + exp(-v_i)) with l
     and r the nearest ones placed before: the middle one first, then those in the middle of both
     halves, and so on. No v_i moves what is outside (x_l, x_r), unlike in a chain of steps, where
-    each moves all that follow.
+    each moves all that follow. Within bounds 0 and 1 are the first ends, and all x_i lie between.
 
     Args:
         size: n.
+        bounded: whether values are between 0 and 1.
     """
 
     domain: Any = dist.constraints.real_vector  # pyright: ignore
     codomain: Any = dist.constraints.ordered_vector  # pyright: ignore
 
-    def __init__(self, size: int):
-        self.size = size
+    def __init__(self, size: int, bounded: bool = False):
+        self.size, self.bounded = size, bounded
 
     def __call__(self, x: Any) -> Array:
         """Increasing values."""
-        v = jnp.asarray(x)
-        values = v.at[..., -1].set(v[..., 0] + jnp.exp(v[..., -1])) if self.size > 1 else v
-        for middle, left, right in _levels(self.size):
+        v = values = self._framed(x)
+        if not self.bounded and self.size > 1:
+            values = v.at[..., -1].set(v[..., 0] + jnp.exp(v[..., -1]))
+        for middle, left, right in self._levels():
             low, high = values[..., left], values[..., right]
             share = jax.nn.sigmoid(v[..., middle])
             values = values.at[..., middle].set(low + (high - low) * share)
-        return values
+        return self._own(values)
 
     def _inverse(self, y: Any) -> Array:
-        y = jnp.asarray(y)
-        v = y.at[..., -1].set(jnp.log(y[..., -1] - y[..., 0])) if self.size > 1 else y
-        for middle, left, right in _levels(self.size):
+        v = y = self._framed(y)
+        if not self.bounded and self.size > 1:
+            v = y.at[..., -1].set(jnp.log(y[..., -1] - y[..., 0]))
+        for middle, left, right in self._levels():
             below = y[..., middle] - y[..., left]
             above = y[..., right] - y[..., middle]
             v = v.at[..., middle].set(jnp.log(below) - jnp.log(above))
-        return v
+        return self._own(v)
 
-    def log_slopes(self, x: Any, y: Any) -> Array:
-        """log dx_i / dv_i given what was placed before; their sum is the log determinant."""
-        slopes = jnp.asarray(x).at[..., 0].set(0.0)
-        for middle, left, right in _levels(self.size):
-            v = x[..., middle]
-            width = jnp.log(y[..., right] - y[..., left])
-            inner = jax.nn.log_sigmoid(v) + jax.nn.log_sigmoid(-v)
-            slopes = slopes.at[..., middle].set(width + inner)
-        return slopes
+    def prior(self, x: Any) -> tuple[Array, Array]:
+        """What the order alone says of v, uniform inputs: slope and curvature of the log density.
+
+        The share of x_i between its neighbors, with a - 1 and b - 1 values on its sides, is
+        Beta(a, b): log p(v) = a log s + b log(1 - s), s = 1 / (1 + exp(-v)). Of unbounded ends
+        nothing is said but a curvature of the logarithm of their distance.
+        """
+        v = self._framed(x)
+        slope = jnp.zeros_like(v)
+        curvature = slope.at[..., -1].set(1.0)
+        for middle, left, right in self._levels():
+            share = jax.nn.sigmoid(v[..., middle])
+            slope = slope.at[..., middle].set(middle - left - (right - left) * share)
+            own = (right - left) * share * (1.0 - share)
+            curvature = curvature.at[..., middle].set(own)
+        return self._own(slope), self._own(curvature)
 
     def log_abs_det_jacobian(self, x: Any, y: Any, intermediates: Any = None) -> Array:
-        """Sum of `log_slopes`."""
+        """Sum of the log slopes of each value given what was placed before."""
         del intermediates
-        return self.log_slopes(x, y).sum(axis=-1)
+        v, y = self._framed(x), self._framed(y)
+        total = jnp.zeros_like(v[..., 0])
+        if not self.bounded and self.size > 1:
+            total += v[..., -1]
+        for middle, left, right in self._levels():
+            inner = jax.nn.log_sigmoid(v[..., middle]) + jax.nn.log_sigmoid(-v[..., middle])
+            total += (jnp.log(y[..., right] - y[..., left]) + inner).sum(axis=-1)
+        return total
 
     def tree_flatten(self) -> Any:
-        """No data; the size is static."""
-        return (), ((), {"size": self.size})
+        """No data; all is static."""
+        return (), ((), {"size": self.size, "bounded": self.bounded})
 
     def eq(self, other: object, static: bool = False) -> bool:
         """Whether the other transform is the same function."""
         del static
-        return isinstance(other, Nested) and self.size == other.size
+        return isinstance(other, Nested) and vars(self) == vars(other)
+
+    def _levels(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        return _levels(self.size + 2 * self.bounded)
+
+    def _framed(self, x: Any) -> Array:
+        """With both bounds, where there are any."""
+        x = jnp.asarray(x)
+        if not self.bounded:
+            return x
+        pad = [(0, 0)] * (x.ndim - 1)
+        return jnp.pad(jnp.pad(x, [*pad, (1, 0)]), [*pad, (0, 1)], constant_values=1.0)
+
+    def _own(self, framed: Array) -> Array:
+        return framed[..., 1:-1] if self.bounded else framed
 
 
 def _levels(size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import jax
@@ -10,7 +11,12 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
-from numpyro.distributions.transforms import AffineTransform, ComposeTransform, biject_to
+from numpyro.distributions.transforms import (
+    AffineTransform,
+    ComposeTransform,
+    LowerCholeskyAffine,
+    biject_to,
+)
 from scipy.optimize import isotonic_regression
 
 from numpyro_splines.latent.coordinates import support_ends
@@ -20,6 +26,10 @@ from numpyro_splines.latent.measurements import Measurements
 from numpyro_splines.latent.order_statistics import Nested, OrderStatistics
 from numpyro_splines.latent.quadrature import Piece, Quadrature
 from numpyro_splines.latent.sites import sample_together
+from numpyro_splines.validation import is_traced
+
+# Steps towards the most probable place; each takes logits and logarithms by one at most.
+_STEPS = 12
 
 
 class Ordered(AbstractInput):
@@ -27,9 +37,11 @@ class Ordered(AbstractInput):
 
     x is n draws of the population in increasing order (see `OrderStatistics`), and measured as
     `Measured` says: observed_ij ~ Normal(x_i, error_sd). Measurements need not be in order.
-    Samplers see u with x = T(o(c + s u)): T takes the line to the support, o halves it again and
-    again (see `Nested`), and c and s are the place and the uncertainty of the measurements put in
-    order.
+    Samplers see u with x = T(o(c + C u)): o halves the line, or an interval, again and again (see
+    `Nested`), T takes that to the support, c is the most probable place given the measurements and
+    the order, and C C' the inverse of the information that both give there, so that u is about
+    uncorrelated. C has n^2 / 2 numbers; it is worked out once, unless the ends of the support are
+    random, which takes n^3 / 3 operations for each density.
 
     Sites: `<name>.standardized` (u), `<name>.observed`, and the deterministic `<name>`. The inputs
     depend on one another, so they cannot be integrated out one by one.
@@ -109,22 +121,60 @@ def _coordinates(population: dist.Distribution, data: Measurements) -> ComposeTr
     # Concrete numbers also while a model is traced.
     with jax.ensure_compile_time_eval():
         center, spread = (np.asarray(part, float) for part in data.placement())
-    bijection: Any = biject_to(support)
-    placed = _inside(jnp.asarray(_in_order(center, spread)), 0.3 * spread.min(), lower, upper)
-    free = bijection.inv(placed)
-    own = spread / jnp.exp(bijection.log_abs_det_jacobian(free, placed))
-    nested = Nested(data.num_rows)
-    location = nested.inv(free)
-    # A step of one in u: the uncertainty of x, but no more than a unit of a logarithm or logit.
-    sizes = jnp.minimum(jnp.exp(jnp.log(own) - nested.log_slopes(location, free)), 1.0)
-    sizes = sizes.at[0].set(own[0])
-    return ComposeTransform([AffineTransform(location, sizes), nested, bijection])
+    placed = _in_order(center, spread)
+    random = is_traced(lower) or is_traced(upper)
+    bounded = hasattr(support, "lower_bound") and hasattr(support, "upper_bound")
+    nested = Nested(data.num_rows, bounded)
+    between: Any = AffineTransform(lower, upper - lower, domain=dist.constraints.unit_interval)
+    bijection: Any = between if bounded else biject_to(support)
+    with contextlib.nullcontext() if random else jax.ensure_compile_time_eval():
+        placed = _inside(jnp.asarray(placed), 0.3 * np.diff(placed).min(initial=1.0), lower, upper)
+        location, root = _expansion(
+            nested, bijection, placed, jnp.asarray(center), jnp.asarray(spread)
+        )
+    return ComposeTransform([LowerCholeskyAffine(location, root), nested, bijection])
+
+
+@jax.jit
+def _expansion(
+    nested: Nested, bijection: Any, placed: Array, center: Array, spread: Array
+) -> tuple[Array, Array]:
+    """The most probable v, from `placed` on, and a lower triangular root of its covariance.
+
+    Args:
+        nested: the line to increasing values.
+        bijection: of these to the support.
+        placed: increasing values.
+        center: where measurements put each input.
+        spread: how exactly.
+    """
+
+    def information(v: Array) -> tuple[Array, Array]:
+        """The slope of the log density, and its curvature as Gauss and Newton have it."""
+        slopes = jax.jacfwd(lambda at: bijection(nested(at)))(v)
+        slope, own = nested.prior(v)
+        weighted = slopes / spread[:, None] ** 2
+        slope += weighted.T @ (center - bijection(nested(v)))
+        return slope, weighted.T @ slopes + jnp.diag(own)
+
+    def step(_: Any, v: Array) -> Array:
+        slope, precision = information(v)
+        return v + jnp.clip(jnp.linalg.solve(precision, slope), -1.0, 1.0)
+
+    location = jax.lax.fori_loop(0, _STEPS, step, nested.inv(bijection.inv(placed)))
+    # Reversed, the inverse of the factor is lower triangular and its product the covariance.
+    factor = jnp.linalg.cholesky(information(location)[1][::-1, ::-1])
+    inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(placed.size), lower=True)
+    return location, inverse.T[::-1, ::-1]
 
 
 def _in_order(center: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Increasing values near the centers, no two nearer than a share of their spreads."""
+    """Increasing values near the centers, no two much nearer than they are on average."""
     fitted = np.asarray(isotonic_regression(center, weights=spread**-2).x)
-    steps = np.maximum(np.diff(fitted), 0.3 * np.minimum(spread[1:], spread[:-1]))
+    evenly = np.ptp(center) / max(center.size - 1, 1) or np.inf
+    steps = np.maximum(
+        np.diff(fitted), 0.3 * np.minimum(np.minimum(spread[1:], spread[:-1]), evenly)
+    )
     placed = np.cumsum(np.concatenate([[0.0], steps]))
     return placed + (fitted - placed).mean()
 

@@ -91,12 +91,14 @@ class Piece(NamedTuple):
         locate: u, shape (q, m) -> x and log p(x, what is known of x) dx/du, both of that shape.
         rule: nodes and weights in u, which sum to the length of its range.
         exact: whether the integral over the nodes has no error.
+        known: whether x is the same at every node.
     """
 
     rows: np.ndarray
     locate: Locate
     rule: tuple[np.ndarray, np.ndarray]
     exact: bool = False
+    known: bool = False
 
 
 def known_piece(rows: np.ndarray, x: Array, quadrature: Quadrature) -> Piece:
@@ -105,7 +107,7 @@ def known_piece(rows: np.ndarray, x: Array, quadrature: Quadrature) -> Piece:
     def locate(u: Array) -> tuple[Array, Array]:
         return jnp.broadcast_to(x, u.shape), jnp.zeros_like(u)
 
-    return Piece(rows, locate, quadrature.legendre())
+    return Piece(rows, locate, quadrature.legendre(), known=True)
 
 
 def affine_piece(
@@ -164,6 +166,21 @@ class IntegratedInput:
     def exact(self) -> bool:
         """Whether integrals over the nodes have no error."""
         return all(piece.exact for piece in self.pieces)
+
+    def parts(self) -> list[tuple[np.ndarray, IntegratedInput]]:
+        """Rows that are known, for which one node is enough, and the others, as inputs themselves.
+
+        Returns:
+            Pairs of indices, increasing, and the input of these rows alone.
+        """
+        known = [p._replace(rule=(np.array([0.5]), np.ones(1))) for p in self.pieces if p.known]
+        parts = []
+        for pieces in (known, [p for p in self.pieces if not p.known]):
+            if pieces:
+                rows = np.sort(np.concatenate([piece.rows for piece in pieces]))
+                own = [p._replace(rows=np.searchsorted(rows, p.rows)) for p in pieces]
+                parts.append((rows, IntegratedInput(self.name, rows.size, own, self.chunk)))
+        return parts
 
     def locate(self, u: Float[Array, "q n"]) -> tuple[Array, Array]:
         """x and log p(x, what is known of x) dx/du.

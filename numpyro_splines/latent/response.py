@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,7 +34,8 @@ class IntegratedResponse(AbstractWithFunction):
 
     Args:
         inputs: the latent input.
-        function: x, shape (q, n) -> a distribution with batch shape (q, n).
+        function: x, shape (q, n) -> a distribution with batch shape (q, n); or x, shape (q, m), and
+            `rows`, shape (m,) -> one with batch shape (q, m).
 
     Raises:
         ValueError: if the function returns no distribution of that shape.
@@ -48,11 +50,12 @@ class IntegratedResponse(AbstractWithFunction):
         -1.662
     """
 
-    function_fields = ("inputs", "function", "own_support")
+    function_fields = ("inputs", "function", "own_support", "by_rows")
 
-    def __init__(self, inputs: IntegratedInput, function: Callable[[Array], dist.Distribution]):
+    def __init__(self, inputs: IntegratedInput, function: Callable[..., dist.Distribution]):
         self.inputs, self.function = inputs, function
-        one = function(inputs.at_nodes(np.zeros(1, int))[0])
+        self.by_rows = "rows" in inspect.signature(function).parameters
+        one: Any = self._given(inputs.at_nodes(np.zeros(1, int))[0])
         if not isinstance(one, dist.Distribution) or one.batch_shape != (1, inputs.num_rows):
             raise ValueError(
                 "`response` must turn x of shape (nodes, n) into a distribution with batch shape "
@@ -62,6 +65,23 @@ class IntegratedResponse(AbstractWithFunction):
             )
         self.own_support = one.support
         super().__init__((inputs.num_rows,), one.event_shape)
+
+    def _given(self, x: Array) -> dist.Distribution:
+        """y of all rows given x, shape (q, n)."""
+        return self.function(x, rows=np.arange(x.shape[-1])) if self.by_rows else self.function(x)
+
+    def _log_integrals(self, value: Array) -> tuple[Array, Array]:
+        """Of the density without y, and with y, shape (n,)."""
+        if not self.by_rows:
+            return self.inputs.log_integrals(lambda x: jnp.asarray(self._given(x).log_prob(value)))
+        both = jnp.zeros((2, self.inputs.num_rows), jnp.result_type(float))
+        for rows, part in self.inputs.parts():
+
+            def log_likelihood(x: Array, rows: np.ndarray = rows) -> Array:
+                return jnp.asarray(self.function(x, rows=rows).log_prob(value[rows]))
+
+            both = both.at[:, rows].set(jnp.stack(part.log_integrals(log_likelihood)))
+        return both[0], both[1]
 
     @dist.constraints.dependent_property  # pyright: ignore
     def support(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -74,9 +94,7 @@ class IntegratedResponse(AbstractWithFunction):
         value = jnp.asarray(value)
         event = self.event_dim
         if value.ndim == event + 1:
-            before, after = self.inputs.log_integrals(
-                lambda x: jnp.asarray(self.function(x).log_prob(value))
-            )
+            before, after = self._log_integrals(value)
             self._check_resolved(value, after)
             return after - before
         flat = value.reshape(-1, *value.shape[value.ndim - event - 1 :])
@@ -88,7 +106,7 @@ class IntegratedResponse(AbstractWithFunction):
         if self.inputs.exact or is_traced(result) or is_traced(value):
             return
         x, log_mass = self.inputs.at_nodes(np.arange(self.inputs.num_nodes))
-        joint = log_mass + jnp.asarray(self.function(x).log_prob(value))
+        joint = log_mass + jnp.asarray(self._given(x).log_prob(value))
         largest = np.asarray(jnp.exp(joint.max(axis=0) - result))
         _warn_unresolved(self.inputs.name, largest[None])
 
@@ -98,7 +116,7 @@ class IntegratedResponse(AbstractWithFunction):
         def one(key: Array) -> Array:
             input_key, key = jax.random.split(key)
             x, _ = self.draw_inputs(input_key, None)
-            return jnp.asarray(self.function(x[None]).sample(key))[0]
+            return jnp.asarray(self._given(x[None]).sample(key))[0]
 
         total = int(np.prod(sample_shape))
         draws = jax.lax.map(one, jax.random.split(key, total))
@@ -119,7 +137,7 @@ class IntegratedResponse(AbstractWithFunction):
         def log_likelihood(x: Array) -> Array:
             if value is None:
                 return jnp.zeros(x.shape)
-            return jnp.asarray(self.function(x).log_prob(jnp.asarray(value)))
+            return jnp.asarray(self._given(x).log_prob(jnp.asarray(value)))
 
         return self._draw(key, log_likelihood)
 

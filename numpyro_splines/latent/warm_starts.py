@@ -50,7 +50,9 @@ def warm_start(
         `init_strategy` and `inverse_mass_matrix`, arguments of NUTS with a diagonal mass matrix.
 
     Raises:
-        ValueError: if `values` names what is no site of the model, or the model has no latent site.
+        ValueError: if `values` names what is no site of the model, or holds something of another
+            shape or outside of a site's support; if the model has no latent site, or a plate of
+            which it takes a part of the rows at a time.
 
     Example:
         >>> import numpyro.distributions as dist
@@ -83,28 +85,67 @@ def _values(
     names: list[str] = []
 
     def start(site: Any) -> Any:
+        if site["type"] == "plate":
+            _check_whole(site)
         if site["type"] != "sample" or site["is_observed"]:
             return None
-        return values[site["name"]] if site["name"] in values else init_to_median(site)
+        if site["name"] not in values:
+            return init_to_median(site)
+        return _shaped(site, values[site["name"]])
 
     @jax.jit
-    def compute(key: Array) -> dict[str, Array]:
+    def compute(key: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         seeded = numpyro.handlers.seed(model, key)
         substituted = numpyro.handlers.substitute(seeded, substitute_fn=start)
         trace = numpyro.handlers.trace(substituted).get_trace(*args, **kwargs)
         names.extend(trace)
-        return {
-            name: jnp.asarray(site["value"])
+        latent = {
+            name: site
             for name, site in trace.items()
             if site["type"] == "sample" and not site["is_observed"]
         }
+        inside = {
+            name: jnp.all(site["fn"].support(site["value"]))
+            for name, site in latent.items()
+            if name in values
+        }
+        return {name: jnp.asarray(site["value"]) for name, site in latent.items()}, inside
 
-    found = compute(jax.random.key(0))
+    found, inside = compute(jax.random.key(0))
     if stray := [name for name in values if name not in names]:
         raise ValueError(f"`values` must name sites of the model, {list(found)}; got {stray}.")
     if not found:
         raise ValueError("`model` must have a latent site; got none.")
+    for name, held in inside.items():
+        if not held:
+            raise ValueError(
+                f"`values` must lie in the supports of their sites; got {values[name]} for "
+                f"`{name}`."
+            )
     return found
+
+
+def _check_whole(site: Any) -> None:
+    """Refuse a plate that takes a part of its rows at a time."""
+    size, part = site["args"]
+    if part not in (None, size):
+        raise ValueError(
+            "`model` must take all rows of its plates, since NUTS does; got a plate "
+            f"`{site['name']}` that takes {part} of {size}. Leave out its `subsample_size`."
+        )
+
+
+def _shaped(site: Any, value: Any) -> Array:
+    """A start of a site, in the precision of the model: a fit may have been made in another one."""
+    value = jnp.asarray(value)
+    shape = site["kwargs"].get("sample_shape", ()) + site["fn"].shape()
+    if value.shape != shape:
+        raise ValueError(
+            f"`values` must have the shapes of their sites; got shape {value.shape} for "
+            f"`{site['name']}`, whose shape is {shape}."
+        )
+    floating = jnp.issubdtype(value.dtype, jnp.floating)
+    return value.astype(jnp.result_type(float)) if floating else value
 
 
 def _curvature(
@@ -150,18 +191,12 @@ def _probes(name: str, z: dict[str, Any], site: Any) -> np.ndarray:
     plated = set() if site is None else {frame.dim for frame in site["cond_indep_stack"]}
     batch = 0 if site is None else len(site["fn"].batch_shape)
     together = [axis for axis in range(batch) if axis - batch in plated]
-    each = [size for axis, size in enumerate(shape) if axis not in together]
-    size, num = math.prod(shape), math.prod(each)
-    start = 0
-    for other in z:
-        if other == name:
-            break
-        start += np.size(z[other])
-    total = sum(np.size(value) for value in z.values())
+    each = [1 if axis in together else size for axis, size in enumerate(shape)]
+    sizes = {other: np.size(value) for other, value in z.items()}
+    num = math.prod(each)
     if num > _MOST:
-        return np.zeros((0, total))
-    index = np.arange(num).reshape([1 if a in together else s for a, s in enumerate(shape)])
-    index = np.broadcast_to(index, shape).ravel()
-    probes = np.zeros((num, total))
-    probes[index, start + np.arange(size)] = 1.0
-    return probes
+        return np.zeros((0, sum(sizes.values())))
+    index = np.broadcast_to(np.arange(num).reshape(each), shape).ravel()
+    blocks = {other: np.zeros((num, size)) for other, size in sizes.items()}
+    blocks[name][index, np.arange(sizes[name])] = 1.0
+    return np.concatenate([*blocks.values()], axis=1)
