@@ -37,6 +37,26 @@ def take(values: Any, index: Any, axis: int = -1) -> Any:
     return values.at[selector].get(mode="promise_in_bounds")
 
 
+def take_rows(values: Any, rows: np.ndarray) -> Any:
+    """`values` at known rows, the last axis; as they are where the rows are all there are.
+
+    A gather of rows that are spread over devices would bring all of them to each.
+    """
+    values = jnp.asarray(values)
+    return values if _all_in_order(rows, values.shape[-1]) else values[..., rows]
+
+
+def set_rows(values: Any, rows: np.ndarray, new: Any) -> Any:
+    """`values` with new ones at known rows, the last axis; the new ones alone as in `take_rows`."""
+    if _all_in_order(rows, values.shape[-1]):
+        return jnp.broadcast_to(jnp.asarray(new, values.dtype), values.shape)
+    return values.at[..., rows].set(new)
+
+
+def _all_in_order(rows: np.ndarray, num: int) -> bool:
+    return rows.shape == (num,) and bool(np.all(rows == np.arange(num)))
+
+
 def in_float64(function: Callable[..., Any], *arguments: Any) -> Any:
     """A function of arrays in JAX worked out on the host: in float64, also within a trace.
 
