@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from numpyro_splines.validation import is_traced
 
@@ -29,11 +30,20 @@ def safe_reciprocal(x: Any) -> Any:
 
 
 def take(values: Any, index: Any, axis: int = -1) -> Any:
-    """`values` at `index` along `axis`; the caller guarantees that indices are in bounds."""
+    """`values` at `index` along `axis`; the caller guarantees that indices are in bounds.
+
+    On a mesh of explicit axes what is taken lies where its index does.
+    """
     selector = (..., index) if axis == -1 else (..., index, slice(None))
     if isinstance(values, np.ndarray) and isinstance(index, np.ndarray):
         return values[selector]
-    values = jnp.asarray(values)
+    values, place = jnp.asarray(values), jax.typeof(index).sharding
+    if any(place.spec):
+        after = 0 if axis == -1 else 1
+        before = values.ndim - 1 - after
+        spec = PartitionSpec(*[None] * before, *place.spec, *[None] * after)
+        place = NamedSharding(place.mesh, spec)
+        return values.at[selector].get(mode="promise_in_bounds", out_sharding=place)
     return values.at[selector].get(mode="promise_in_bounds")
 
 
