@@ -29,8 +29,10 @@ _NARROWEST = 1e-30
 
 
 def is_traced(value: Any) -> TypeGuard[Tracer]:
-    """Whether `value` is a JAX tracer, so that its numbers cannot be looked at."""
-    return isinstance(value, Tracer)
+    """Whether the numbers cannot be looked at: a JAX tracer, or rows of other processes too."""
+    if isinstance(value, Tracer):
+        return True
+    return isinstance(value, jax.Array) and not value.is_fully_addressable
 
 
 def real_array(

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from numpyro_splines.latent.measurements import Layout, Measurements
 from numpyro_splines.latent.sites import sample_rows, sample_together
+from numpyro_splines.ops.arrays import take_rows
 
 
 class AbstractErrorModel(abc.ABC):
@@ -69,7 +70,7 @@ class NormalErrors(AbstractErrorModel):
 
     def _each(self, x: Array) -> dist.Distribution:
         sd = jnp.asarray(self.sd, jnp.result_type(float))
-        return dist.Normal(jnp.asarray(x)[..., self.data.row], sd)
+        return dist.Normal(take_rows(x, self.data.row), sd)
 
     def given(self, x: Float[Array, " n"]) -> dist.Distribution:
         return self._each(x).to_event(1)
@@ -135,7 +136,7 @@ class AnyErrors(AbstractErrorModel):
     def _each(self, x: Array) -> dist.Distribution:
         lead = x.shape[:-1]
         shape = (*lead, *self.layout.shape)
-        found: Any = self.measurement(x[..., self.layout.row].reshape(shape))
+        found: Any = self.measurement(take_rows(x, self.layout.row).reshape(shape))
         if not isinstance(found, dist.Distribution) or found.event_shape != ():
             raise TypeError(
                 "`measurement` must turn x into a univariate distribution of what was observed, "

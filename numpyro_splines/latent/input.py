@@ -31,6 +31,7 @@ from numpyro_splines.latent.quadrature import (
 )
 from numpyro_splines.latent.response import IntegratedResponse
 from numpyro_splines.latent.sites import sample_rows
+from numpyro_splines.ops.arrays import set_rows
 from numpyro_splines.validation import positive_number
 
 Response = Callable[[Array], dist.Distribution]
@@ -311,7 +312,7 @@ class AbstractInput(abc.ABC):
             base = standardized(law, transform)
             base = base if base.batch_shape else base.expand((rows.size,))
             u = sample_rows(f"{name}.{kind}", f"{name}.{kind}_rows", base)
-            x = x.at[rows].set(jnp.asarray(transform(u)))
+            x = set_rows(x, rows, transform(u))
         return x
 
     def _integrated(

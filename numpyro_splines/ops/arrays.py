@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from numpyro_splines.validation import is_traced
 
@@ -29,12 +30,41 @@ def safe_reciprocal(x: Any) -> Any:
 
 
 def take(values: Any, index: Any, axis: int = -1) -> Any:
-    """`values` at `index` along `axis`; the caller guarantees that indices are in bounds."""
+    """`values` at `index` along `axis`; the caller guarantees that indices are in bounds.
+
+    On a mesh of explicit axes what is taken lies where its index does.
+    """
     selector = (..., index) if axis == -1 else (..., index, slice(None))
     if isinstance(values, np.ndarray) and isinstance(index, np.ndarray):
         return values[selector]
-    values = jnp.asarray(values)
+    values, place = jnp.asarray(values), jax.typeof(index).sharding
+    if any(place.spec):
+        after = 0 if axis == -1 else 1
+        before = values.ndim - 1 - after
+        spec = PartitionSpec(*[None] * before, *place.spec, *[None] * after)
+        place = NamedSharding(place.mesh, spec)
+        return values.at[selector].get(mode="promise_in_bounds", out_sharding=place)
     return values.at[selector].get(mode="promise_in_bounds")
+
+
+def take_rows(values: Any, rows: np.ndarray) -> Any:
+    """`values` at known rows, the last axis; as they are where the rows are all there are.
+
+    A gather of rows that are spread over devices would bring all of them to each.
+    """
+    values = jnp.asarray(values)
+    return values if _all_in_order(rows, values.shape[-1]) else values[..., rows]
+
+
+def set_rows(values: Any, rows: np.ndarray, new: Any) -> Any:
+    """`values` with new ones at known rows, the last axis; the new ones alone as in `take_rows`."""
+    if _all_in_order(rows, values.shape[-1]):
+        return jnp.broadcast_to(jnp.asarray(new, values.dtype), values.shape)
+    return values.at[..., rows].set(new)
+
+
+def _all_in_order(rows: np.ndarray, num: int) -> bool:
+    return rows.shape == (num,) and bool(np.all(rows == np.arange(num)))
 
 
 def in_float64(function: Callable[..., Any], *arguments: Any) -> Any:
