@@ -17,6 +17,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -219,14 +220,11 @@ def process(arguments):
     mcmc = MCMC(sampler, num_warmup=10, num_samples=5, jit_model_args=True, progress_bar=False)
     mcmc.run(jax.random.key(SEED), data)
     svi = SVI(model, AutoNormal(model), numpyro.optim.Adam(0.01), Trace_ELBO())
-    step, losses = jax.jit(svi.update), []
-    state = svi.init(jax.random.key(SEED), data)
-    for _ in range(5):
-        state, loss = step(state, data)
-        losses.append(float(loss))
+    losses = svi.run(jax.random.key(SEED), 5, data, progress_bar=False).losses
     return {"value": value, "gradient": {k: v.tolist() for k, v in gradient.items()},
             "collectives": found, "largest": largest(found),
-            "NUTS": np.asarray(mcmc.get_samples()["sigma"]).tolist(), "SVI": losses}  # fmt: skip
+            "NUTS": np.asarray(mcmc.get_samples()["sigma"]).tolist(),
+            "SVI": np.asarray(losses).tolist()}  # fmt: skip
 
 
 def seconds(arguments):
@@ -253,21 +251,24 @@ COMMANDS = {"equal": equal, "process": process, "seconds": seconds}
 
 
 def started(command, devices, **options):
-    """This file in a process of its own, on so many devices of a CPU."""
+    """This file in a process of its own, on so many devices of a CPU, and the file it prints to."""
     words = [f"--{name}={value}" for name, value in options.items()]
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    return subprocess.Popen(
-        [sys.executable, __file__, command, *words], stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
+    environment = os.environ | {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
+    # Not a pipe: one that is full would stop a process for which another one waits.
+    out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `answer`
+    words = [sys.executable, __file__, command, *words]
+    return subprocess.Popen(words, stdout=out, env=environment), out
 
 
 def answer(running):
     """What a process prints last."""
-    out, _ = running.communicate()
-    if running.returncode:
-        raise SystemExit(running.returncode)
-    return json.loads(out.splitlines()[-1])
+    process, out = running
+    with out:
+        if process.wait():
+            raise SystemExit(process.returncode)
+        out.seek(0)
+        return json.loads(out.read().splitlines()[-1])
 
 
 def together(num, **options):
@@ -295,12 +296,13 @@ def report(arguments):
     every = answer(started("equal", BLOCKS, rows=num, models=",".join(MODELS)))
     print(f"{num} rows on {BLOCKS} devices against one, relative differences")
     for name, own in every.items():
-        for title in ("8 devices against one", "one device against float64"):
+        titles = ("8 devices against one", "one device against float64")
+        for title in titles[: 1 + name.endswith("float32")]:
             figures = ", ".join(f"{k} {v:.0e}" for k, v in own[title].items())
             print(f"  {name:28}{title:28}{figures}")
         print(f"  {'':28}{'; '.join(own['collectives'])}")
     (one,), two = together(1, rows=num), together(2, rows=num)
-    print("two processes against one, float64:", compared(one, two[0]))
+    print("two processes against one, float64:", compared(one, two[0]), flush=True)
     print("the two of them:", compared(*two), two[0]["collectives"])
     for title, grows in (("strong", False), ("weak", True)):
         print(f"{title} scaling, ms: devices, rows, curve, two inputs")

@@ -25,7 +25,7 @@ _RESOLVED = 100.0
 # Counts and orders above these are slips, and nothing of that size could be made.
 _LARGEST, _HIGHEST = 10_000_000, 100
 # Penalties divide by powers of the gaps between breakpoints, which must not leave float64.
-_NARROWEST = 1e-30
+_NARROWEST = 1e-33
 
 
 def is_traced(value: Any) -> TypeGuard[Tracer]:

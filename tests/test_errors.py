@@ -77,7 +77,7 @@ BAD = {
     "breakpoints_too_near": (
         lambda: ns.CubicRegressionBasis([0.0, 5e-324, 1.0]),
         ValueError,
-        "`knots` must be between 1e-30 and 1e.30 apart",
+        "`knots` must be between 1e-33 and 1e.33 apart",
     ),
     "labels_nested": (
         lambda: ns.GroupMargin([["a"], ["b", "c"]]),

@@ -283,7 +283,7 @@ def test_plates_around_surfaces_keep_their_names():
         (lambda f, g: po.values(f, y=1.0), TypeError, r"inputs of 'f' are \('x', 'z'\); got"),
         (lambda f, g: po.values(g, [0.1]), TypeError, "must be given once, by its name"),
         (lambda f, g: po.values(f, derivative=1), TypeError, "`derivative` must be orders by"),
-        (lambda f, g: po.values(f, derivative={"y": 1}), TypeError, "inputs of 'f'"),
+        (lambda f, g: po.values(f, derivative={"y": 1}), TypeError, r"inputs \(.x., .z.\) of .f."),
         (lambda f, g: po.values(3.0), TypeError, "`curve` must be a LabeledCurve or"),
         (lambda f, g: po.values(f, x=[[0.1]]), ValueError, "`x` must have one axis"),
         (lambda f, g: po.values(g, boy=["Eve"]), ValueError, "`boy` must hold levels of 'growth'"),
