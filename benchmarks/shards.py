@@ -266,7 +266,7 @@ def answer(running):
     process, out = running
     with out:
         if process.wait():
-            raise SystemExit(process.returncode)
+            raise subprocess.CalledProcessError(process.returncode, process.args)
         out.seek(0)
         return json.loads(out.read().splitlines()[-1])
 
