@@ -30,9 +30,7 @@ _NARROWEST = 1e-33
 
 def is_traced(value: Any) -> TypeGuard[Tracer]:
     """Whether the numbers cannot be looked at: a JAX tracer, or rows of other processes too."""
-    if isinstance(value, Tracer):
-        return True
-    return isinstance(value, jax.Array) and not value.is_fully_addressable
+    return isinstance(value, Tracer) or not getattr(value, "is_fully_addressable", True)
 
 
 def real_array(

@@ -49,6 +49,14 @@ class Part:
         return self.matrix.T @ (self.design.T @ residual)
 
 
+def start_of(part: Part) -> np.ndarray:
+    """Parameters of the family, free of constraints, from which to start; Gaussian ones not."""
+    family = part.family
+    if isinstance(family, Gaussian):
+        return np.zeros(0)
+    return family.free(family.start_parameters(part.y))
+
+
 def working(part: Part, free: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Responses of a Gaussian model that is near, the offset taken off, and their weights.
 
@@ -267,7 +275,7 @@ def likelihood_of(predictor: Any, family: AbstractFamily, y: np.ndarray) -> Abst
     """
     rows: Rows = predictor.in_memory
     part = Part(rows, family, y)
-    near, weights = working(part, family.free(family.start_parameters(y)))
+    near, weights = working(part, start_of(part))
     weights = weights_of(weights, y.size)
     gram = rows.weighted_gram(weights)
     sums = least_squares(rows.sparse, near, weights, predictor.num_fixed, gram)

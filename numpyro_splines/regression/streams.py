@@ -20,7 +20,7 @@ from numpyro_splines.regression.frames import columns_of
 from numpyro_splines.regression.likelihoods import AbstractLikelihood, GaussianLikelihood
 from numpyro_splines.regression.local import axes_of
 from numpyro_splines.regression.new_rows import rows_at
-from numpyro_splines.regression.newton_likelihood import NewtonLikelihood, Part, working
+from numpyro_splines.regression.newton_likelihood import NewtonLikelihood, Part, start_of, working
 from numpyro_splines.regression.rows import Rows
 from numpyro_splines.regression.sums import LeastSquares, RowSums, least_squares
 from numpyro_splines.writing import replacing
@@ -225,7 +225,7 @@ class Gathering:
     def __init__(self, predictor: Any, first: Part, file: Any):
         self.effects, self.beyond = predictor.effects, np.zeros(len(predictor.effects))
         self.file = None if file is None else Path(file)
-        self.free = first.family.free(first.family.start_parameters(first.y))
+        self.free = start_of(first)
         y, weights = working(first, self.free)
         ones = np.ones(y.size) if weights is None else weights
         about = least_squares(first.rows.sparse, y, ones, predictor.num_fixed).about
