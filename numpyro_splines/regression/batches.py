@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 # Rows that are worked on together: what they need fits into the caches of a processor.
-TOGETHER = 1 << 16
+_TOGETHER = 1 << 16
 
 
 class Batches:
@@ -69,12 +69,12 @@ def num_rows(batch: Any) -> int:
     return len(batch)
 
 
-def pieces(batch: Any, size: int = TOGETHER) -> Iterator[Any]:
-    """A batch in parts of so many rows."""
+def pieces(batch: Any) -> Iterator[Any]:
+    """A batch in parts of as many rows as are worked on together."""
     n = num_rows(batch)
-    for start in range(0, n, size):
-        own = slice(start, start + size)
-        if n <= size:
+    for start in range(0, n, _TOGETHER):
+        own = slice(start, start + _TOGETHER)
+        if n <= _TOGETHER:
             yield batch
         elif isinstance(batch, Mapping):
             yield {name: column[own] for name, column in batch.items()}

@@ -255,10 +255,10 @@ class IntegratedLaplace(eqx.Module):
                 fit = penalized_fit(self.predictor, y, family)
             except (ValueError, FloatingPointError):
                 return None
-        design, local = self.predictor.design(), self.predictor.local_matrix
-        eta = self.predictor.offset + design @ (local @ fit.coefficients)
+        sparse = self.predictor.sparse
+        eta = self.predictor.offset + sparse.values(fit.coefficients)
         own = family.derivatives(y, eta, family.free(fit.values))
-        score = local.T @ (design.T @ own.first)
+        score = sparse.transposed(own.first)
         if self.fit is not None and self.around == "fit":
             check_response(self.fit, score)
         information = self.predictor.gram(np.maximum(-own.second, 0.0))
